@@ -1,0 +1,103 @@
+"""The store: one database with everything that must not be lost or doubled.
+
+SQLite (WAL, synchronous=FULL) on one machine, Postgres when outgrown: same tables, same code, same migrations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event, inspect, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from interlock.errors import StoreError, Unavailable
+from interlock.settings import Settings
+
+REVISION = "0001"  # head of interlock/records/migrations; a test compares
+BUSY_TIMEOUT_MS = 10_000
+
+
+class Store:
+    """Opens sessions; each `writing()` block is one transaction that took the write lock first."""
+
+    def __init__(self, url: str) -> None:
+        self.engine = _engine(url)
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """A transaction that commits at the end of the block or changes nothing."""
+        with self._session(immediate=True) as session:
+            yield session
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A consistent view; nothing is written."""
+        with self._session(immediate=False) as session:
+            yield session
+
+    @contextmanager
+    def _session(self, *, immediate: bool) -> Iterator[Session]:
+        try:
+            with Session(self.engine, expire_on_commit=False) as session:
+                if self.engine.dialect.name == "sqlite":
+                    session.execute(text("BEGIN IMMEDIATE" if immediate else "BEGIN"))
+                try:
+                    yield session
+                    if immediate:
+                        session.commit()
+                finally:
+                    session.rollback()
+        except OperationalError as error:
+            raise Unavailable(f"the store does not answer: {error.orig}", next_step="interlock status") from error
+
+    def check_revision(self) -> None:
+        """Raise `StoreError` unless the schema is the one this version expects."""
+        found = self.revision()
+        if found != REVISION:
+            raise StoreError("the store's schema is not the one this version needs", value=found or "no schema",
+                             allowed=REVISION, next_step="interlock migrate")
+
+    def revision(self) -> str | None:
+        """Alembic revision of the schema, None where there is none."""
+        with self.reading() as session:
+            if not inspect(session.connection()).has_table("alembic_version"):
+                return None
+            return session.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def open_store(settings: Settings, *, check: bool = True) -> Store:
+    """The installation's store; refuses a schema of another revision and names the command that mends it."""
+    settings.home.resolve().mkdir(parents=True, exist_ok=True)
+    store = Store(settings.store_address)
+    if check:
+        store.check_revision()
+    return store
+
+
+def utc_now() -> datetime:
+    """The real clock, UTC."""
+    return datetime.now(UTC)
+
+
+def _engine(url: str) -> Engine:
+    if make_url(url).get_backend_name() != "sqlite":
+        return create_engine(url, pool_pre_ping=True, isolation_level="SERIALIZABLE")
+    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "check_same_thread": False})
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # transactions begin where we say, not where the driver guesses
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_TIMEOUT_MS}"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    return engine

@@ -1,0 +1,129 @@
+"""Gates: named rules over findings with three answers. Only PASS lets through."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from interlock.rules.findings import Finding, State
+
+
+class Verdict(StrEnum):
+    """PASS, FAIL, or UNKNOWN: too few rows, missing, stale or an error."""
+
+    PASS = "pass"  # noqa: S105 - not a password
+    FAIL = "fail"
+    UNKNOWN = "unknown"
+
+
+class Gate(BaseModel):
+    """A rule: the finding `metric` must be at least / at most `threshold`.
+
+    `judge_by` says which end of the interval must clear the threshold: `value` ignores the interval, `interval` asks the
+    unfavourable end, so that luck does not pass.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(description="Name, as used in `[gates.NAME]`.")
+    title: str = Field(description="Name for people.")
+    metric: str = Field(description="The finding it judges.")
+    direction: Literal["at_least", "at_most"]
+    threshold: float
+    unit: str = ""
+    judge_by: Literal["value", "interval"] = "value"
+    rows_min: int = Field(default=0, description="Sample size below which it says UNKNOWN.")
+    mode: Literal["block", "observe"] = "block"
+    question: str = Field(description="What a person asks: 'Is it better than doing nothing clever?'")
+    source: str = Field(description="Where rule and threshold come from.")
+    absent: Literal["unknown", "pass"] = Field(default="unknown", description="`pass` only where having nothing to compare with is a state (no champion yet) and a finding says so.")
+
+
+class GateResult(BaseModel):
+    """A gate's answer with everything it rests on, in one sentence and in figures."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    gate: str
+    title: str
+    verdict: Verdict
+    sentence: str
+    metric: str
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    threshold: float
+    direction: str
+    unit: str = ""
+    sample_size: int = 0
+    segment: str = "all"
+    mode: Literal["block", "observe"] = "block"
+    waivable: bool = Field(default=False, description="A FAIL or a too-few-rows UNKNOWN; never an error, missing or stale one.")
+    question: str = ""
+    source: str = ""
+
+
+def judge(gate: Gate, findings: list[Finding]) -> GateResult:
+    """The gate's answer: of all findings of its metric the worst counts (FAIL before UNKNOWN before PASS)."""
+    own = [finding for finding in findings if finding.metric == gate.metric]
+    if not own:
+        return _result(gate, Verdict.UNKNOWN, None, "nothing was measured", waivable=False)
+    answers = [_judge_one(gate, finding) for finding in own]
+    order = {Verdict.FAIL: 0, Verdict.UNKNOWN: 1, Verdict.PASS: 2}
+    return min(answers, key=lambda answer: (order[answer.verdict], answer.waivable, _margin(gate, answer)))
+
+
+def blocking(results: list[GateResult]) -> list[GateResult]:
+    """The results that stop a release: every blocking gate that does not PASS."""
+    return [result for result in results if result.mode == "block" and result.verdict is not Verdict.PASS]
+
+
+def _judge_one(gate: Gate, finding: Finding) -> GateResult:
+    if finding.state is State.MISSING and gate.absent == "pass" and finding.note:
+        return _result(gate, Verdict.PASS, finding, finding.note)
+    if finding.state in {State.ERROR, State.STALE, State.MISSING}:
+        return _result(gate, Verdict.UNKNOWN, finding, finding.note or finding.state.value, waivable=False)
+    if finding.state is State.TOO_FEW or finding.sample_size < gate.rows_min:
+        needed = finding.needed or gate.rows_min
+        why = finding.note or f"not enough evidence: n = {finding.sample_size:,}, at least {needed:,} needed"
+        return _result(gate, Verdict.UNKNOWN, finding, why, waivable=True)
+    judged = _judged_value(gate, finding)
+    if judged is None or judged != judged:
+        return _result(gate, Verdict.UNKNOWN, finding, finding.note or "no value", waivable=False)
+    passes = judged >= gate.threshold if gate.direction == "at_least" else judged <= gate.threshold
+    verdict = Verdict.PASS if passes else Verdict.FAIL
+    return _result(gate, verdict, finding, finding.note, waivable=not passes)
+
+
+def _judged_value(gate: Gate, finding: Finding) -> float | None:
+    if gate.judge_by == "interval":
+        return finding.low if gate.direction == "at_least" else finding.high
+    return finding.value
+
+
+def _margin(gate: Gate, result: GateResult) -> float:
+    value = result.value if result.value is not None else float("inf")
+    return value - gate.threshold if gate.direction == "at_least" else gate.threshold - value
+
+
+def _result(gate: Gate, verdict: Verdict, finding: Finding | None, why: str, *, waivable: bool = False) -> GateResult:
+    return GateResult(
+        gate=gate.name, title=gate.title, verdict=verdict, sentence=_sentence(gate, verdict, finding, why), metric=gate.metric,
+        value=finding.value if finding else None, low=finding.low if finding else None, high=finding.high if finding else None,
+        threshold=gate.threshold, direction=gate.direction, unit=gate.unit, sample_size=finding.sample_size if finding else 0,
+        segment=finding.segment if finding else "all", mode=gate.mode, waivable=waivable, question=gate.question, source=gate.source,
+    )
+
+
+def _sentence(gate: Gate, verdict: Verdict, finding: Finding | None, why: str) -> str:
+    if finding is None or finding.value is None or finding.state is not State.OK:
+        return f"{gate.title}: {verdict.value.upper()} — {why}."
+    unit = f" {gate.unit}" if gate.unit else ""
+    span = f" ({finding.low:.4g} to {finding.high:.4g})" if finding.low is not None and finding.high is not None else ""
+    limit = "at least" if gate.direction == "at_least" else "at most"
+    where = "" if finding.segment == "all" else f" for {finding.segment}"
+    tail = f" {why}" if why else ""
+    return (f"{gate.title}: {verdict.value.upper()} — {finding.value:.4g}{unit}{span}{where}, {limit} {gate.threshold:.4g}{unit} "
+            f"needed, n = {finding.sample_size:,}.{tail}")

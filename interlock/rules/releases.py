@@ -1,0 +1,53 @@
+"""The release state machine: which steps a candidate's way may take.
+
+    planned → staged → canary (step 1 … n) → probation → live → superseded → retired
+       └────────┴─────────┴── paused ──┘         │         └→ rolled_back
+       └→ failed          └→ rolled_back ────────┘
+
+A run makes one transition and ends; waiting is a state that the keeper advances.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from interlock.errors import StaleState
+
+
+class ReleaseState(StrEnum):
+    """Where a release stands."""
+
+    PLANNED = "planned"          # approved; nothing has happened yet
+    STAGED = "staged"            # verified, loaded by a probe child, golden rows agree
+    CANARY = "canary"            # answers a share of the requests
+    PAUSED = "paused"            # waits for a person: inconclusive, or too little traffic for too long
+    PROBATION = "probation"      # live, the verdict is open
+    LIVE = "live"                # live, confirmed
+    ROLLED_BACK = "rolled_back"  # taken off after a breach or by a person
+    FAILED = "failed"            # never answered a customer: verification or probe failed, or the decision was void
+    SUPERSEDED = "superseded"    # another release became live
+    RETIRED = "retired"          # archived; cannot come back by accident
+
+
+S = ReleaseState
+TRANSITIONS: dict[ReleaseState, frozenset[ReleaseState]] = {
+    S.PLANNED: frozenset({S.STAGED, S.FAILED}),
+    S.STAGED: frozenset({S.CANARY, S.PROBATION, S.FAILED}),
+    S.CANARY: frozenset({S.CANARY, S.PAUSED, S.PROBATION, S.ROLLED_BACK}),
+    S.PAUSED: frozenset({S.CANARY, S.PROBATION, S.ROLLED_BACK}),
+    S.PROBATION: frozenset({S.LIVE, S.ROLLED_BACK, S.SUPERSEDED}),
+    S.LIVE: frozenset({S.ROLLED_BACK, S.SUPERSEDED}),
+    S.SUPERSEDED: frozenset({S.LIVE, S.RETIRED}),
+    S.ROLLED_BACK: frozenset({S.RETIRED}),
+    S.FAILED: frozenset({S.RETIRED}),
+    S.RETIRED: frozenset(),
+}
+ENDED = frozenset({S.ROLLED_BACK, S.FAILED, S.SUPERSEDED, S.RETIRED})
+OPEN = frozenset({S.PLANNED, S.STAGED, S.CANARY, S.PAUSED})
+
+
+def check_transition(old: ReleaseState, new: ReleaseState) -> None:
+    """Raise `StaleState` unless the step is one that the state machine has."""
+    if new not in TRANSITIONS[old]:
+        allowed = ", ".join(sorted(TRANSITIONS[old])) or "none: this is an end"
+        raise StaleState(f"a release that is {old} cannot become {new}", value=new.value, allowed=allowed, next_step="interlock status")

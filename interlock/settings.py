@@ -1,0 +1,129 @@
+"""Where Interlock keeps its state and finds its parts: flag > INTERLOCK_* > interlock.toml > default.
+
+All state lives under `home` (default `var/`); Prefect's and MLflow's own state too, so that nobody's profile is touched.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from interlock.errors import SettingsError
+
+QUIET = {
+    "DO_NOT_TRACK": "true",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_CLOUD_ENABLE_ORCHESTRATION_TELEMETRY": "false",
+    "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+    "STREAMLIT_BROWSER_GATHER_USAGE_STATS": "false",
+    "GIT_PYTHON_REFRESH": "quiet",
+}
+
+
+class Settings(BaseSettings):
+    """One installation's settings. Every field can be set as `INTERLOCK_<NAME>` or in `interlock.toml`."""
+
+    model_config = SettingsConfigDict(env_prefix="INTERLOCK_", toml_file="interlock.toml", extra="forbid", frozen=True)
+
+    home: Path = Field(default=Path("var"), description="Folder that holds all state.")
+    environment: str = Field(default="local", pattern=r"^[a-z0-9-]+$", description="First part of every key.")
+    team: str = Field(default="default", pattern=r"^[a-z0-9-]+$", description="Second part of every key.")
+    usecases_dir: Path = Field(default=Path("usecases"), description="Folder with the use-case files.")
+    data_dir: Path = Field(default=Path("../shared/data"), description="Folder that relative source paths start from.")
+    host: str = Field(default="127.0.0.1", description="Address every server binds to; loopback by default.")
+    dashboard_port: int = Field(default=8501, ge=0, le=65535, description="Control room.")
+    prefect_port: int = Field(default=4200, ge=0, le=65535, description="Prefect's server.")
+    mlflow_port: int = Field(default=5000, ge=0, le=65535, description="MLflow's server.")
+    predictions_port: int = Field(default=7070, ge=0, le=65535, description="Prediction server.")
+    control_port: int = Field(default=7071, ge=0, le=65535, description="Health, metrics and swaps of the prediction server.")
+    serving_workers: int = Field(default=1, ge=1, le=64, description="Prediction worker processes.")
+    store_url: SecretStr | None = Field(default=None, description="SQLAlchemy URL; default: SQLite under `home`.")
+    prefect_api_url: str | None = Field(default=None, description="Prefect API; default: the local server's.")
+    mlflow_tracking_uri: str | None = Field(default=None, description="MLflow tracking; default: the local server's.")
+    lake: Literal["local", "s3"] = Field(default="local", description="Which lake adapter is used.")
+    lake_s3_bucket: str | None = Field(default=None, description="Bucket of the S3 lake.")
+    s3_endpoint_url: str | None = Field(default=None, description="S3 endpoint, when it is not AWS's own.")
+    alert_urls: list[SecretStr] = Field(default_factory=list, description="Apprise URLs that get every alert.")
+    single_person: bool = Field(default=False, description="One person may approve their own work; the ledger says so.")
+    actor: str | None = Field(default=None, description="Name of the person at the keyboard; default: the login name.")
+    window_rows_max: int = Field(default=2_000_000, ge=1, description="Rows read at most for one monitored window.")
+    seed: int = Field(default=2013, ge=0, description="Root of every random seed.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @property
+    def store_address(self) -> str:
+        """SQLAlchemy URL of the store (may carry a password: never log it)."""
+        if self.store_url is not None:
+            return self.store_url.get_secret_value()
+        return f"sqlite:///{self.home.resolve() / 'store.db'}"
+
+    @property
+    def prefect_url(self) -> str:
+        return self.prefect_api_url or f"http://{self.host}:{self.prefect_port}/api"
+
+    @property
+    def mlflow_url(self) -> str:
+        return self.mlflow_tracking_uri or f"http://{self.host}:{self.mlflow_port}"
+
+    @property
+    def predictions_url(self) -> str:
+        return f"http://{self.host}:{self.predictions_port}"
+
+    @property
+    def control_url(self) -> str:
+        return f"http://{self.host}:{self.control_port}"
+
+    @property
+    def dashboard_url(self) -> str:
+        return f"http://{self.host}:{self.dashboard_port}"
+
+    def folder(self, name: Literal["lake", "capture", "packages", "prefect", "mlflow", "run", "log"]) -> Path:
+        """A folder of the state, made when it is not there yet."""
+        path = self.home.resolve() / name
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+
+def load_settings(**flags: Any) -> Settings:
+    """Settings from flags (those not None), the environment and `interlock.toml`, or a `SettingsError`."""
+    try:
+        return Settings(**{name: value for name, value in flags.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise SettingsError(
+            f"setting '{name}' is wrong: {first['msg']}",
+            value=None if name in {"store_url", "alert_urls"} else first.get("input"),
+            next_step=f"correct INTERLOCK_{name.upper()} or '{name}' in interlock.toml",
+        ) from error
+
+
+def apply_environment(settings: Settings) -> None:
+    """Point Prefect, MLflow and Streamlit in this process and its children at this installation, offline and quiet."""
+    os.environ.update(QUIET)
+    os.environ["PREFECT_HOME"] = str(settings.folder("prefect"))
+    os.environ["PREFECT_API_URL"] = settings.prefect_url
+    os.environ["MLFLOW_TRACKING_URI"] = settings.mlflow_url
+    os.environ["INTERLOCK_HOME"] = str(settings.home.resolve())

@@ -1,0 +1,93 @@
+"""What is predicted, from what, and how a model is made and judged: `[prediction]`, `[labels]`, `[features]`, `[training]`, `[gates.*]`, `[fairness]`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from interlock.spec.data import Section
+
+Task = Literal["binary", "multiclass", "regression"]
+
+
+class Prediction(Section):
+    """The prediction job."""
+
+    task: Task = Field(description="Kind of target.")
+    target: str = Field(description="Column that holds, or from which is derived, the target.")
+    positive: list[str | int] | None = Field(default=None, description="binary: values of the target column that count as 1.")
+    at_least: float | None = Field(default=None, description="binary: target is 1 where the target column is at least this.")
+    missing_is_positive: bool = Field(default=False, description="binary: a missing target value counts as 1 (else the row has no label).")
+    classes: list[str] | None = Field(default=None, description="multiclass: the classes in order.")
+    moment: str = Field(description="When the prediction is made, in words; columns known only later need role = \"later\".")
+    threshold: float = Field(default=0.5, gt=0, lt=1, description="binary: decision threshold on the probability.")
+    meaning: str = Field(default="", description="What a positive (or high) answer means for the customer, in words.")
+
+    @model_validator(mode="after")
+    def _fits_task(self) -> Prediction:
+        if self.task == "binary" and (self.positive is None) == (self.at_least is None):
+            raise ValueError("a binary task needs exactly one of `positive` and `at_least`")
+        if self.task == "multiclass" and (self.classes is None or len(self.classes) < 3):
+            raise ValueError("a multiclass task needs `classes` with at least 3 names")
+        if self.task != "binary" and (self.positive is not None or self.at_least is not None):
+            raise ValueError("`positive` and `at_least` are for binary tasks only")
+        return self
+
+
+class Labels(Section):
+    """Where true outcomes of served predictions come from, and when they are known."""
+
+    source: Literal["post", "file", "sql"] = Field(default="post", description="post: `POST /labels`. file, sql: read by `monitor`.")
+    path: str | None = Field(default=None, description="file: CSV or Parquet with id, label and label_seen_time.")
+    url_env: str | None = Field(default=None, description="sql: environment variable with the SQLAlchemy URL.")
+    table: str | None = Field(default=None, description="sql: table with id, label and label_seen_time.")
+    delay_hours: float = Field(default=0.0, ge=0, description="Hours from the event to the moment its outcome is known; training never uses a label before.")
+
+
+class Features(Section):
+    """Derived features, computed by one path for training and serving."""
+
+    calendar: list[Literal["hour", "weekday", "month", "day_of_year", "minute_of_day"]] = Field(default_factory=list, description="Parts of the event time (UTC) that become features.")
+    include_sensitive: bool = Field(default=False, description="Let sensitive attributes into the model (off by default, and recorded).")
+
+
+class Training(Section):
+    """How candidates are made."""
+
+    split: Literal["time", "seeded", "official"] = Field(default="time", description="time: newest rows are held out. seeded: by hash. official: the source's own split.")
+    test_fraction: float = Field(default=0.2, gt=0, lt=0.9, description="Share of rows held out for the evidence.")
+    validation_fraction: float = Field(default=0.15, gt=0, lt=0.9, description="Share of the remaining rows that tuning and early stopping look at.")
+    trials: int = Field(default=20, ge=1, le=10_000, description="Tuning budget: number of trials.")
+    rounds_max: int = Field(default=600, ge=10, le=20_000, description="Boosting rounds at most.")
+    early_stopping_rounds: int = Field(default=30, ge=1, description="Rounds without improvement after which boosting stops.")
+    rows_min: int = Field(default=200, ge=20, description="Labelled rows below which training refuses.")
+    window_days: float | None = Field(default=None, gt=0, description="Train only on the newest days; default: all history.")
+    tune_rows_max: int = Field(default=100_000, ge=1_000, description="Rows at most per tuning trial (newest, stated in the run).")
+    seed: int = Field(default=2013, ge=0, description="Seed of split and tuning.")
+    threads: int = Field(default=2, ge=1, le=256, description="XGBoost threads; recorded, because sums depend on it.")
+
+
+class GateOverride(Section):
+    """`[gates.NAME]`: change one gate of the defaults for the task."""
+
+    threshold: float | None = Field(default=None, description="Own threshold instead of the default.")
+    mode: Literal["block", "observe"] = Field(default="block", description="observe: shown, never stops a release.")
+    reason: str = Field(default="", description="Why this use case differs; required with an own threshold or mode.")
+    rows_min: int | None = Field(default=None, ge=1, description="Sample size below which the gate says UNKNOWN.")
+
+    @model_validator(mode="after")
+    def _has_reason(self) -> GateOverride:
+        if (self.threshold is not None or self.mode == "observe" or self.rows_min is not None) and not self.reason:
+            raise ValueError("an own threshold, mode or rows_min needs a `reason`")
+        return self
+
+
+class Fairness(Section):
+    """Which differences between groups are measured and gated."""
+
+    group_rows_min: int = Field(default=60, ge=2, description="Rows (and per rate, denominators) a group needs; below it the answer is UNKNOWN.")
+    favourable: Literal["positive", "negative"] = Field(default="positive", description="Which answer is the favourable one for the person.")
+    metric: Literal["selection_rate_ratio", "equal_opportunity_difference", "equalized_odds_difference"] = Field(default="selection_rate_ratio", description="The gated measure.")
+    threshold: float = Field(default=0.8, ge=0, le=1, description="Ratio: smallest allowed. Difference: largest allowed.")
+    basis: str = Field(default="29 CFR 1607.4(D), four-fifths rule; scope: US employment selection, used here as a screening convention", description="Named policy basis of the threshold.")

@@ -1,0 +1,87 @@
+"""How a model is released, watched and paid for: `[rollout]`, `[monitoring]`, `[approval]`, `[costs]`, `[alerts]`, `[schedules]`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from interlock.spec.data import Section
+
+
+class CanaryStep(Section):
+    """One canary step."""
+
+    percent: float = Field(gt=0, lt=100, description="Share of requests the candidate answers.")
+    bake_s: float = Field(default=300, ge=0, description="Seconds the step lasts at least.")
+    requests_min: int = Field(default=200, ge=0, description="Candidate answers needed before the step is judged; until then it waits.")
+
+
+class Rollout(Section):
+    """From approval to live."""
+
+    steps: list[CanaryStep] = Field(default_factory=lambda: [CanaryStep(percent=10), CanaryStep(percent=50)], description="Canary steps in order; empty: straight to live on probation.")
+    error_rate_max: float = Field(default=0.01, ge=0, le=1, description="Share of failed candidate answers that breaches.")
+    refusal_rate_difference_max: float = Field(default=0.05, ge=0, le=1, description="Difference to the champion's share of refused requests that breaches.")
+    latency_p99_ratio_max: float = Field(default=3.0, gt=1, description="Candidate p99 over champion p99 that breaches (same period).")
+    score_shift_max: float = Field(default=0.25, gt=0, description="Population stability index between champion's and candidate's scores, same period, that breaches.")
+    wait_max_s: float = Field(default=86_400, gt=0, description="A step without enough requests pauses for a person after this long.")
+    probation_s: float = Field(default=3_600, ge=0, description="Seconds live on probation before live is confirmed.")
+    on_capture_failure: Literal["serve", "refuse"] = Field(default="serve", description="What the server does when it cannot record a prediction.")
+
+    @model_validator(mode="after")
+    def _steps_grow(self) -> Rollout:
+        shares = [step.percent for step in self.steps]
+        if shares != sorted(set(shares)):
+            raise ValueError("canary steps must grow")
+        return self
+
+
+class Monitoring(Section):
+    """What is watched in production."""
+
+    window_hours: float = Field(default=24, gt=0, description="Length of a monitored window of event time.")
+    watermark_hours: float = Field(default=1, ge=0, description="A window is complete this long after its end.")
+    rows_min: int = Field(default=200, ge=1, description="Predictions below which a window says UNKNOWN.")
+    drift_psi_max: float = Field(default=0.25, gt=0, description="PSI of a feature against the model's baseline that breaches (0.25: Siddiqi 2006, 'Credit Risk Scorecards', convention).")
+    drift_share_max: float = Field(default=0.3, gt=0, le=1, description="Share of features over `drift_psi_max` that breaches.")
+    performance_drop_max: float = Field(default=0.05, gt=0, description="Fall of the primary metric below its value in the evidence that breaches (regression: relative rise of RMSE).")
+    labels_min: int = Field(default=100, ge=1, description="Labels below which performance says UNKNOWN.")
+    latency_p99_ms_max: float = Field(default=100, gt=0, description="99th percentile of latency that breaches.")
+    breaches: int = Field(default=2, ge=1, description="Breached windows among the last `of`, the latest included, that start a retraining.")
+    of: int = Field(default=5, ge=1, description="Windows looked back over.")
+    cooldown_hours: float = Field(default=24, ge=0, description="No second retraining within this event time.")
+    retrain: bool = Field(default=True, description="Whether a breach starts `train`.")
+
+
+class Approval(Section):
+    """Who may say yes, and for how long it counts."""
+
+    author: str | None = Field(default=None, description="Author of the use case; default: last committer of this file. May not approve.")
+    expires_hours: float = Field(default=72, gt=0, description="A decision not carried out by then is void.")
+    evidence_days_max: float = Field(default=30, gt=0, description="Evidence older than this is stale.")
+
+
+class Costs(Section):
+    """Own prices, in US dollars; missing ones come from the installation's price table."""
+
+    cpu_hour_usd: float | None = Field(default=None, ge=0, description="One CPU core for one hour.")
+    storage_gb_month_usd: float | None = Field(default=None, ge=0, description="One gigabyte for one month.")
+    million_requests_usd: float | None = Field(default=None, ge=0, description="One million predictions.")
+    monthly_budget_usd: float | None = Field(default=None, gt=0, description="Budget shown on the Costs page.")
+
+
+class Alerts(Section):
+    """Who is told."""
+
+    url_envs: list[str] = Field(default_factory=list, description="Environment variables that hold Apprise URLs (never the URLs themselves).")
+
+
+class Schedules(Section):
+    """Cron expressions (UTC); a missing one means: only by hand."""
+
+    lifecycle: str | None = Field(default=None, description="ingest → train → validate.")
+    ingest: str | None = Field(default=None, description="Take in new rows.")
+    train: str | None = Field(default=None, description="Make a candidate from the newest snapshot.")
+    monitor: str | None = Field(default=None, description="Judge complete windows.")
+    costs: str | None = Field(default=None, description="Add up costs.")

@@ -1,0 +1,68 @@
+"""The use case: one prediction job in one TOML file."""
+
+from __future__ import annotations
+
+from pydantic import Field, model_validator
+
+from interlock.spec.data import Check, Column, Privacy, Section, Source, Time
+from interlock.spec.model import Fairness, Features, GateOverride, Labels, Prediction, Training
+from interlock.spec.operation import Alerts, Approval, Costs, Monitoring, Rollout, Schedules
+
+SPEC_VERSION = 1
+
+
+class UseCase(Section):
+    """Everything Interlock knows about one prediction job."""
+
+    spec_version: int = Field(ge=SPEC_VERSION, le=SPEC_VERSION, description="Version of this format.")
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]{1,62}$", description="Name, used in keys, addresses and folders.")
+    title: str = Field(description="Name for people.")
+    description: str = Field(description="What it is for and what it must not be used for.")
+    owner: str = Field(description="Person or team that answers for it.")
+    prediction: Prediction
+    source: Source
+    time: Time = Field(default_factory=Time, description="Without it, event time = time of ingestion.")
+    columns: dict[str, Column] = Field(min_length=2, description="The columns of the source, in file order.")
+    checks: list[Check] = Field(default_factory=list)
+    privacy: Privacy = Field(default_factory=Privacy)
+    labels: Labels = Field(default_factory=Labels)
+    features: Features = Field(default_factory=Features)
+    training: Training = Field(default_factory=Training)
+    gates: dict[str, GateOverride] = Field(default_factory=dict)
+    fairness: Fairness = Field(default_factory=Fairness)
+    rollout: Rollout = Field(default_factory=Rollout)
+    monitoring: Monitoring = Field(default_factory=Monitoring)
+    approval: Approval = Field(default_factory=Approval)
+    costs: Costs = Field(default_factory=Costs)
+    alerts: Alerts = Field(default_factory=Alerts)
+    schedules: Schedules = Field(default_factory=Schedules)
+
+    @model_validator(mode="after")
+    def _columns_exist(self) -> UseCase:
+        named = {"prediction.target": self.prediction.target, "time.column": self.time.column,
+                 "time.plus_minutes": self.time.plus_minutes, "time.plus_hours": self.time.plus_hours}
+        named |= {f"checks.{check.name}.column": check.column for check in self.checks}
+        named |= {f"checks.{check.name}.other": check.other for check in self.checks}
+        missing = [f"{key} names column '{column}', which [columns] does not have" for key, column in named.items()
+                   if column is not None and column not in self.columns]
+        if self.prediction.target in self.columns and self.columns[self.prediction.target].role not in {"target", "later"}:
+            missing.append(f"column '{self.prediction.target}' is the target: its role must be \"target\" or \"later\"")
+        if not self.feature_columns and not self.features.calendar:
+            missing.append("no column has role = \"feature\"")
+        if missing:
+            raise ValueError("; ".join(missing))
+        return self
+
+    def by_role(self, *roles: str) -> list[str]:
+        """Names of the columns with one of these roles, in file order."""
+        return [name for name, column in self.columns.items() if column.role in roles]
+
+    @property
+    def feature_columns(self) -> list[str]:
+        """Source columns that enter the model, in file order."""
+        roles = ("feature", "sensitive") if self.features.include_sensitive else ("feature",)
+        return self.by_role(*roles)
+
+    @property
+    def sensitive_columns(self) -> list[str]:
+        return self.by_role("sensitive")
