@@ -36,7 +36,7 @@ class Evidence(BaseModel):
     observed: list[Finding] = Field(default_factory=list, description="Not replayable: depends on machine and traffic.")
     gates: list[GateResult]
     attachments: dict[str, str] = Field(default_factory=dict, description="File name → digest of its bytes.")
-    figures: dict[str, Any] = Field(default_factory=dict, description="Replayable plain data behind the pictures (curves, SHAP values, group tables).")
+    figures: dict[str, Any] = Field(default_factory=dict, description="Replayable plain data behind the pictures.")
 
     @property
     def verdict(self) -> Verdict:

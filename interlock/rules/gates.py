@@ -38,7 +38,8 @@ class Gate(BaseModel):
     mode: Literal["block", "observe"] = "block"
     question: str = Field(description="What a person asks: 'Is it better than doing nothing clever?'")
     source: str = Field(description="Where rule and threshold come from.")
-    absent: Literal["unknown", "pass"] = Field(default="unknown", description="`pass` only where having nothing to compare with is a state (no champion yet) and a finding says so.")
+    absent: Literal["unknown", "pass"] = Field(
+        default="unknown", description="`pass` only where nothing to compare with is a state (no champion yet) and a finding says so.")
 
 
 class GateResult(BaseModel):
