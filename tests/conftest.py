@@ -1,0 +1,58 @@
+"""What every test may use: real data, an own installation in a temporary folder, free ports."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from interlock.records.migrate import migrate_store
+from interlock.records.store import Store
+from interlock.settings import QUIET, Settings, load_settings
+
+ROOT = Path(__file__).resolve().parent.parent
+os.environ.update(QUIET)
+
+
+def free_port() -> int:
+    """A loopback port that was free a moment ago, outside Prefect's ephemeral range."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        if not 8000 <= port <= 9000:
+            return port
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """Folder with the real public data sets; docs/data.md says how to obtain each."""
+    folder = Path(os.environ.get("INTERLOCK_DATA_DIR", ROOT.parent / "shared" / "data")).resolve()
+    if not (folder / "adult.data.gz").is_file():
+        if os.environ.get("CI"):
+            pytest.fail(f"real data sets are missing from {folder}; CI never skips")
+        pytest.skip(f"real data sets are not in {folder}: set INTERLOCK_DATA_DIR (docs/data.md says how to obtain them)")
+    return folder
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """An installation of its own: temporary home, free ports, this repository's use cases."""
+    for name in [name for name in os.environ if name.startswith("INTERLOCK_") and name != "INTERLOCK_DATA_DIR"]:
+        monkeypatch.delenv(name)
+    ports = {f"{part}_port": free_port() for part in ("dashboard", "prefect", "mlflow", "predictions", "control")}
+    data = Path(os.environ.get("INTERLOCK_DATA_DIR", ROOT.parent / "shared" / "data")).resolve()
+    return load_settings(home=tmp_path / "home", usecases_dir=ROOT / "usecases", data_dir=data, **ports)
+
+
+@pytest.fixture
+def store(settings: Settings) -> Iterator[Store]:
+    """A migrated, empty store."""
+    settings.home.mkdir(parents=True, exist_ok=True)
+    opened = Store(settings.store_address)
+    migrate_store(opened)
+    yield opened
+    opened.close()

@@ -1,0 +1,31 @@
+"""Settings: precedence, clear refusals, and nobody's own profile touched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from interlock.errors import SettingsError
+from interlock.settings import load_settings
+
+
+def test_a_flag_beats_the_environment_and_the_environment_beats_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "interlock.toml").write_text('predictions_port = 7001\nteam = "file"\nenvironment = "file"\n')
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("INTERLOCK_TEAM", "env")
+    monkeypatch.setenv("INTERLOCK_PREDICTIONS_PORT", "7002")
+    settings = load_settings(predictions_port=7003)
+    assert (settings.predictions_port, settings.team, settings.environment, settings.control_port) == (7003, "env", "file", 7071)
+
+
+def test_a_wrong_setting_names_itself_and_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INTERLOCK_PREDICTIONS_PORT", "99999")
+    with pytest.raises(SettingsError, match=r"predictions_port.*\n.*99999.*\n.*INTERLOCK_PREDICTIONS_PORT"):
+        load_settings()
+
+
+def test_a_wrong_store_address_is_never_printed() -> None:
+    with pytest.raises(SettingsError) as raised:
+        load_settings(store_url=["postgresql://user:secret@host/db"])
+    assert "secret" not in str(raised.value)
