@@ -5,6 +5,7 @@ All state lives under `home` (default `var/`); Prefect's and MLflow's own state 
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any, Literal
@@ -120,10 +121,24 @@ def load_settings(**flags: Any) -> Settings:
         ) from error
 
 
+def settings_environment(settings: Settings) -> dict[str, str]:
+    """Environment variables that give a child process exactly these settings, with Prefect and MLflow pointed here, quiet."""
+    own: dict[str, str] = {}
+    for name, value in settings:
+        if value is None:
+            continue
+        if isinstance(value, Path):
+            own[f"INTERLOCK_{name.upper()}"] = str(value.resolve())
+        elif isinstance(value, SecretStr):
+            own[f"INTERLOCK_{name.upper()}"] = value.get_secret_value()
+        elif isinstance(value, (list, dict)):
+            own[f"INTERLOCK_{name.upper()}"] = json.dumps(value, default=lambda secret: secret.get_secret_value())
+        else:
+            own[f"INTERLOCK_{name.upper()}"] = str(value)
+    prefect = {"PREFECT_HOME": str(settings.folder("prefect")), "PREFECT_API_URL": settings.prefect_url}
+    return {**QUIET, **own, **prefect, "MLFLOW_TRACKING_URI": settings.mlflow_url}
+
+
 def apply_environment(settings: Settings) -> None:
-    """Point Prefect, MLflow and Streamlit in this process and its children at this installation, offline and quiet."""
-    os.environ.update(QUIET)
-    os.environ["PREFECT_HOME"] = str(settings.folder("prefect"))
-    os.environ["PREFECT_API_URL"] = settings.prefect_url
-    os.environ["MLFLOW_TRACKING_URI"] = settings.mlflow_url
-    os.environ["INTERLOCK_HOME"] = str(settings.home.resolve())
+    """Point this process and its children at this installation, offline and quiet."""
+    os.environ.update(settings_environment(settings))

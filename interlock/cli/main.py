@@ -38,3 +38,7 @@ def main() -> None:
     except InterlockError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
