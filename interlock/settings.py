@@ -59,6 +59,7 @@ class Settings(BaseSettings):
     alert_urls: list[SecretStr] = Field(default_factory=list, description="Apprise URLs that get every alert.")
     single_person: bool = Field(default=False, description="One person may approve their own work; the ledger says so.")
     actor: str | None = Field(default=None, description="Name of the person at the keyboard; default: the login name.")
+    people: dict[str, list[str]] = Field(default_factory=dict, description="Name → roles (viewer, approver, operator, auditor, admin); empty: local mode, everybody has every role.")
     window_rows_max: int = Field(default=2_000_000, ge=1, description="Rows read at most for one monitored window.")
     seed: int = Field(default=2013, ge=0, description="Root of every random seed.")
 
