@@ -76,7 +76,6 @@ def down(settings: Settings, say: Say) -> None:
 
 def clean(settings: Settings, say: Say) -> None:
     """Stop everything and delete all state. Refuses a folder that is not an Interlock home."""
-    down(settings, say)
     home = settings.home.resolve()
     if not home.exists():
         say("nothing to delete")
@@ -84,5 +83,6 @@ def clean(settings: Settings, say: Say) -> None:
     if home in {Path("/"), Path.home(), PROJECT} or not ((home / "store.db").exists() or (home / "run").is_dir()):
         raise SettingsError("this folder is not an Interlock home; nothing was deleted", value=home,
                             allowed="a folder with store.db or run/", next_step="check INTERLOCK_HOME")
+    down(settings, say)
     shutil.rmtree(home)
     say(f"deleted {home}")

@@ -9,8 +9,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPException
 from pathlib import Path
-from xmlrpc.client import Fault, ServerProxy
+from typing import Any, Literal
+from xmlrpc.client import ServerProxy
 
 from interlock.control.stack.programs import PROJECT, Program
 from interlock.errors import Unavailable
@@ -54,43 +58,43 @@ def start(settings: Settings, programs: list[Program]) -> None:
 
 def states(settings: Settings) -> dict[str, str]:
     """Program name → RUNNING, STARTING, BACKOFF, FATAL …; empty where nothing was started."""
-    proxy = _proxy(settings)
-    if proxy is None:
-        return {}
     try:
-        return {entry["name"]: entry["statename"] for entry in proxy.supervisor.getAllProcessInfo()}  # type: ignore[index,union-attr]
-    except (OSError, Fault):
+        with _connected(settings) as supervisor:
+            return {entry["name"]: entry["statename"] for entry in supervisor.getAllProcessInfo()}
+    except Unavailable:
         return {}
 
 
-def stop(settings: Settings, *, clock: object = time) -> bool:
+def stop(settings: Settings) -> bool:
     """Stop everything that was started; False where nothing ran. Waits for the end, bounded."""
-    proxy = _proxy(settings)
-    if proxy is None:
-        return False
     try:
-        proxy.supervisor.shutdown()
-    except (OSError, Fault):
+        with _connected(settings) as supervisor:
+            supervisor.shutdown()
+    except Unavailable:
         socket_file(settings).unlink(missing_ok=True)
         return False
-    deadline = clock.monotonic() + STOP_TIMEOUT_S  # type: ignore[attr-defined]
+    deadline = time.monotonic() + STOP_TIMEOUT_S
     while socket_file(settings).exists():
-        if clock.monotonic() > deadline:  # type: ignore[attr-defined]
+        if time.monotonic() > deadline:
             raise Unavailable(f"the programs did not stop within {STOP_TIMEOUT_S:.0f} s",
                               next_step=f"see {settings.folder('log') / 'supervisord.log'}")
-        clock.sleep(0.1)  # type: ignore[attr-defined]
+        time.sleep(0.1)
     return True
 
 
-def control(settings: Settings, program: str, action: str) -> None:
-    """`start` or `stop` one program (used by tests and drills that take a part away)."""
-    proxy = _proxy(settings)
-    if proxy is None:
-        raise Unavailable("nothing was started", next_step="interlock up")
-    if action == "start":
-        proxy.supervisor.startProcess(program)
-    else:
-        proxy.supervisor.stopProcess(program)
+def control(settings: Settings, program: str, action: Literal["start", "stop"]) -> None:
+    """Start or stop one program (drills and tests take a part away)."""
+    with _connected(settings) as supervisor:
+        if action == "start":
+            supervisor.startProcess(program)
+        else:
+            supervisor.stopProcess(program)
+
+
+def process_id(settings: Settings, program: str) -> int:
+    """Process id of a program; 0 while it does not run."""
+    with _connected(settings) as supervisor:
+        return int(supervisor.getProcessInfo(program)["pid"])
 
 
 def socket_file(settings: Settings) -> Path:
@@ -101,13 +105,21 @@ def socket_file(settings: Settings) -> Path:
     return Path(tempfile.gettempdir()) / f"interlock-{hashlib.sha256(str(path).encode()).hexdigest()[:16]}.sock"
 
 
-def _proxy(settings: Settings) -> ServerProxy | None:
+@contextmanager
+def _connected(settings: Settings) -> Iterator[Any]:
+    """supervisord's remote interface, or `Unavailable` where nothing was started."""
     from supervisor.xmlrpc import SupervisorTransport
 
     path = socket_file(settings)
     if not path.exists():
-        return None
-    return ServerProxy("http://127.0.0.1", transport=SupervisorTransport(None, None, f"unix://{path}"))
+        raise Unavailable("nothing was started", next_step="interlock up")
+    transport = SupervisorTransport(None, None, f"unix://{path}")
+    try:
+        yield ServerProxy("http://127.0.0.1", transport=transport).supervisor
+    except (OSError, HTTPException) as error:
+        raise Unavailable(f"supervisord does not answer at {path}: {error}", next_step="interlock up") from error
+    finally:
+        transport.close()
 
 
 def _escaped(text: str) -> str:
