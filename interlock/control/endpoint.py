@@ -1,0 +1,45 @@
+"""The endpoint seam: one idempotent `converge(route) -> observed`, and the way back that works on the endpoint alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from interlock.rules.canary import ArmStats
+from interlock.rules.routes import Observed, Route
+from interlock.settings import Settings
+
+
+@dataclass(frozen=True)
+class EndpointStats:
+    """What both arms answered since the endpoint took on `generation`."""
+
+    generation: int
+    champion: ArmStats = field(default_factory=ArmStats)
+    candidate: ArmStats = field(default_factory=ArmStats)
+
+
+class Endpoint(Protocol):
+    """What answers customers. Every method has a bounded timeout and raises `Unavailable` where nothing answers."""
+
+    def observed(self, use_case: str) -> Observed:
+        """What it does now."""
+
+    def converge(self, route: Route) -> Observed:
+        """Do what the route says; a lower generation is refused with `StaleState`, a damaged package with `PackageError`."""
+
+    def rollback(self, use_case: str, actor: str, reason: str, override_id: str, expected_generation: int) -> Observed:
+        """Answer with the previous model at once, whatever the store does; asking again changes nothing."""
+
+    def absorbed(self, use_case: str, generation: int, override_id: str) -> None:
+        """The store has taken over the override; `generation` is the route's new one."""
+
+    def stats(self, use_case: str) -> EndpointStats:
+        """Both arms since the present generation began."""
+
+
+def endpoint_from(settings: Settings) -> Endpoint:
+    """The installation's endpoint: the embedded prediction server."""
+    from interlock.control.embedded import EmbeddedEndpoint
+
+    return EmbeddedEndpoint(settings)
