@@ -3,7 +3,9 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: setup test lint demo up down clean bench docs
+.PHONY: help setup lint test demo up down clean bench docs lock
+# The demo keeps its own copies of the use-case files; `make clean` goes back to usecases/.
+export INTERLOCK_USECASES_DIR ?= $(if $(wildcard var/usecases),var/usecases,usecases)
 .DEFAULT_GOAL := help
 
 help:  ## This list
@@ -28,3 +30,26 @@ lint: $(READY)  ## ruff, mypy, import-linter
 
 test: lint  ## Lint, types, contracts and every test
 	$(BIN)/pytest
+
+demo: $(READY)  ## Half a year of real flights through the real loop (at most 5 minutes)
+	$(BIN)/python -m demo
+
+up: $(READY)  ## Start everything; with the demo's state where there is one
+	$(BIN)/interlock up
+
+down: $(READY)  ## Stop everything; the state stays
+	$(BIN)/interlock down
+
+clean: $(READY)  ## Stop everything and delete all state
+	$(BIN)/interlock clean --yes
+
+bench: $(READY)  ## Figures beside a peer: make bench ONLY=P6
+	$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))
+
+docs: $(READY)  ## Write the generated pages
+	$(BIN)/python -m interlock.cli.documents
+
+lock: $(READY)  ## Resolve the dependencies anew, with hashes (uses uv)
+	$(BIN)/python -m pip install -q uv
+	$(BIN)/uv pip compile pyproject.toml --extra aws --extra demo --group test --group build --python-version 3.11 \
+	  --generate-hashes --no-header --no-emit-index-url --no-annotate -q -o requirements.lock
