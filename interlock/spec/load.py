@@ -1,0 +1,129 @@
+"""Reading use-case files: one call, one use case, or every problem of the file at once."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from interlock.errors import UseCaseError, did_you_mean
+from interlock.settings import Settings
+from interlock.spec.crosschecks import cross_problems
+from interlock.spec.problems import Found, Problem, from_validation
+from interlock.spec.toml_lines import key_lines
+from interlock.spec.usecase import UseCase
+
+BYTES_MAX = 1_000_000  # a use-case file is written by hand
+
+KnownGates = Callable[[str], Collection[str]]
+
+
+def load_use_case(path: Path, *, known_gates: KnownGates | None = None) -> UseCase:
+    """The use case in the file.
+
+    `known_gates(task)` gives the gate names that `[gates.NAME]` may use; without it they are not looked at.
+    Raises `UseCaseError` whose `problems` are all the file's problems, each with line, key, value and allowed values.
+    """
+    use_case, problems = read_use_case(path, known_gates=known_gates)
+    if use_case is None or problems:
+        raise UseCaseError(f"{path} has {len(problems)} problem{'s' if len(problems) != 1 else ''}:\n" + "\n".join(map(str, problems)),
+                           problems=problems, next_step=f"interlock check {path}")
+    return use_case
+
+
+def read_use_case(path: Path, *, known_gates: KnownGates | None = None) -> tuple[UseCase | None, list[Problem]]:
+    """The use case (None where the types refuse it) and all problems, in the order of their lines."""
+    raw, text, broken = _parse(Path(path))
+    if raw is None:
+        return None, broken
+    found = cross_problems(raw) + (_gate_problems(raw, known_gates) if known_gates is not None else [])
+    use_case = None
+    try:
+        use_case = UseCase.model_validate(raw)
+    except ValidationError as error:
+        seen = {problem.path for problem in found}
+        typed = from_validation(error, UseCase, raw)
+        # The model repeats the cross-checks for use cases made in code; here they are already told, with lines.
+        found += [problem for problem in typed if problem.path not in seen and (problem.path or not seen)]
+    lines = key_lines(text)
+    return use_case, sorted((item.at(str(path), lines) for item in found), key=lambda item: (item.line, item.key))
+
+
+def spec_digest(path: Path) -> str:
+    """`sha256:…` of the file's bytes: what decisions and ledger name as the policy."""
+    from hashlib import sha256
+
+    return "sha256:" + sha256(_bytes(Path(path))).hexdigest()
+
+
+def find_use_case(settings: Settings, name: str) -> tuple[Path, UseCase]:
+    """File and use case of this name in the installation's folder, or a `UseCaseError` naming those that exist."""
+    direct = settings.usecases_dir / f"{name}.toml"
+    if direct.is_file():
+        found = load_use_case(direct)
+        if found.name == name:
+            return direct, found
+    for path in _files(settings):
+        if path != direct and _name_of(path) == name:
+            return path, load_use_case(path)
+    names = sorted(filter(None, (_name_of(path) for path in _files(settings))))
+    raise UseCaseError(f"there is no use case named '{name}' in {settings.usecases_dir}", value=name, allowed=", ".join(names) or "none yet",
+                       next_step=did_you_mean(name, names) or "interlock new NAME --from data.csv")
+
+
+def all_use_cases(settings: Settings) -> list[tuple[Path, UseCase]]:
+    """Every use case of the installation by file name; two files with one name are an error."""
+    found = [(path, load_use_case(path)) for path in _files(settings)]
+    names: dict[str, Path] = {}
+    for path, use_case in found:
+        if use_case.name in names:
+            raise UseCaseError(f"{path} and {names[use_case.name]} both name their use case '{use_case.name}'", next_step="rename one of them")
+        names[use_case.name] = path
+    return found
+
+
+def _files(settings: Settings) -> list[Path]:
+    return sorted(settings.usecases_dir.glob("*.toml"))
+
+
+def _name_of(path: Path) -> str | None:
+    raw, _, _ = _parse(path)
+    name = raw.get("name") if raw is not None else None
+    return name if isinstance(name, str) else None
+
+
+def _parse(path: Path) -> tuple[dict[str, Any] | None, str, list[Problem]]:
+    data = _bytes(path)
+    try:
+        text = data.decode()
+        return tomllib.loads(text), text, []
+    except UnicodeDecodeError as error:
+        line = data[:error.start].count(b"\n") + 1
+        return None, "", [Problem(str(path), line, "", "not UTF-8", allowed="TOML is UTF-8")]
+    except tomllib.TOMLDecodeError as error:
+        line = int(str(error).rsplit("line ", 1)[-1].split(",")[0]) if "line " in str(error) else text.count("\n") + 1
+        return None, text, [Problem(str(path), line, "", f"not TOML: {error}", allowed="https://toml.io")]
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(BYTES_MAX + 1)
+    except OSError as error:
+        raise UseCaseError(f"the use-case file cannot be read: {error.strerror}", value=path, next_step="interlock new NAME --from data.csv") from error
+    if len(data) > BYTES_MAX:
+        raise UseCaseError("the use-case file is too long", value=path, allowed=f"at most {BYTES_MAX:,} bytes")
+    return data
+
+
+def _gate_problems(raw: dict[str, Any], known_gates: KnownGates) -> list[Found]:
+    prediction, gates = raw.get("prediction"), raw.get("gates")
+    task = prediction.get("task") if isinstance(prediction, dict) else None
+    if not isinstance(gates, dict) or task not in {"binary", "multiclass", "regression"}:
+        return []
+    known = sorted(known_gates(task))
+    return [Found(("gates", name), f"no gate of a {task} task has this name", name, ", ".join(known), did_you_mean(name, known))
+            for name in gates if name not in known]
