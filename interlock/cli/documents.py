@@ -15,8 +15,8 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 def settings_page() -> str:
     """docs/settings.md: every setting with its default and meaning."""
-    lines = ["# Settings", "", "A flag wins over the environment (`INTERLOCK_<NAME>`), the environment over `interlock.toml` in the working folder,",
-             "that file over the default. All state lives under `home`; Prefect's and MLflow's own state too.", "",
+    lines = ["# Settings", "", "A flag wins over the environment (`INTERLOCK_<NAME>`), the environment over `interlock.toml` in the",
+             "working folder, that file over the default. All state lives under `home`; Prefect's and MLflow's own state too.", "",
              "| setting | default | meaning |", "| --- | --- | --- |"]
     for name, field in Settings.model_fields.items():
         default = field.get_default(call_default_factory=True)
@@ -27,7 +27,8 @@ def settings_page() -> str:
 
 def commands_page() -> str:
     """docs/commands.md: every command with its arguments and options."""
-    lines = ["# Commands", "", "`interlock COMMAND --help` says the same. Exit code 0: done; 1: refused or failed, with the reason; 2: wrong call.", ""]
+    lines = ["# Commands", "", "`interlock COMMAND --help` says the same.",
+             "Exit code 0: done; 1: refused or failed, with the reason; 2: wrong call.", ""]
     group = get_command(app)
     context = click.Context(group, info_name="interlock")
     for name, command in sorted(group.commands.items()):  # type: ignore[attr-defined]
