@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from cronsim import CronSim, CronSimError
 from sqlalchemy.orm import Session
@@ -18,7 +19,7 @@ from interlock.errors import UseCaseError
 from interlock.records.outbox import enqueue
 from interlock.records.store import Store, utc_now
 from interlock.records.tables import ScheduleState
-from interlock.rules.canonical import iso
+from interlock.rules.canonical import digest_bytes, iso
 from interlock.settings import Settings
 from interlock.spec.usecase import UseCase
 
@@ -37,10 +38,18 @@ class Started:
 
 def start_due(settings: Settings, store: Store, *, now: datetime | None = None) -> list[Started]:
     """Ask for every run that became due since the last call; a use case with a broken file or schedule does not stop the others."""
-    from interlock.spec.load import all_use_cases
+    from interlock.spec.load import load_use_case
 
     moment = now or utc_now()
-    return [started for _path, use_case in all_use_cases(settings) for started in start_due_of(store, use_case, moment)]
+    found: list[Started] = []
+    for path in sorted(settings.usecases_dir.glob("*.toml")):
+        try:
+            use_case = load_use_case(path)
+        except UseCaseError as error:
+            _tell_file(store, path, error)
+            continue
+        found += start_due_of(store, use_case, moment)
+    return found
 
 
 def start_due_of(store: Store, use_case: UseCase, now: datetime) -> list[Started]:
@@ -95,3 +104,9 @@ def _tell(session: Session, use_case: UseCase, flow: str, expression: str, error
     record_alert(session, identity=f"schedule:{use_case.name}:{flow}:{expression}"[:200], severity="warning", use_case=use_case.name,
                  title=f"{use_case.title}: the schedule of {flow} cannot be read",
                  body=f"[schedules] {flow} = \"{expression}\": {error}. The flow does not start by itself until this is corrected.")
+
+
+def _tell_file(store: Store, path: Path, error: UseCaseError) -> None:
+    with store.writing() as session:
+        record_alert(session, identity=f"usecase:{path.name}:{digest_bytes(path.read_bytes())}"[:200], severity="warning",
+                     title=f"{path.name} cannot be read: its schedules do not run", body=str(error))

@@ -34,7 +34,7 @@ class S3Lake:
         key = f"{self._environment}/{use_case}/{kind}/v1/date={day.isoformat()}/{digest_bytes(data).removeprefix('sha256:')}.parquet"
         if not self.exists(key):
             with _mapped("write", key):
-                self._client.put_object(Bucket=self._bucket, Key=self._prefix + key, Body=data, ContentType="application/vnd.apache.parquet")
+                self._client.put_object(Bucket=self._bucket, Key=self._prefix + key, Body=data)
         return key
 
     def get(self, key: str) -> bytes:
