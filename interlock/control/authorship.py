@@ -1,0 +1,33 @@
+"""Who wrote a use case: the person who may not approve its candidates alone."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+GIT_TIMEOUT_S = 10
+
+
+def author_of(path: Path, started_by: str) -> str:
+    """The last committer of the file; where git does not know it, or it has uncommitted changes, whoever started the training."""
+    if _git(path, "status", "--porcelain", "--", path.name):
+        return started_by
+    return _git(path, "log", "-1", "--format=%an", "--", path.name) or started_by
+
+
+def code_revision(folder: Path) -> str:
+    """`git describe` of the folder, for the run's record; empty outside a repository."""
+    return _git(folder / "x", "describe", "--always", "--dirty", "--tags")
+
+
+def _git(path: Path, *arguments: str) -> str:
+    git = shutil.which("git")
+    if git is None:
+        return ""
+    try:
+        done = subprocess.run([git, *arguments], cwd=path.resolve().parent, capture_output=True, text=True,  # noqa: S603 - fixed words
+                              timeout=GIT_TIMEOUT_S, check=False)
+    except (subprocess.TimeoutExpired, OSError):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
