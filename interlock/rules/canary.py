@@ -84,6 +84,12 @@ def judge_step(rollout: Rollout, step: CanaryStep, champion: ArmStats, candidate
     return StepJudgement(verdict, sentence, measures, champion, candidate, elapsed_s)
 
 
+def judge_errors(rollout: Rollout, arm: ArmStats) -> str:
+    """What breaches in the only arm of an endpoint on probation, in words; empty: nothing that is certain."""
+    measure = _errors(rollout, arm, over=False)
+    return measure.sentence if measure.verdict == "fail" else ""
+
+
 def _verdict(measures: tuple[Measure, ...], candidate: ArmStats, needed: int, over: bool, left_s: float) -> tuple[StepVerdict, str]:
     broken = [measure.sentence for measure in measures if measure.verdict == "fail"]
     if broken:

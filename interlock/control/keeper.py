@@ -1,0 +1,225 @@
+"""The keeper: a small process that, every second, makes true what was decided. Each step is bounded, and apart from the others.
+
+    absorb overrides, reconcile endpoints → advance releases → dispatch the outbox → heal → deliver alerts → export the ledger's head
+    compaction of the capture runs beside, one at a time
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from interlock.control import alerting, rollout
+from interlock.control.dispatcher import Dispatcher
+from interlock.control.endpoint import Endpoint, endpoint_from
+from interlock.control.reconciler import Reconciled, reconcile
+from interlock.errors import InterlockError, SettingsError, StaleState, Unavailable
+from interlock.records import ledger, outbox, releases
+from interlock.records.routes import all_routes
+from interlock.records.store import Store, utc_now
+from interlock.records.tables import Outbox, Release
+from interlock.settings import Settings
+from interlock.spec.load import all_use_cases
+
+LOG = logging.getLogger("interlock.keeper")
+TICK_S = 1.0
+COMPACTION_S = 5.0
+ALERTS_S = 5.0
+HEAD_S = 30.0
+HEAL_S = 20.0
+LOUD_AGAIN_S = 300.0  # the same error of the same step is logged again only after this long
+
+
+@dataclass
+class Keeper:
+    """One installation's keeper. Everything it remembers may be lost at any moment: the store holds the truth."""
+
+    settings: Settings
+    store: Store
+    endpoint: Endpoint
+    clock: Callable[[], datetime] = utc_now
+    dispatcher: Dispatcher | None = None
+    compact: Callable[[], Any] | None = None
+    found: dict[str, Reconciled] = field(default_factory=dict)
+    _due: dict[str, datetime] = field(default_factory=dict)
+    _heard: dict[str, tuple[str, datetime]] = field(default_factory=dict)
+    _worker: ThreadPoolExecutor | None = None
+    _compaction: Future[Any] | None = None
+
+    def run_once(self) -> None:
+        """One pass. An error in one step or one use case is logged and leaves the others alone."""
+        self._guard("reconcile", self._reconcile_all)
+        self._guard("releases", self._advance_all)
+        self._guard("outbox", self._dispatch)
+        self._every("heal", HEAL_S, self._heal)
+        self._every("compaction", COMPACTION_S, self._start_compaction)
+        self._every("alerts", ALERTS_S, self._deliver)
+        self._every("ledger head", HEAD_S, lambda: export_head(self.settings, self.store))
+        self._guard("heartbeat", self._beat)
+
+    def _reconcile_all(self) -> None:
+        with self.store.reading() as session:
+            names = [route.use_case for route in all_routes(session)]
+        for name in names:
+            self._guard(f"reconcile {name}", lambda name=name: self._reconcile(name))  # type: ignore[misc]
+
+    def _reconcile(self, name: str) -> None:
+        result = reconcile(self.settings, self.store, self.endpoint, name, clock=self.clock)
+        self.found[name] = result
+        if result.found in {"converged", "absorbed"}:
+            LOG.info("%s: %s", name, result.sentence)
+        if result.found == "unreachable":
+            raise Unavailable(result.sentence)
+
+    def _advance_all(self) -> None:
+        with self.store.reading() as session:
+            ids = [(release.id, release.use_case) for release in releases.moving(session)]
+        for release_id, name in ids:
+            self._guard(f"release {name} {release_id}", lambda release_id=release_id: self._advance(release_id))  # type: ignore[misc]
+
+    def _advance(self, release_id: str) -> None:
+        if said := rollout.advance(self.settings, self.store, release_id, self.endpoint, clock=self.clock):
+            LOG.info("release %s: %s", release_id, said)
+
+    def _dispatch(self) -> None:
+        self.dispatcher = self.dispatcher or Dispatcher(self.settings, self.store, self.clock)
+        for said in self.dispatcher.run_once():
+            LOG.info("%s", said)
+
+    def _heal(self) -> None:
+        """A run that reported success without the state having moved is started again: its success is not the truth."""
+        now = self.clock()
+        with self.store.writing() as session:
+            for release in releases.moving(session):
+                row = _intent(session, release)
+                if row is not None and rollout.waits_for_run(release) and row.state == "done" and row.attempt < 4 \
+                        and now - row.updated_at > timedelta(seconds=HEAL_S):
+                    outbox.move(session, row, now, state="pending", attempt=row.attempt + 1, flow_run_id=None, lease_until=None,
+                                last_error="the run ended, but the release has not moved")
+
+    def _start_compaction(self) -> None:
+        if self._compaction is not None:
+            if not self._compaction.done():
+                return
+            done, self._compaction = self._compaction, None
+            done.result()  # an error of the last one is logged here
+        self._worker = self._worker or ThreadPoolExecutor(max_workers=1, thread_name_prefix="compaction")
+        self._compaction = self._worker.submit(self.compact or (lambda: _compact(self.settings)))
+
+    def _deliver(self) -> None:
+        alerting.deliver(self.settings, self.store, [use_case for _, use_case in all_use_cases(self.settings)])
+
+    def _beat(self) -> None:
+        """Tell `interlock status` that the keeper lives, and what it found."""
+        state = {"pid": os.getpid(), "at": self.clock().isoformat(),
+                 "found": {name: {"found": item.found, "sentence": item.sentence} for name, item in self.found.items()},
+                 "errors": {step: text for step, (text, _) in self._heard.items()}}
+        path = self.settings.folder("run") / "keeper.json"
+        part = path.with_suffix(".part")
+        part.write_text(json.dumps(state))
+        part.replace(path)
+
+    def _every(self, step: str, seconds: float, action: Callable[[], Any]) -> None:
+        now = self.clock()
+        if now >= self._due.get(step, now):
+            self._due[step] = now + timedelta(seconds=seconds)
+            self._guard(step, action)
+
+    def _guard(self, step: str, action: Callable[[], Any]) -> None:
+        """Keep an error in its step: log it once per text and `LOUD_AGAIN_S`, tell people where waiting cannot help."""
+        try:
+            action()
+        except Exception as error:  # noqa: BLE001 - one broken use case must not stop the others; it is logged, shown in the status, alerted
+            self._hear(step, error)
+        else:
+            if self._heard.pop(step, None) is not None:
+                LOG.info("%s: works again", step)
+
+    def _hear(self, step: str, error: Exception) -> None:
+        text, now = f"{type(error).__name__}: {error}", self.clock()
+        last = self._heard.get(step)
+        if last is not None and last[0] == text and now - last[1] < timedelta(seconds=LOUD_AGAIN_S):
+            return
+        self._heard[step] = (text, now)
+        LOG.warning("%s: %s", step, text, exc_info=None if isinstance(error, InterlockError) else error)
+        if isinstance(error, (Unavailable, StaleState)):
+            return
+        try:
+            with self.store.writing() as session:
+                alerting.record_alert(session, identity=f"keeper:{step}:{text}"[:200], severity="critical", at=now,
+                                      title=f"the keeper cannot {step}", body=text[:2_000])
+        except InterlockError as second:
+            LOG.warning("the alert about it could not be written: %s", second)
+
+    def close(self) -> None:
+        if self._worker is not None:
+            self._worker.shutdown(wait=True, cancel_futures=True)
+
+
+def run(settings: Settings, store: Store, *, endpoint: Endpoint | None = None, clock: Callable[[], datetime] = utc_now,
+        stop: threading.Event | None = None) -> None:
+    """Run until SIGTERM, SIGINT or `stop`. A second keeper of the same installation is refused."""
+    ended = stop or threading.Event()
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: ended.set())
+    with only_one(settings):
+        keeper = Keeper(settings, store, endpoint or endpoint_from(settings), clock)
+        LOG.info("keeper at work for %s", settings.home.resolve())
+        try:
+            while not ended.is_set():
+                began = time.monotonic()
+                keeper.run_once()
+                ended.wait(max(0.05, TICK_S - (time.monotonic() - began)))
+        finally:
+            keeper.close()
+
+
+@contextmanager
+def only_one(settings: Settings) -> Iterator[None]:
+    """Hold the keeper's lock; the kernel frees it when the process dies, however it dies."""
+    path = settings.folder("run") / "keeper.lock"
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise SettingsError("a keeper is already at work for this installation", value=str(settings.home.resolve()),
+                                next_step="interlock status") from error
+        yield
+
+
+def head_path(settings: Settings) -> Path:
+    """Where the ledger's head is exported to."""
+    return settings.folder("run") / "ledger-head.json"
+
+
+def export_head(settings: Settings, store: Store) -> ledger.Head:
+    """Export the ledger's head; the keeper does it at intervals."""
+    return ledger.export_head(store, head_path(settings))
+
+
+def _intent(session: Any, release: Release) -> Outbox | None:
+    from sqlalchemy import select
+
+    cause = release.decision_id if release.state in {"planned", "staged"} else rollout.breach_id(release)
+    found: Outbox | None = session.scalars(select(Outbox).where(Outbox.cause == cause)).first()
+    return found
+
+
+def _compact(settings: Settings) -> Any:
+    from interlock.records.compaction import compact
+    from interlock.records.lake import lake_from
+
+    return compact(settings, lake_from(settings))

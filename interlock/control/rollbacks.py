@@ -1,0 +1,189 @@
+"""The way back (law 5): the endpoint swaps first and alone; the store, the ledger and the `rollback` deployment follow.
+
+After a rollback the bad version is not the way back from the good one: `previous` becomes the newest version before it that was
+superseded in good standing and is still on disk, else nothing, and the status says that there is no way back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from interlock.control.deployments import ROLLBACK
+from interlock.control.endpoint import Endpoint, endpoint_from
+from interlock.control.once import check_nonce, replay
+from interlock.control.people import AUTOMATIC, require
+from interlock.control.receipts import Receipt, receipt_of
+from interlock.errors import DecisionRefused, InterlockError, StaleState, Unavailable
+from interlock.records import decisions, ledger, outbox, releases
+from interlock.records.routes import change_route, read_route
+from interlock.records.store import Store, utc_now
+from interlock.records.tables import Decision, Release
+from interlock.rules.releases import ReleaseState
+from interlock.rules.routes import Observed, Route, Slot
+from interlock.settings import Settings
+
+
+def rollback(settings: Settings, store: Store, *, actor: str, use_case: str, reason: str, nonce: str, expected_generation: int,
+             endpoint: Endpoint | None = None, clock: Callable[[], datetime] = utc_now) -> Receipt:
+    """Go back to the previous version now. Needs the store only to write it down: without it, the keeper does that later.
+
+    Raises `DecisionRefused` without a way back, `StaleState` when the route is not the one that the person saw.
+    """
+    standing = require(settings, actor, "rollback", reason)
+    check_nonce(nonce)
+    return roll_back(settings, store, endpoint or endpoint_from(settings), actor=actor, use_case=use_case, reason=reason, nonce=nonce,
+                     expected_generation=expected_generation, standing=standing, clock=clock)
+
+
+def roll_back(settings: Settings, store: Store, endpoint: Endpoint, *, actor: str, use_case: str, reason: str, nonce: str,
+              expected_generation: int, standing: dict[str, Any], clock: Callable[[], datetime] = utc_now) -> Receipt:
+    """The rollback itself, for a person or (actor `interlock`, nonce = breach id) for the keeper."""
+    warnings: list[str] = []
+    if (first := _before(store, use_case, expected_generation, actor, nonce, warnings)) is not None:
+        return first
+    observed = _swap_endpoint(endpoint, use_case, actor, reason, nonce, expected_generation, warnings)
+    try:
+        decision, route = _write(settings, store, use_case, expected_generation, observed, actor, reason, nonce, standing, clock())
+    except Unavailable as error:
+        if observed is None:
+            raise
+        return Receipt(decision_id=None, kind="rollback", use_case=use_case, actor=actor, reason=reason, at=clock(), nonce=nonce,
+                       generation=observed.generation, observed=observed, warnings=[*warnings, error.what],
+                       sentence=f"the endpoint answers with {_name(observed.champion)} now; the keeper writes it down later")
+    if decision.actor != actor or decision.detail.get("nonce") != nonce:
+        raise decisions.refuse_second(decision)
+    return receipt_of(decision, observed=settle(endpoint, route, nonce if observed else None, warnings) or observed, warnings=warnings)
+
+
+def absorb(settings: Settings, store: Store, endpoint: Endpoint, observed: Observed, *, clock: Callable[[], datetime] = utc_now) -> Route:
+    """Take an override of the endpoint into the store as decision, route and ledger entry, then tell the endpoint. Safe to repeat."""
+    standing = {"absorbed": True, "override_durable": observed.override_durable}
+    decision, route = _write(settings, store, observed.use_case, observed.generation, observed, observed.override_actor or AUTOMATIC,
+                             observed.override_reason or "rolled back on the endpoint", observed.override_id or "", standing, clock())
+    endpoint.absorbed(observed.use_case, route.generation, observed.override_id or decision.id)
+    return route
+
+
+def take_off(settings: Settings, session: Session, route: Route, *, target: Slot | None, decision: Decision, actor: str, reason: str,
+             now: datetime) -> Route:
+    """Route, releases and intent of a rollback to `target`, in the caller's transaction."""
+    bad = route.champion
+    previous = way_back(settings, session, route.use_case, {slot.digest for slot in (target, bad) if slot is not None})
+    new = change_route(session, route, actor=actor, reason=reason, decision_id=decision.id, at=now, champion=target, previous=previous,
+                       candidate=None, candidate_percent=0)
+    _end_releases(session, route, target, actor, reason, now)
+    intent = outbox.enqueue(session, decision.id, ROLLBACK, {"use_case": route.use_case, "decision_id": decision.id}, at=now)
+    decisions.add_detail(session, decision, generation=new.generation, outbox_id=intent.id,
+                         sentence=f"{_name(target)} answers instead of {_name(bad)}"
+                                  + ("" if previous else "; there is no further way back"))
+    return new
+
+
+def way_back(settings: Settings, session: Session, use_case: str, without: set[str]) -> Slot | None:
+    """The newest version superseded in good standing that is still on disk; None: there is no way back."""
+    for candidate in releases.superseded_candidates(session, use_case):
+        folder = settings.folder("packages") / candidate.package_digest.removeprefix("sha256:")
+        if candidate.package_digest not in without and folder.is_dir():
+            return Slot(version=candidate.number, digest=candidate.package_digest)
+    return None
+
+
+def settle(endpoint: Endpoint, route: Route, override_id: str | None, warnings: list[str]) -> Observed | None:
+    """Tell the endpoint that its override is on record and give it the route; what fails here the keeper repeats within a second."""
+    try:
+        if override_id is not None:
+            endpoint.absorbed(route.use_case, route.generation, override_id)
+        return endpoint.converge(route)
+    except InterlockError as error:
+        warnings.append(f"the endpoint has not taken generation {route.generation} yet: {error.what}")
+        return None
+
+
+def _before(store: Store, use_case: str, expected: int, actor: str, nonce: str, warnings: list[str]) -> Receipt | None:
+    """Checks that need the store; where it does not answer the endpoint decides alone."""
+    try:
+        with store.reading() as session:
+            first = decisions.known(session, decisions.on_generation(use_case, expected))
+            if first is not None:
+                return replay(first, "rollback", actor, nonce)
+            route = read_route(session, use_case)
+    except Unavailable as error:
+        warnings.append(error.what)
+        return None
+    if route.generation != expected:
+        raise StaleState(f"the route of '{use_case}' is not the one that you saw; nothing was changed", value=f"generation {expected}",
+                         allowed=f"generation {route.generation}", next_step="look again: interlock status")
+    if route.champion is None or route.previous is None:
+        raise DecisionRefused(f"'{use_case}' has no way back: no earlier version is kept", value=_name(route.champion),
+                              next_step="approve another candidate, or stop the prediction server")
+    return None
+
+
+def _swap_endpoint(endpoint: Endpoint, use_case: str, actor: str, reason: str, nonce: str, expected: int,
+                   warnings: list[str]) -> Observed | None:
+    try:
+        return endpoint.rollback(use_case, actor, reason, nonce, expected)
+    except (Unavailable, StaleState) as error:  # the store's compare-and-swap below still decides, the keeper converges
+        warnings.append(error.what)
+        return None
+
+
+def _write(settings: Settings, store: Store, use_case: str, generation: int, observed: Observed | None, actor: str, reason: str, nonce: str,
+           standing: dict[str, Any], now: datetime) -> tuple[Decision, Route]:
+    """Decision, route and ledger entry in one transaction; an override on record already changes nothing."""
+    with store.writing() as session:
+        identity = decisions.on_generation(use_case, generation)
+        first, route = decisions.known(session, identity), read_route(session, use_case)
+        if first is not None:
+            return first, route
+        override = observed is not None and observed.override
+        if route.generation != generation and not override:
+            raise StaleState(f"the route of '{use_case}' was changed by somebody else first; nothing was changed now",
+                             value=f"generation {generation}", allowed=f"generation {route.generation}", next_step="interlock status")
+        target = observed.champion if observed is not None and override else route.previous
+        detail = {"nonce": nonce, **standing, "from": _plain(route.champion), "to": _plain(target), "endpoint_first": override}
+        decision = decisions.record(session, kind="rollback", identity=identity, use_case=use_case, actor=actor, reason=reason, now=now,
+                                    package_digest=target.digest if target else None, expected_generation=generation, detail=detail)
+        return decision, take_off(settings, session, route, target=target, decision=decision, actor=actor, reason=reason, now=now)
+
+
+def _end_releases(session: Session, route: Route, target: Slot | None, actor: str, reason: str, now: datetime) -> None:
+    """The bad release is rolled back, one on its way is void, the good one is live again."""
+    moving = releases.open_release(session, route.use_case)
+    if moving is not None:
+        started = moving.state in {ReleaseState.CANARY, ReleaseState.PAUSED}
+        releases.move(session, moving, ReleaseState.ROLLED_BACK if started else ReleaseState.FAILED, now=now, actor=actor,
+                      reason=f"the champion it was compared with was rolled back: {reason}")
+    bad = _answering(session, route)
+    if bad is not None and (target is None or route.champion != target):
+        releases.move(session, bad, ReleaseState.ROLLED_BACK, now=now, actor=actor, reason=reason)
+    good = releases.of_package(session, route.use_case, target.digest, (ReleaseState.SUPERSEDED,)) if target else None
+    if good is not None:
+        releases.move(session, good, ReleaseState.LIVE, now=now, actor=actor, reason="live again after a rollback")
+
+
+def _answering(session: Session, route: Route) -> Release | None:
+    return None if route.champion is None else releases.of_package(session, route.use_case, route.champion.digest, releases.ANSWERING)
+
+
+def record_rollback(store: Store, decision_id: str, sentence: str, facts: dict[str, Any], *, now: datetime) -> None:
+    """What the `rollback` deployment found afterwards, in the ledger; once per decision."""
+    with store.writing() as session:
+        decision = session.get(Decision, decision_id)
+        if decision is None or decision.detail.get("verified_seq") is not None:
+            return
+        entry = ledger.append(session, "rollback.verified", {"decision_id": decision_id, "sentence": sentence, **facts},
+                              decision.use_case, at=now)
+        decisions.add_detail(session, decision, verified_seq=entry.seq)
+
+
+def _plain(slot: Slot | None) -> dict[str, Any] | None:
+    return None if slot is None else slot.model_dump()
+
+
+def _name(slot: Slot | None) -> str:
+    return "nothing" if slot is None else f"version {slot.version} ({slot.digest[:19]}…)"

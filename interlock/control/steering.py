@@ -1,0 +1,111 @@
+"""A person at the wheel of a release that is on its way: resume a paused step, or abort. And the keeper's brake on a canary."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from interlock.control.deployments import ROLLBACK
+from interlock.control.endpoint import Endpoint, endpoint_from
+from interlock.control.once import once
+from interlock.control.people import AUTOMATIC, require
+from interlock.control.receipts import Receipt
+from interlock.control.rollbacks import settle
+from interlock.errors import StaleState
+from interlock.records import decisions, outbox, releases
+from interlock.records.routes import change_route, read_route
+from interlock.records.store import Store, utc_now
+from interlock.records.tables import Decision, Release
+from interlock.rules.releases import OPEN, ReleaseState
+from interlock.settings import Settings
+from interlock.spec.load import find_use_case
+
+
+def abort(settings: Settings, store: Store, *, actor: str, release_id: str, reason: str, nonce: str, expected_generation: int,
+          endpoint: Endpoint | None = None, clock: Callable[[], datetime] = utc_now) -> Receipt:
+    """End a release that is not live yet: the candidate leaves the route at once, the champion is untouched."""
+    standing = require(settings, actor, "abort", reason)
+    return _act(settings, store, "abort", f"abort:{release_id}", actor, nonce, endpoint or endpoint_from(settings),
+                lambda session: end_open(session, release_id, kind="abort", actor=actor, reason=reason, now=clock(),
+                                         expected_generation=expected_generation, detail={"nonce": nonce, **standing}))
+
+
+def brake(settings: Settings, store: Store, endpoint: Endpoint, release: Release, *, reason: str, breach: str,
+          judgement: dict[str, Any], clock: Callable[[], datetime] = utc_now) -> Receipt:
+    """The automatic rollback of a canary: actor `interlock`, identity = the breach."""
+    return _act(settings, store, "rollback", f"rollback:breach:{breach}", AUTOMATIC, breach[-64:], endpoint,
+                lambda session: end_open(session, release.id, kind="rollback", actor=AUTOMATIC, reason=reason, now=clock(),
+                                         expected_generation=read_route(session, release.use_case).generation, judgement=judgement,
+                                         detail={"nonce": breach[-64:], "breach": breach}, identity=f"rollback:breach:{breach}"))
+
+
+def resume(settings: Settings, store: Store, *, actor: str, release_id: str, reason: str, nonce: str, expected_generation: int,
+           endpoint: Endpoint | None = None, clock: Callable[[], datetime] = utc_now) -> Receipt:
+    """Let a paused release begin its present step anew, with the step's share of the requests."""
+    standing = require(settings, actor, "resume", reason)
+    with store.reading() as session:
+        revision = releases.get(session, release_id).revision
+    return _act(settings, store, "resume", f"resume:{release_id}:{nonce}", actor, nonce, endpoint or endpoint_from(settings),
+                lambda session: _resume(settings, session, release_id, revision, actor, reason, expected_generation,
+                                        {"nonce": nonce, **standing}, clock()))
+
+
+def end_open(session: Session, release_id: str, *, kind: str, actor: str, reason: str, now: datetime, expected_generation: int,
+             detail: dict[str, Any], identity: str | None = None, judgement: dict[str, Any] | None = None) -> Decision:
+    """Decision, release, route and intent of ending a release that is not live, in the caller's transaction."""
+    release = releases.get(session, release_id)
+    if ReleaseState(release.state) not in OPEN:
+        raise StaleState(f"this release is {release.state}: there is nothing left to end", value=release_id, next_step="interlock status")
+    route = _route(session, release, expected_generation)
+    decision = decisions.record(session, kind=kind, identity=identity or f"abort:{release_id}", use_case=release.use_case, actor=actor,
+                                reason=reason, now=now, candidate_id=release.candidate_id, expected_generation=expected_generation,
+                                detail={**detail, "judgement": judgement})
+    answered = release.state in {ReleaseState.CANARY, ReleaseState.PAUSED}
+    releases.move(session, release, ReleaseState.ROLLED_BACK if answered else ReleaseState.FAILED, now=now, reason=reason, actor=actor,
+                  judgement=judgement)
+    if route.candidate is not None:
+        route = change_route(session, route, actor=actor, reason=reason, decision_id=decision.id, at=now, candidate=None,
+                             candidate_percent=0)
+    intent = outbox.enqueue(session, decision.id, ROLLBACK, {"use_case": release.use_case, "decision_id": decision.id}, at=now)
+    decisions.add_detail(session, decision, release_id=release.id, outbox_id=intent.id, generation=route.generation,
+                         sentence="the candidate left the route; the champion answers everything")
+    return decision
+
+
+def _resume(settings: Settings, session: Session, release_id: str, revision: int, actor: str, reason: str, expected_generation: int,
+            detail: dict[str, Any], now: datetime) -> Decision:
+    release = releases.get(session, release_id)
+    if release.state != ReleaseState.PAUSED or release.revision != revision:
+        raise StaleState(f"this release is {release.state}, not paused", value=release_id, next_step="interlock status")
+    route = _route(session, release, expected_generation)
+    step = find_use_case(settings, release.use_case)[1].rollout.steps[release.step - 1]
+    decision = decisions.record(session, kind="resume", identity=f"resume:{release_id}:{detail['nonce']}", use_case=release.use_case,
+                                actor=actor, reason=reason, now=now, candidate_id=release.candidate_id,
+                                expected_generation=expected_generation, detail=detail)
+    releases.move(session, release, ReleaseState.CANARY, now=now, reason=reason, actor=actor)
+    route = change_route(session, route, actor=actor, reason=reason, decision_id=decision.id, at=now, candidate_percent=step.percent)
+    decisions.add_detail(session, decision, release_id=release.id, generation=route.generation,
+                         sentence=f"step {release.step} begins anew with {step.percent:g} % of the requests")
+    return decision
+
+
+def _route(session: Session, release: Release, expected_generation: int) -> Any:
+    route = read_route(session, release.use_case)
+    if route.generation != expected_generation:
+        raise StaleState("the route is not the one that you saw; nothing was changed", value=f"generation {expected_generation}",
+                         allowed=f"generation {route.generation}", next_step="look again: interlock status")
+    return route
+
+
+def _act(settings: Settings, store: Store, kind: str, identity: str, actor: str, nonce: str, endpoint: Endpoint,
+         write: Callable[[Session], Decision]) -> Receipt:
+    """Decide once, then let the endpoint follow at once; the keeper repeats what fails here."""
+    receipt = once(store, identity, kind, actor, nonce, write)
+    with store.reading() as session:
+        route = read_route(session, receipt.use_case)
+    warnings: list[str] = []
+    observed = settle(endpoint, route, None, warnings)
+    return receipt.model_copy(update={"observed": observed, "warnings": warnings})
