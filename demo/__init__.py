@@ -1,0 +1,1 @@
+"""Half a year of real flights through the real loop; `make demo`."""

@@ -1,0 +1,179 @@
+"""The story: train, approve, deploy, serve, drift, retrain, canary, promote; a bad candidate taken off; a person's rollback."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from rich.progress import Progress
+
+from demo.journal import Journal
+from demo.stage import Stage, edit_use_case, gate_results, utc
+from demo.traffic import Customers
+from interlock.control import actions
+from interlock.control.deployments import COSTS, LIFECYCLE, MONITOR
+from interlock.errors import InterlockError
+from interlock.records.ids import new_id
+from interlock.records.tables import Decision, Release
+from interlock.rules.releases import ReleaseState
+from interlock.serving.client import ServingClient
+
+USE_CASE = "flight_delays"
+ML_TEAM, APPROVER, ON_CALL = "Mira (ML team, demo)", "Dana (approver, demo)", "Omar (on-call, demo)"
+FIRST_TRAINING, REPLAY_END = utc("2013-04-01"), utc("2013-07-29")
+WEEK = timedelta(days=7)
+UNASSIGNED = '# aeroplanes are swapped until the last minute: not certain at the prediction moment'
+TAIL_BEFORE = f'[columns.tailnum]\ntype = "category"\nrole = "ignore"                     {UNASSIGNED}'
+TAIL_AFTER = '[columns.tailnum]\ntype = "category"'
+
+
+@dataclass
+class Scenario:
+    """One telling of the story; every act leaves a step in the journal."""
+
+    stage: Stage
+    journal: Journal
+    customers: Customers
+    client: ServingClient
+    progress: Progress
+
+    def tell(self) -> None:
+        clock = self.first_model()
+        clock = self.replay_until_drift(clock)
+        clock = self.retrained_model(clock)
+        clock = self.bad_candidate(clock)
+        self.persons_rollback()
+        self.one_waiting(clock)
+
+    def first_model(self) -> datetime:
+        """January to March: the first candidate, a person's yes, live on probation."""
+        self._train("First candidate from January to March", FIRST_TRAINING)
+        decision = self._approve("the first model: every gate passed, no way back is needed yet")
+        self._until_state(decision, ReleaseState.PROBATION, ReleaseState.LIVE)
+        self._deployed("First model answers customers")
+        return FIRST_TRAINING
+
+    def replay_until_drift(self, clock: datetime) -> datetime:
+        """From April on, week by week: predictions now, outcomes a week later; monitoring asks for a retraining when it must."""
+        bar = self.progress.add_task("flights answered", total=self.customers.count(clock, REPLAY_END))
+        weeks = 0
+        while clock < REPLAY_END:
+            self._send(clock, clock + WEEK, bar)
+            self.customers.tell(clock - WEEK, clock)
+            clock, weeks = clock + WEEK, weeks + 1
+            if weeks % 3 == 0:
+                self.stage.run(MONITOR, use_case=USE_CASE, as_of=clock.isoformat())
+                if self.stage.retraining(USE_CASE) is not None:
+                    self.progress.remove_task(bar)
+                    self.journal.step("Real drift: enough windows breached, retraining asked for", "monitoring.breach",
+                                      as_of=clock.isoformat(), answered=self.customers.sent)
+                    return clock
+        raise InterlockError("no drift was found in the replayed months", value=f"{weeks} weeks", next_step="interlock status")
+
+    def retrained_model(self, clock: datetime) -> datetime:
+        """The retraining that monitoring asked for: gates, a person's yes, canary under real traffic, promoted."""
+        asked = self.stage.retraining(USE_CASE)
+        if asked is None:
+            raise InterlockError("no retraining was asked for")
+        self.stage.finished(asked.cause)
+        self._validated("Retrained candidate passed its gates")
+        decision = self._approve("retrained after drift; better than the champion on the same flights")
+        clock = self._canary(decision, clock, {ReleaseState.PROBATION, ReleaseState.LIVE}, ReleaseState.PROBATION)
+        self._deployed("Retrained model promoted through the canary")
+        return clock
+
+    def bad_candidate(self, clock: datetime) -> datetime:
+        """A change that passes every offline gate truthfully and breaks on live traffic, where tail numbers come too late."""
+        path = self.stage.settings.usecases_dir / f"{USE_CASE}.toml"
+        before = edit_use_case(path, TAIL_BEFORE, TAIL_AFTER)
+        self._train("Candidate that also uses the tail number passed its gates", clock)
+        decision = self._approve("tail numbers improve the figures")
+        clock = self._canary(decision, clock, {ReleaseState.ROLLED_BACK}, ReleaseState.ROLLED_BACK, spoil=_without_tail_number)
+        release = self.stage.release(decision.id)
+        self.journal.step("Canary breached on live traffic: rolled back automatically", "decision.rollback", reason=release.reason,
+                          **self._live())
+        path.write_text(before, encoding="utf-8")
+        return clock
+
+    def persons_rollback(self) -> None:
+        """At 03:00 a person goes back one model: the swap comes first, the flow after it."""
+        live = self.client.observed(USE_CASE)
+        receipt = actions.rollback(self.stage.settings, self.stage.store, actor=ON_CALL, use_case=USE_CASE, nonce=new_id(),
+                                   reason="complaints from the airport: back to the previous model", expected_generation=live.generation)
+        now = self.client.observed(USE_CASE)
+        if now.champion != live.previous:
+            raise InterlockError("the rollback did not change the answer", value=now)
+        self.journal.step("A person rolled back: the previous model answers", "decision.rollback", actor=ON_CALL,
+                          decision_id=receipt.decision_id, **self._live())
+
+    def one_waiting(self, clock: datetime) -> None:
+        """A candidate for the person at the keyboard, a second use case, and what all of it cost."""
+        second = self.stage.start(LIFECYCLE, use_case="loan_approvals", started_by=ML_TEAM)
+        self._train("Candidate waiting for your own decision", clock)
+        self.stage.finished(second)
+        self.stage.run(COSTS)
+
+    def _train(self, title: str, as_of: datetime) -> None:
+        self.stage.run(LIFECYCLE, use_case=USE_CASE, as_of=as_of.isoformat(), started_by=ML_TEAM)
+        self._validated(title)
+
+    def _validated(self, title: str) -> None:
+        candidate, evidence = self.stage.candidate(USE_CASE)
+        self.journal.step(title, "evidence.sealed", version=candidate.number, digest=candidate.package_digest, evidence=evidence.digest,
+                          verdict=evidence.verdict, gates=gate_results(evidence))
+
+    def _approve(self, reason: str) -> Decision:
+        candidate, evidence = self.stage.candidate(USE_CASE)
+        with self.stage.store.reading() as session:
+            from interlock.records.routes import read_route
+
+            generation = read_route(session, USE_CASE).generation
+        receipt = actions.approve(self.stage.settings, self.stage.store, actor=APPROVER, evidence_digest=evidence.digest, reason=reason,
+                                  nonce=new_id(), expected_generation=generation)
+        self.journal.step(f"Version {candidate.number} approved by {APPROVER}", "decision.approve", actor=APPROVER,
+                          version=candidate.number, digest=candidate.package_digest, decision_id=receipt.decision_id)
+        with self.stage.store.reading() as session:
+            return session.get_one(Decision, receipt.decision_id)
+
+    def _canary(self, decision: Decision, clock: datetime, ends: set[ReleaseState], wanted: ReleaseState, *, spoil: Any = None) -> datetime:
+        """Real traffic while the keeper judges the steps, until the release ends."""
+        start, state = clock, ReleaseState.PLANNED
+        bar = self.progress.add_task("canary", total=None)
+        while state not in ends:
+            release = self.stage.release(decision.id)
+            state = ReleaseState(release.state)
+            if state in {ReleaseState.FAILED, ReleaseState.ROLLED_BACK} and state is not wanted:
+                raise InterlockError(f"the release ended as {state}", value=release.reason)
+            if clock >= start + 6 * WEEK:
+                raise InterlockError("the canary did not end within six weeks of traffic", value=state, next_step="interlock status")
+            self._send(clock, clock + timedelta(hours=6), bar, spoil=spoil if state is ReleaseState.CANARY else None)
+            clock += timedelta(hours=6)
+        self.progress.remove_task(bar)
+        return clock
+
+    def _send(self, start: datetime, end: datetime, bar: Any, *, spoil: Any = None) -> None:
+        for rows in self.customers.ask(start, end, spoil=spoil):
+            self.progress.advance(bar, rows)
+
+    def _until_state(self, decision: Decision, *states: ReleaseState) -> Release:
+        def look() -> Release | None:
+            release = self.stage.release(decision.id)
+            if release.state == ReleaseState.FAILED:
+                raise InterlockError("the release failed", value=release.reason)
+            return release if release.state in states else None
+
+        return self.stage.until(look, f"a release that is {' or '.join(states)}")  # type: ignore[no-any-return]
+
+    def _deployed(self, title: str) -> None:
+        self.journal.step(title, "route.changed", **self._live())
+
+    def _live(self) -> dict[str, Any]:
+        """What the endpoint itself says now."""
+        seen = self.stage.until(lambda: self.client.observed(USE_CASE).champion, "an answer of the endpoint")
+        return {"version": seen.version, "digest": seen.digest, "generation": self.client.observed(USE_CASE).generation}
+
+
+def _without_tail_number(record: dict[str, Any]) -> dict[str, Any]:
+    """The planted fault: at the prediction moment the aeroplane is not assigned yet."""
+    return {**record, "tailnum": None}
