@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from interlock.modeling.split import Split, target
@@ -39,7 +38,7 @@ def last_known_labels(use_case: UseCase, split: Split) -> Floats:
 
     Labels of earlier held-out rows count too, as they would in service. Of labels seen at one instant the newest event's counts.
     """
-    rows = pl.concat([split.fit_rows, split.test])
+    rows = split.known
     labels = target(use_case.prediction, rows)
     order = np.lexsort((rows["_event_time"].dt.epoch("us").to_numpy(), rows["_label_seen_time"].dt.epoch("us").to_numpy()))
     seen = rows["_label_seen_time"].dt.epoch("us").to_numpy()[order]

@@ -18,11 +18,15 @@ from interlock.spec.usecase import UseCase
 
 @dataclass(frozen=True)
 class Split:
-    """Three disjoint parts of the labelled rows. `fit_rows` (train + validation) is what the final model learns from."""
+    """Three disjoint parts of the labelled rows. `fit_rows` (train + validation) is what the final model learns from.
+
+    `known` also holds the rows in none of them: labels that came too late to be learned from before the held-out rows began.
+    """
 
     train: pl.DataFrame
     validation: pl.DataFrame
     test: pl.DataFrame
+    known: pl.DataFrame
     labels_until: datetime
     note: str
 
@@ -66,7 +70,7 @@ def split_rows(use_case: UseCase, frame: pl.DataFrame, as_of: datetime | None = 
         train, validation = rest.filter(~inner), rest.filter(inner)
         note = "the source's official split" if training.split == "official" else f"seeded split by row id, seed {training.seed}"
     until = known["_label_seen_time"].max()
-    split = Split(train, validation, test, until if isinstance(until, datetime) else datetime.min, note)
+    split = Split(train, validation, test, known, until if isinstance(until, datetime) else datetime.min, note)
     _check(use_case, split)
     return split
 
