@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from interlock.records.ingest import IngestResult
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
 
 from flows.artifacts import links_of, publish
 from interlock.control.opening import Installation, moment, opened
-from interlock.records.ingest import IngestResult
 
 
 @flow(name="ingest", log_prints=True)
@@ -29,10 +29,11 @@ def ingest(use_case: str, as_of: str | None = None) -> str | None:
 @task(cache_policy=NO_CACHE)
 def take_in(installation: Installation, as_of: datetime | None) -> IngestResult:
     """Load, check, quarantine and record the new rows; their CPU seconds are counted."""
-    from interlock.control.costing import metered
     from interlock.records.ingest import ingest as take
 
-    with metered(installation.store, installation.use_case.name, "ingest"):
+    from interlock.control.usage import measured
+
+    with measured(installation.store, installation.use_case.name, "ingest"):
         return take(installation.settings, installation.store, installation.use_case, as_of=as_of, progress=print)
 
 

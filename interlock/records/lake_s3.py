@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 
 from interlock.errors import DataError, SettingsError, Unavailable
-from interlock.rules.canonical import digest_bytes
+from interlock.records.lake import lake_key, prefix, verified
 from interlock.settings import Settings
 
 MISSING_CODES = {"404", "NoSuchKey", "NotFound"}
@@ -19,19 +19,19 @@ ATTEMPTS_MAX = 3
 
 
 class S3Lake:
-    """Content-addressed Parquet objects in one bucket, under `prefix` (empty: the bucket's root)."""
+    """Content-addressed Parquet objects in one bucket, under `folder` (empty: the bucket's root)."""
 
-    def __init__(self, client: Any, bucket: str, environment: str, prefix: str = "") -> None:
+    def __init__(self, client: Any, bucket: str, environment: str = "local", folder: str = "") -> None:
         self._client = client
         self._bucket = bucket
         self._environment = environment
-        self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+        self._prefix = f"{folder.strip('/')}/" if folder.strip("/") else ""
 
     def put(self, use_case: str, kind: str, day: date, data: bytes) -> str:
         """Store the bytes and return their key; the same bytes have the same key, and storing them again changes nothing."""
         if len(data) > OBJECT_BYTES_MAX:
             raise DataError("a lake file is too large for one S3 object", value=len(data), allowed=f"at most {OBJECT_BYTES_MAX} bytes")
-        key = f"{self._environment}/{use_case}/{kind}/v1/date={day.isoformat()}/{digest_bytes(data).removeprefix('sha256:')}.parquet"
+        key = lake_key(self._environment, use_case, kind, day, data)
         if not self.exists(key):
             with _mapped("write", key):
                 self._client.put_object(Bucket=self._bucket, Key=self._prefix + key, Body=data)
@@ -41,11 +41,7 @@ class S3Lake:
         """The bytes of a key, checked against the digest in its name; `DataError` where it is not there or was altered."""
         with _mapped("read", key):
             data = bytes(self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)["Body"].read())
-        expected = key.rsplit("/", 1)[-1].removesuffix(".parquet")
-        if digest_bytes(data) != f"sha256:{expected}":
-            raise DataError(f"lake file {key} was altered", value=digest_bytes(data), allowed=f"sha256:{expected}",
-                            next_step="restore the bucket's earlier version of this object")
-        return data
+        return verified(key, data)
 
     def exists(self, key: str) -> bool:
         """Whether the key is there."""
@@ -74,13 +70,13 @@ class S3Lake:
         return sum(int(item["Size"]) for item in self._objects(use_case, kind))
 
     def _objects(self, use_case: str, kind: str) -> Iterator[dict[str, Any]]:
-        prefix = f"{self._prefix}{self._environment}/{use_case}/{kind}/v1/"
-        with _mapped("list", prefix):
-            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix):
+        start = f"{self._prefix}{prefix(self._environment, use_case, kind)}/date="
+        with _mapped("list", start):
+            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=start):
                 yield from page.get("Contents", [])
 
 
-def s3_lake_from(settings: Settings) -> S3Lake:
+def lake_from(settings: Settings) -> S3Lake:
     """The S3 lake that the settings name; credentials come from AWS's own chain (environment, profile, role)."""
     if not settings.lake_s3_bucket:
         raise SettingsError("the S3 lake has no bucket", next_step="set INTERLOCK_LAKE_S3_BUCKET")

@@ -151,9 +151,9 @@ def retraining_due(states: Sequence[bool], *, breaches: int, of: int) -> bool:
 
 
 def cooled_down(window_end: datetime, earlier: Iterable[datetime], cooldown_hours: float) -> bool:
-    """Whether no earlier retraining was started by a window that ended within `cooldown_hours` before this one (event time)."""
+    """Whether no retraining was started for a window that ended less than `cooldown_hours` before this one, or later (event time)."""
     limit = window_end - timedelta(hours=cooldown_hours)
-    return not any(limit < end <= window_end for end in earlier)
+    return not any(end > limit for end in earlier)
 
 
 def _worst(signal: Signal, findings: list[Finding]) -> tuple[WindowState, str]:

@@ -1,0 +1,134 @@
+"""`monitor`: judge the complete windows of what a champion answered, record them, tell, and ask for a retraining when it is due.
+
+Running it twice changes nothing. A window is judged again (`revision` + 1) when more of its labels, or late predictions, have
+arrived; windows older than the newest `SETTLED_AFTER` are settled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from interlock.control.alerting import record_alert
+from interlock.control.retraining import ask_for_retraining
+from interlock.control.window_findings import Judged, judge_versions
+from interlock.records.compaction import captured_span, load_predictions
+from interlock.records.late_labels import labels_seen
+from interlock.records.store import Store, utc_now
+from interlock.records.tables import Window
+from interlock.rules.canonical import iso
+from interlock.rules.monitoring import WindowState, complete_windows
+from interlock.settings import Settings
+from interlock.spec.usecase import UseCase
+
+if TYPE_CHECKING:
+    import polars as pl
+
+SETTLED_AFTER = 60  # windows; older ones are not read again
+CATCH_UP_MAX = 400  # windows judged at most in one run; the next run goes on
+
+Bounds = tuple[datetime, datetime]
+
+
+@dataclass(frozen=True)
+class MonitorResult:
+    """What one run found."""
+
+    windows: int = 0
+    breaches: int = 0
+    retrain: bool = False
+    newest: str = ""
+    sentences: list[str] = field(default_factory=list)
+
+
+def monitor_use_case(settings: Settings, store: Store, use_case: UseCase, *, as_of: datetime | None = None) -> MonitorResult:
+    """Judge every complete window at `as_of` (real now where None) that is new or has grown, per version of the model."""
+    moment = as_of or utc_now()
+    limits = use_case.monitoring
+    span = captured_span(settings, use_case.name)
+    if span is None:
+        return MonitorResult()
+    windows = complete_windows(span[0], span[1], moment, limits.window_hours, limits.watermark_hours)
+    labels = labels_seen(settings, use_case, moment)
+    recorded: list[Judged] = []
+    for bounds in _to_look_at(store, use_case.name, windows):
+        frame = load_predictions(settings, use_case.name, *bounds)
+        recorded += _judge_and_record(settings, store, use_case, bounds, frame, labels)
+    with store.writing() as session:
+        retrain = ask_for_retraining(session, use_case, as_of=as_of)
+    return MonitorResult(
+        windows=len(recorded), breaches=sum(one.judgement.state is WindowState.BREACH for one in recorded), retrain=retrain,
+        newest=iso(windows[-1][1]) if windows else "",
+        sentences=[f"{one.start:%Y-%m-%d %H:%M} version {one.version}: {one.judgement.state}" for one in recorded])
+
+
+def _to_look_at(store: Store, use_case: str, windows: list[Bounds]) -> list[Bounds]:
+    """Windows without a row, and the newest `SETTLED_AFTER` (their labels may still arrive); oldest first, bounded."""
+    with store.reading() as session:
+        known = set(session.execute(select(Window.start, Window.end).where(Window.use_case == use_case).distinct()).tuples())
+    newest = set(windows[-SETTLED_AFTER:])
+    return [bounds for bounds in windows if bounds not in known or bounds in newest][:CATCH_UP_MAX]
+
+
+def _judge_and_record(settings: Settings, store: Store, use_case: UseCase, bounds: Bounds, frame: pl.DataFrame, labels: pl.DataFrame
+                      ) -> list[Judged]:
+    """Judge each version that answered in the window and record those that are new or have grown."""
+    known = _known(store, use_case.name, bounds)
+    judged = judge_versions(settings, use_case, bounds, frame, labels, skip=lambda digest, rows, labelled: not _grew(
+        known.get(digest), rows, labelled))
+    with store.writing() as session:
+        return [one for one in judged if _record(session, use_case, one)]
+
+
+def _known(store: Store, use_case: str, bounds: Bounds) -> dict[str, Window]:
+    with store.reading() as session:
+        rows = session.scalars(select(Window).where(Window.use_case == use_case, Window.start == bounds[0], Window.end == bounds[1]))
+        return {row.package_digest: row for row in rows}
+
+
+def _grew(known: Window | None, rows: int, labelled: int) -> bool:
+    """Whether there is something to judge: a new window, more rows or labels, or a report that failed the last time."""
+    return known is None or rows > known.rows or labelled > known.labelled or bool(known.reports.get("failed"))
+
+
+def _record(session: Session, use_case: UseCase, one: Judged) -> bool:
+    """Write the window, or its next revision; False where exactly this is recorded already."""
+    row = session.scalars(select(Window).where(Window.use_case == use_case.name, Window.start == one.start, Window.end == one.end,
+                                               Window.package_digest == one.digest)).first()
+    body: dict[str, Any] = {"version": one.version, "rows": one.rows, "labelled": one.labelled, "state": one.judgement.state.value,
+                            "findings": [finding.model_dump(mode="json") for finding in one.findings], "reports": one.reports()}
+    if row is not None and all(getattr(row, name) == value for name, value in body.items()):
+        return False
+    if row is None:
+        session.add(Window(use_case=use_case.name, start=one.start, end=one.end, package_digest=one.digest, revision=1,
+                           created_at=utc_now(), **body))
+    else:
+        for name, value in body.items():
+            setattr(row, name, value)
+        row.revision += 1
+    session.flush()
+    _tell(session, use_case, one)
+    return True
+
+
+def _tell(session: Session, use_case: UseCase, one: Judged) -> None:
+    """An alert for a breach, once per window and version; one for a window that could not be judged because a report failed."""
+    span = f"{one.start:%Y-%m-%d %H:%M} to {one.end:%Y-%m-%d %H:%M} UTC"
+    which = f"{use_case.name}:{iso(one.end)}:{one.digest[7:19]}"
+    if one.judgement.state is WindowState.BREACH:
+        record_alert(session, identity=f"breach:{which}", severity="critical", use_case=use_case.name,
+                     title=f"{use_case.title}: {', '.join(one.judgement.breached)} beyond the limit", body=_text(
+                         f"Version {one.version}, {span}, {one.rows:,} predictions.", one.judgement.sentences))
+    elif one.failed:
+        record_alert(session, identity=f"blind:{which}", severity="warning", use_case=use_case.name,
+                     title=f"{use_case.title}: a window could not be judged", body=_text(
+                         f"Version {one.version}, {span}.", [f"{metric}: {note}" for metric, note in one.failed.items()]))
+
+
+def _text(first: str, sentences: Iterable[str]) -> str:
+    return "\n".join([first, *(f"- {sentence}" for sentence in sentences)])

@@ -1,0 +1,81 @@
+"""Whether a retraining is due after monitoring, and the wish for it in the outbox, once."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from interlock.control.alerting import record_alert
+from interlock.control.deployments import LIFECYCLE
+from interlock.records.outbox import enqueue
+from interlock.records.tables import Outbox, Window
+from interlock.rules.canonical import iso
+from interlock.rules.monitoring import cooled_down, retraining_due
+from interlock.spec.usecase import UseCase
+
+LABELLED_METRIC = "performance.drop"
+LOOK_BACK_MAX = 500  # windows read to find the newest one with labels
+
+
+def ask_for_retraining(session: Session, use_case: UseCase, *, as_of: datetime | None) -> bool:
+    """Write the wish to retrain where the breach rule says so; True where it was written now.
+
+    The rule looks at the newest version's windows twice: up to the latest window, and, because labels come late, up to the latest
+    window whose performance could be judged, if that is what breached. One cause is one retraining; none within the cooldown.
+    """
+    windows = _windows_of_newest_version(session, use_case.name)
+    limits = use_case.monitoring
+    for end in _ends(windows):
+        states = [bool(window.reports.get("judgement", {}).get("retrains")) for window in windows if window.end <= end]
+        if retraining_due(states, breaches=limits.breaches, of=limits.of) and _enqueue(session, use_case, end, windows, as_of):
+            return True
+    return False
+
+
+def retrainings(session: Session, use_case: str) -> list[datetime]:
+    """Ends of the windows that started a retraining of the use case."""
+    start = f"breach:{use_case}:"
+    causes = session.scalars(select(Outbox.cause).where(Outbox.cause.startswith(start, autoescape=True)))
+    return [datetime.fromisoformat(cause.removeprefix(start)) for cause in causes]
+
+
+def _windows_of_newest_version(session: Session, use_case: str) -> list[Window]:
+    """Windows of the version that answered last, oldest first."""
+    newest = session.scalars(select(Window).where(Window.use_case == use_case).order_by(Window.end.desc()).limit(50)).all()
+    if not newest:
+        return []
+    last = max(newest, key=lambda window: (window.end, int(window.reports.get("generation", 0))))
+    rows = session.scalars(select(Window).where(Window.use_case == use_case, Window.package_digest == last.package_digest)
+                           .order_by(Window.end.desc()).limit(LOOK_BACK_MAX)).all()
+    return list(reversed(rows))
+
+
+def _ends(windows: list[Window]) -> list[datetime]:
+    """Where the rule is applied: the latest window, and the latest one with judged performance if performance breached there."""
+    ends = [window.end for window in windows[-1:]]
+    judged = [window for window in windows if LABELLED_METRIC not in window.reports.get("judgement", {}).get("unknown", [LABELLED_METRIC])]
+    if judged and LABELLED_METRIC in judged[-1].reports["judgement"]["breached"]:
+        ends.append(judged[-1].end)
+    return ends
+
+
+def _enqueue(session: Session, use_case: UseCase, end: datetime, windows: list[Window], as_of: datetime | None) -> bool:
+    cause = f"breach:{use_case.name}:{iso(end)}"
+    earlier = retrainings(session, use_case.name)
+    if end in earlier or not cooled_down(end, earlier, use_case.monitoring.cooldown_hours):
+        return False
+    reasons = sorted({metric for window in windows if window.end <= end
+                      for metric in window.reports.get("judgement", {}).get("breached", [])})
+    why = f"{', '.join(reasons)} beyond the limit in at least {use_case.monitoring.breaches} of the last {use_case.monitoring.of} windows."
+    if not use_case.monitoring.retrain:
+        record_alert(session, identity=f"retrain-off:{use_case.name}:{iso(end)}", severity="warning", use_case=use_case.name,
+                     title=f"{use_case.title}: a retraining is due, but [monitoring] retrain = false", body=why)
+        return False
+    parameters: dict[str, Any] = {"use_case": use_case.name} | ({"as_of": iso(as_of)} if as_of is not None else {})
+    enqueue(session, cause, LIFECYCLE, parameters)
+    record_alert(session, identity=f"retrain:{use_case.name}:{iso(end)}", severity="info", use_case=use_case.name,
+                 title=f"{use_case.title}: retraining started", body=f"{why} Cause {cause}.")
+    return True

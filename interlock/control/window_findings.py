@@ -1,0 +1,182 @@
+"""Everything measured on one window of captured predictions, per version of the model that answered.
+
+Each report is wrapped: one that raises becomes a finding of state ERROR, and the window cannot be called fine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from interlock.control.window_performance import performance_of
+from interlock.errors import PackageError
+from interlock.modeling.making import SCORE_COLUMN
+from interlock.modeling.package import Package, read_package
+from interlock.rules.findings import Finding, State, failed
+from interlock.rules.monitoring import Judgement, judge_window, signals_for
+from interlock.settings import Settings
+from interlock.spec.usecase import UseCase
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Skip = Callable[[str, int, int], bool]
+Report = Callable[[], list[Finding]]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One window of one version: what was measured and what it means."""
+
+    start: datetime
+    end: datetime
+    digest: str
+    version: int
+    rows: int
+    labelled: int
+    findings: list[Finding]
+    judgement: Judgement
+    generation: int = 0
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> dict[str, str]:
+        """Reports that raised, with what they said."""
+        return {finding.metric: finding.note for finding in self.findings if finding.state is State.ERROR}
+
+    def reports(self) -> dict[str, Any]:
+        """What goes into the window's `reports` column."""
+        return {"judgement": self.judgement.model_dump(mode="json"), "generation": self.generation, "failed": self.failed, **self.notes}
+
+
+def judge_versions(settings: Settings, use_case: UseCase, bounds: tuple[datetime, datetime], frame: pl.DataFrame, labels: pl.DataFrame,
+                   *, skip: Skip) -> list[Judged]:
+    """Judge each version that answered as champion in `frame` (predictions of the window); `skip(digest, rows, labelled)` spares work."""
+    import polars as pl
+
+    if frame.is_empty():
+        return []
+    joined = frame.filter(pl.col("_arm") == "champion").join(labels, on="_request_id", how="left")
+    judged = []
+    for (digest,), rows in joined.sort("_generation", "_event_time").group_by(["_digest"], maintain_order=True):
+        labelled = rows.height - rows["_label"].null_count()
+        if not skip(str(digest), rows.height, labelled):
+            judged.append(_judge_one(settings, use_case, bounds, str(digest), rows, labelled))
+    return judged
+
+
+def _judge_one(settings: Settings, use_case: UseCase, bounds: tuple[datetime, datetime], digest: str, rows: pl.DataFrame, labelled: int
+               ) -> Judged:
+    # The whole window where it fits the bound, else a seeded sample of it, and that is said.
+    sample = rows if rows.height <= settings.window_rows_max else rows.sample(settings.window_rows_max, seed=settings.seed)
+    findings = window_findings(settings, use_case, digest, sample, bounds, rows_total=rows.height)
+    return Judged(
+        start=bounds[0], end=bounds[1], digest=digest, version=int(rows["_version"][-1]), rows=rows.height, labelled=labelled,
+        findings=findings, judgement=judge_window(findings, signals_for(use_case)), generation=int(rows["_generation"][-1]),
+        notes={"sampled_rows": sample.height} if sample.height < rows.height else {})
+
+
+def window_findings(settings: Settings, use_case: UseCase, digest: str, rows: pl.DataFrame, bounds: tuple[datetime, datetime],
+                    *, rows_total: int | None = None) -> list[Finding]:
+    """Drift, score drift, performance, fairness, latency and volume of one version's rows (joined with `_label`, null: not known yet)."""
+    reports: dict[str, Report] = {
+        "volume.predictions": lambda: [Finding(metric="volume.predictions", value=float(rows_total or rows.height),
+                                               sample_size=rows_total or rows.height)],
+        "latency.p99_ms": lambda: [latency_of(rows, use_case.monitoring.rows_min)],
+    }
+    try:
+        package = read_package(settings.folder("packages"), digest)
+    except PackageError as error:
+        broken = [failed(metric, error) for metric in ("drift.share", "drift.score", "performance.drop")]
+        return _windowed(_run(reports) + broken, bounds)
+    reports |= {
+        "drift.share": lambda: drift_of(use_case, package, rows),
+        "drift.score": lambda: [score_drift_of(use_case, package, rows)],
+        "performance.drop": lambda: performance_of(use_case, package, rows, seed=settings.seed),
+    }
+    if use_case.sensitive_columns:
+        reports[f"fairness.{use_case.fairness.metric}"] = lambda: fairness_of(use_case, rows, seed=settings.seed)
+    return _windowed(_run(reports), bounds)
+
+
+def drift_of(use_case: UseCase, package: Package, rows: pl.DataFrame) -> list[Finding]:
+    """Distances of every captured feature from the training rows. Calendar features are left out: a window always differs in them."""
+    from reports.drift import drift_findings
+    from reports.profiles import Profile, fit_profile
+
+    baseline = Profile.from_json(package.profile_json)
+    kinds = {name: column.kind for name, column in baseline.columns.items() if name in rows.columns and name != SCORE_COLUMN}
+    known = Profile(rows=baseline.rows, columns={name: baseline.columns[name] for name in kinds})
+    current = fit_profile(_comparable(rows, kinds), kinds, like=known, suppress_below=use_case.privacy.suppress_below)
+    return drift_findings(known, current, rows_min=use_case.monitoring.rows_min, psi_max=use_case.monitoring.drift_psi_max)
+
+
+def score_drift_of(use_case: UseCase, package: Package, rows: pl.DataFrame) -> Finding:
+    """PSI of the answers against those on the rows held out when the model was made."""
+    from reports.drift import drift_findings
+    from reports.profiles import Profile, fit_profile
+
+    baseline = Profile.from_json(package.profile_json)
+    held_out = baseline.columns[SCORE_COLUMN]
+    known = Profile(rows=held_out.rows, columns={SCORE_COLUMN: held_out})
+    current = fit_profile(rows.select(SCORE_COLUMN), {SCORE_COLUMN: "numeric"}, like=known)
+    found = drift_findings(known, current, rows_min=use_case.monitoring.rows_min, psi_max=use_case.monitoring.drift_psi_max)
+    moved = next(finding for finding in found if finding.metric == "drift.psi")
+    return moved.model_copy(update={"metric": "drift.score", "segment": "all"})
+
+
+def latency_of(rows: pl.DataFrame, rows_min: int) -> Finding:
+    """99th percentile of the server's own latency per request, in milliseconds (nearest rank, so it is a latency that occurred)."""
+    values = rows["_latency_ms"].drop_nulls().to_numpy()
+    if values.size < rows_min:
+        return Finding(metric="latency.p99_ms", unit="ms", sample_size=int(values.size), needed=rows_min, state=State.TOO_FEW,
+                       note=f"not enough evidence: n = {values.size:,}, at least {rows_min:,} needed")
+    return Finding(metric="latency.p99_ms", value=float(np.quantile(values, 0.99, method="inverted_cdf")), unit="ms",
+                   sample_size=int(values.size))
+
+
+def fairness_of(use_case: UseCase, rows: pl.DataFrame, *, seed: int) -> list[Finding]:
+    """The gated difference between groups of the context columns that were captured.
+
+    A selection rate needs no outcome, so it rests on every answer; the other measures rest on rows whose outcome is known.
+    """
+    import polars as pl
+
+    from reports.fairness import fairness_findings
+
+    captured = [name for name in use_case.sensitive_columns if name in rows.columns]
+    metric = f"fairness.{use_case.fairness.metric}"
+    if not captured or use_case.prediction.task != "binary":
+        return [Finding(metric=metric, state=State.MISSING, note="no sensitive attribute came with the requests")]
+    known = rows if use_case.fairness.metric == "selection_rate_ratio" else rows.filter(pl.col("_label").is_not_null())
+    score = known["_score"].to_numpy()
+    positive = (score >= use_case.prediction.threshold).astype(np.int64)
+    outcome = known["_label"].fill_null(0.0).cast(pl.Int64).to_numpy()
+    found, _tables = fairness_findings(outcome, positive, score, known.select(captured), use_case.fairness, seed=seed)
+    return [finding for finding in found if finding.metric == metric]
+
+
+def _comparable(rows: pl.DataFrame, kinds: dict[str, Any]) -> pl.DataFrame:
+    """Captured JSON values in the types that profiles take; what cannot be read as such counts as missing."""
+    import polars as pl
+
+    types: dict[str, Any] = {"numeric": pl.Float64, "boolean": pl.Boolean, "category": pl.String}
+    return rows.select(pl.col(name).cast(types[kind], strict=False) for name, kind in kinds.items())
+
+
+def _run(reports: dict[str, Report]) -> list[Finding]:
+    findings: list[Finding] = []
+    for metric, report in reports.items():
+        try:
+            findings += report()
+        except Exception as error:  # noqa: BLE001 - a report that fails is recorded as a finding of state ERROR
+            findings.append(failed(metric, error))
+    return findings
+
+
+def _windowed(findings: list[Finding], bounds: tuple[datetime, datetime]) -> list[Finding]:
+    return [finding.model_copy(update={"window_start": bounds[0], "window_end": bounds[1]}) for finding in findings]

@@ -1,0 +1,75 @@
+"""How a version does on the outcomes known so far, against its value on the rows held out when it was made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from interlock.modeling.measures import PRIMARY
+from interlock.modeling.package import Package
+from interlock.rules.findings import Finding, State
+from interlock.spec.usecase import UseCase
+from reports.intervals import Interval, auc_interval, bootstrap
+from reports.losses import log_loss_rows, squared_rows
+from reports.measured import measured
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Floats = NDArray[np.float64]
+DROP = "performance.drop"
+
+
+def performance_of(use_case: UseCase, package: Package, rows: pl.DataFrame, *, seed: int) -> list[Finding]:
+    """The primary metric on the rows whose outcome is known, and `performance.drop`, its loss against the package's own value.
+
+    Drop: binary, fall of the AUC; multiclass, rise of the log loss in nats; regression, rise of the RMSE as a share of the package's
+    RMSE. 0: as good as when it was made; positive: worse. The interval is the metric's own (DeLong; bootstrap), the package's value
+    taken as fixed. Fewer than `labels_min` outcomes, or one class only: TOO_FEW, no value.
+    """
+    import polars as pl
+
+    task = use_case.prediction.task
+    known = rows.filter(pl.col("_label").is_not_null())
+    needed = use_case.monitoring.labels_min
+    metric = f"performance.{PRIMARY[task]}"
+    if known.height < needed:
+        note = f"outcomes come later: {known.height:,} known, at least {needed:,} needed"
+        return [Finding(metric=name, sample_size=known.height, needed=needed, state=State.TOO_FEW, note=note) for name in (metric, DROP)]
+    primary = package.manifest.baseline.get("primary")
+    value = _primary(task, *_arrays(use_case, known), seed=seed)
+    found = measured(metric, value, sample_size=known.height, why_missing="only one class among the known outcomes")
+    if primary is None:
+        return [found, Finding(metric=DROP, state=State.MISSING, note="the package carries no value to compare with")]
+    drop = measured(DROP, _drop(task, primary, value), sample_size=known.height, why_missing=found.note,
+                    detail={"metric": PRIMARY[task], "when_made": primary, "now": found.value})
+    return [found, drop]
+
+
+def _arrays(use_case: UseCase, known: pl.DataFrame) -> tuple[Floats, Floats]:
+    """Outcomes (n,) and answers: (n,) or, multiclass, (n, classes). An outcome that is no class of the use case is an error."""
+    if use_case.prediction.task != "multiclass":
+        return known["_label"].to_numpy().astype(np.float64), known["_score"].to_numpy().astype(np.float64)
+    places = {name: float(place) for place, name in enumerate(use_case.prediction.classes or [])}
+    outcomes = np.array([places[label] for label in known["_label"].to_list()])
+    answers = np.array(known["_scores"].to_list(), dtype=np.float64)
+    return outcomes, answers / answers.sum(axis=1, keepdims=True)
+
+
+def _primary(task: str, outcomes: Floats, answers: Floats, *, seed: int) -> Interval:
+    if task == "binary":
+        return auc_interval(outcomes, answers)
+    losses = log_loss_rows(outcomes, answers) if task == "multiclass" else squared_rows(outcomes, answers)
+    shape: dict[str, Any] = {"value": (lambda means: means[0]) if task == "multiclass" else (lambda means: np.sqrt(means[0]))}
+    return bootstrap(losses[np.newaxis, :], shape, seed=seed)["value"]
+
+
+def _drop(task: str, primary: float, now: Interval) -> Interval:
+    if task == "binary":
+        return Interval(primary - now.value, primary - now.high, primary - now.low)
+    scale = primary if task == "regression" else 1.0
+    if scale <= 0:
+        return Interval(float("nan"), float("nan"), float("nan"))
+    return Interval((now.value - primary) / scale, (now.low - primary) / scale, (now.high - primary) / scale)

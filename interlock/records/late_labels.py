@@ -1,0 +1,105 @@
+"""True outcomes of served predictions: those that were posted, and those that a file or table of the use case holds."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from interlock.errors import SourceError
+from interlock.records.compaction import load_labels
+from interlock.settings import Settings
+from interlock.spec.usecase import UseCase
+
+if TYPE_CHECKING:
+    import polars as pl
+
+COLUMNS = ("id", "label", "label_seen_time")
+ROWS_MAX = 10_000_000
+
+
+def labels_seen(settings: Settings, use_case: UseCase, as_of: datetime) -> pl.DataFrame:
+    """`_request_id`, `_label` (binary 0/1 and regression Float64; multiclass String) and `_label_seen_time`, one row per request.
+
+    Only labels seen by `as_of`; of several for one request the latest counts. Posted labels and those of `[labels] source` are put
+    together. Labels of a file or table follow the same convention as posted ones: binary is 0 or 1. Raises `SourceError` where the
+    source cannot be read.
+    """
+    import polars as pl
+
+    posted = load_labels(settings, use_case.name)
+    frames = [_typed(posted.select("_request_id", "_label", "_label_seen_time"), use_case)] if posted.height else []
+    if use_case.labels.source != "post":
+        read = _from_file(settings, use_case) if use_case.labels.source == "file" else _from_table(use_case, as_of)
+        frames.append(_typed(read.select(*COLUMNS).rename(
+            {"id": "_request_id", "label": "_label", "label_seen_time": "_label_seen_time"}), use_case))
+    if not frames:
+        types = {"_request_id": pl.String(), "_label": _label_type(use_case), "_label_seen_time": pl.Datetime("us", "UTC")}
+        return pl.DataFrame(schema=types)
+    seen = pl.concat(frames).filter(pl.col("_label_seen_time") <= as_of, pl.col("_label").is_not_null())
+    return seen.sort("_label_seen_time").unique("_request_id", keep="last", maintain_order=True)
+
+
+def _from_file(settings: Settings, use_case: UseCase) -> pl.DataFrame:
+    import polars as pl
+
+    path = (settings.data_dir / Path(use_case.labels.path or "")).resolve()
+    try:
+        frame = pl.read_parquet(path) if path.suffix == ".parquet" else pl.read_csv(path, infer_schema=False)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise SourceError(f"the labels of '{use_case.name}' cannot be read: {error}", value=str(path)) from error
+    return _checked(frame, str(path))
+
+
+def _from_table(use_case: UseCase, as_of: datetime) -> pl.DataFrame:
+    import polars as pl
+    from sqlalchemy import column, create_engine, select, table
+    from sqlalchemy.exc import SQLAlchemyError
+
+    address = os.environ.get(use_case.labels.url_env or "", "")
+    if not address:
+        raise SourceError(f"the labels of '{use_case.name}' have no database", value=use_case.labels.url_env,
+                          next_step=f"set {use_case.labels.url_env} to an SQLAlchemy URL")
+    schema, _, name = (use_case.labels.table or "").rpartition(".")
+    source = table(name, *(column(each) for each in COLUMNS), schema=schema or None)
+    engine = create_engine(address)
+    try:
+        with engine.connect() as connection:
+            rows = connection.execute(select(source).limit(ROWS_MAX + 1)).all()
+    except SQLAlchemyError as error:
+        raise SourceError(f"the labels of '{use_case.name}' cannot be read: {type(error).__name__}", value=use_case.labels.table) from error
+    finally:
+        engine.dispose()
+    if len(rows) > ROWS_MAX:
+        raise SourceError(f"the labels of '{use_case.name}' are too many", value=f"more than {ROWS_MAX:,}", allowed=f"{ROWS_MAX:,}",
+                          next_step="give `[labels] table` a view of the recent ones")
+    text = [[None if value is None else str(value) for value in values] for values in zip(*rows, strict=True)] or [[], [], []]
+    return pl.DataFrame(dict(zip(COLUMNS, text, strict=True)), schema=dict.fromkeys(COLUMNS, pl.String))
+
+
+def _checked(frame: pl.DataFrame, where: str) -> pl.DataFrame:
+    missing = [name for name in COLUMNS if name not in frame.columns]
+    if missing:
+        raise SourceError(f"the labels in {where} have no column {', '.join(missing)}", value=", ".join(frame.columns),
+                          allowed=", ".join(COLUMNS))
+    return frame
+
+
+def _typed(frame: pl.DataFrame, use_case: UseCase) -> pl.DataFrame:
+    """Types as promised; a label that is no number where one is needed, or a time that cannot be read, is left out (null)."""
+    import polars as pl
+
+    seen = pl.col("_label_seen_time")
+    if frame.schema["_label_seen_time"] == pl.String:
+        seen = seen.str.to_datetime(time_unit="us", time_zone="UTC", strict=False)
+    elif getattr(frame.schema["_label_seen_time"], "time_zone", None) is None:
+        seen = seen.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    return frame.select(pl.col("_request_id").cast(pl.String), pl.col("_label").cast(_label_type(use_case), strict=False),
+                        seen.dt.convert_time_zone("UTC").cast(pl.Datetime("us", "UTC")))
+
+
+def _label_type(use_case: UseCase) -> pl.DataType:
+    import polars as pl
+
+    return pl.String() if use_case.prediction.task == "multiclass" else pl.Float64()
