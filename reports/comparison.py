@@ -1,0 +1,97 @@
+"""Comparisons on the same held-out rows: against naive rules, which need no model, and against the champion."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from interlock.rules.findings import Finding, State
+from interlock.spec.model import Task
+from reports.intervals import RESAMPLES, Interval, auc_difference, bootstrap
+from reports.losses import check_rows, log_loss_rows, squared_rows, wrong_rows
+from reports.measured import measured
+
+Floats = NDArray[np.float64]
+
+PRIOR_RULE = {"binary": "always the base rate of the training rows", "multiclass": "always the class shares of the training rows",
+              "regression": "always the mean of the training rows"}
+LAST_RULE = {"binary": "repeat the last label known at that moment", "multiclass": "repeat the last label known at that moment",
+             "regression": "repeat the last value known at that moment"}
+
+
+def naive_findings(task: Task, y: Floats, score: Floats, *, threshold: float, prior: Floats, last_label: Floats | None = None,
+                   seed: int) -> list[Finding]:
+    """`performance.vs_naive`: the skill of the model against each naive rule, one finding per rule, on the same rows.
+
+    skill = 1 - loss(model) / loss(rule): 1 = no loss, 0 = no better than the rule, below 0 = worse; range (-inf, 1]. Loss is, against
+    `prior` (shaped like `score`): log loss, for regression RMSE; against `last_label` (n,), hard labels as numbers, NaN where the
+    rule knows none yet (such rows are left out): the error rate at `threshold`, for regression RMSE. The latter is the temporal
+    kappa of Bifet et al. 2013. Intervals: paired bootstrap, `RESAMPLES` resamples. A rule without a single error leaves nothing
+    to gain: TOO_FEW. Raises `DataError` for shapes that do not fit. Source: Murphy 1988, skill score.
+    """
+    y, score = check_rows(task, y, score)
+    found = [_prior(task, y, score, check_rows(task, y, prior, "prior")[1], seed)]
+    if last_label is not None:
+        found.append(_last(task, y, score, np.asarray(last_label, dtype=np.float64), threshold, seed))
+    return found
+
+
+def champion_finding(task: Task, y: Floats, score: Floats, champion_score: Floats | None, *, seed: int) -> Finding:
+    """`performance.vs_champion`: how much better than the champion on the same rows; + is better, 0 equal.
+
+    binary: AUC minus the champion's AUC, range [-1, 1], DeLong's paired 95 % interval. multiclass: the champion's log loss minus the
+    own, in nats. regression: 1 - RMSE / RMSE of the champion. The latter two with a paired bootstrap. `champion_score` None: there
+    is no champion yet, a state (MISSING with a note), not a failure.
+    """
+    metric = "performance.vs_champion"
+    if champion_score is None:
+        return Finding(metric=metric, state=State.MISSING, note="no champion yet")
+    y, score = check_rows(task, y, score)
+    champion = check_rows(task, y, champion_score, "champion's score")[1]
+    if task == "binary":
+        return measured(metric, auc_difference(y, score, champion), sample_size=y.size, unit="AUC",
+                        note="Same rows, paired (DeLong).", why_missing="one class only: no AUC")
+    if task == "multiclass":
+        losses = np.stack([log_loss_rows(y, score), log_loss_rows(y, champion)])
+        difference = bootstrap(losses, {"d": lambda means: means[1] - means[0]}, seed=seed)["d"]
+        return measured(metric, difference, sample_size=y.size, unit="log loss", note="Same rows, paired.")
+    losses = np.stack([squared_rows(y, score), squared_rows(y, champion)])
+    return measured(metric, _skill(losses, root=True, seed=seed), sample_size=y.size, unit="of RMSE", note="Same rows, paired.",
+                    why_missing="the champion makes no error on these rows")
+
+
+def _prior(task: Task, y: Floats, score: Floats, prior: Floats, seed: int) -> Finding:
+    if task == "regression":
+        losses, name = np.stack([squared_rows(y, score), squared_rows(y, prior)]), "RMSE"
+    else:
+        losses, name = np.stack([log_loss_rows(y, score), log_loss_rows(y, prior)]), "log loss"
+    return _versus("prior", PRIOR_RULE[task], name, losses, task == "regression", seed)
+
+
+def _last(task: Task, y: Floats, score: Floats, last: Floats, threshold: float, seed: int) -> Finding:
+    known = np.isfinite(last)
+    y, score, last = y[known], score[known], last[known]
+    if task == "regression":
+        losses, name = np.stack([squared_rows(y, score), squared_rows(y, last)]), "RMSE"
+    else:
+        losses, name = np.stack([wrong_rows(y, score, threshold), (last != y).astype(np.float64)]), "error rate"
+    return _versus("last_label", LAST_RULE[task], name, losses, task == "regression", seed)
+
+
+def _versus(rule: str, sentence: str, loss_name: str, losses: Floats, root: bool, seed: int) -> Finding:
+    metric, segment = "performance.vs_naive", f"naive={rule}"
+    skill = _skill(losses, root=root, seed=seed)
+    if not losses.shape[1]:
+        return measured(metric, skill, sample_size=0, segment=segment, why_missing="no row on which the naive rule knows a label")
+    own, theirs = (float(value) ** (0.5 if root else 1.0) for value in losses.mean(axis=1))
+    note = f"Naive rule: {sentence}; {loss_name} {own:.4g} against its {theirs:.4g}."
+    detail = {"rule": rule, "loss": loss_name, "model": own, "naive": theirs, "resamples": RESAMPLES}
+    return measured(metric, skill, sample_size=losses.shape[1], segment=segment, note=note, detail=detail,
+                    why_missing="the naive rule makes no error on these rows, nothing can be better")
+
+
+def _skill(losses: Floats, *, root: bool, seed: int) -> Interval:
+    def skill(means: Floats) -> Floats:
+        ratio: Floats = means[0] / means[1]
+        return np.subtract(1.0, np.sqrt(ratio) if root else ratio)
+    return bootstrap(losses, {"skill": skill}, seed=seed)["skill"]
