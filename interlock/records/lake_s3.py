@@ -33,13 +33,13 @@ class S3Lake:
             raise DataError("a lake file is too large for one S3 object", value=len(data), allowed=f"at most {OBJECT_BYTES_MAX} bytes")
         key = lake_key(self._environment, use_case, kind, day, data)
         if not self.exists(key):
-            with _mapped("write", key):
+            with mapped("write", key):
                 self._client.put_object(Bucket=self._bucket, Key=self._prefix + key, Body=data)
         return key
 
     def get(self, key: str) -> bytes:
         """The bytes of a key, checked against the digest in its name; `DataError` where it is not there or was altered."""
-        with _mapped("read", key):
+        with mapped("read", key):
             data = bytes(self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)["Body"].read())
         return verified(key, data)
 
@@ -47,7 +47,7 @@ class S3Lake:
         """Whether the key is there."""
         from botocore.exceptions import ClientError
 
-        with _mapped("look for", key):
+        with mapped("look for", key):
             try:
                 self._client.head_object(Bucket=self._bucket, Key=self._prefix + key)
             except ClientError as error:
@@ -62,7 +62,7 @@ class S3Lake:
 
     def delete(self, key: str) -> None:
         """Remove a key; removing one that is not there changes nothing."""
-        with _mapped("delete", key):
+        with mapped("delete", key):
             self._client.delete_object(Bucket=self._bucket, Key=self._prefix + key)
 
     def size_bytes(self, use_case: str, kind: str) -> int:
@@ -71,7 +71,7 @@ class S3Lake:
 
     def _objects(self, use_case: str, kind: str) -> Iterator[dict[str, Any]]:
         start = f"{self._prefix}{prefix(self._environment, use_case, kind)}/date="
-        with _mapped("list", start):
+        with mapped("list", start):
             for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=start):
                 yield from page.get("Contents", [])
 
@@ -95,7 +95,7 @@ def s3_client(endpoint_url: str | None = None) -> Any:
 
 
 @contextmanager
-def _mapped(doing: str, key: str) -> Iterator[None]:
+def mapped(doing: str, key: str) -> Iterator[None]:
     """botocore's errors as ours: not there → `DataError`, refused → `SettingsError`, everything else may pass → `Unavailable`."""
     from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
