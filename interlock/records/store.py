@@ -50,6 +50,8 @@ class Store:
                     yield session
                     if immediate:
                         session.commit()
+                    else:
+                        session.expunge_all()  # rows that were read stay readable; the rollback below would expire them
                 finally:
                     session.rollback()
         except OperationalError as error:

@@ -1,0 +1,250 @@
+"""The typed schema of a use case: text to types, then every rule of the file checked row by row (Pandera on Polars).
+
+A rule has one name (`min:age`, `values:sex`, an own check's name); a row that breaks rules is named with all of them.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import reduce
+from typing import TYPE_CHECKING, Any
+
+from interlock.spec.data import Check, Column, FileSource
+from interlock.spec.usecase import UseCase
+
+if TYPE_CHECKING:
+    import polars as pl
+
+TRUE = ("true", "t", "yes", "y", "1", "1.0")
+FALSE = ("false", "f", "no", "n", "0", "0.0")
+_ISO = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M")
+_ZONED = "%Y-%m-%dT%H:%M:%S%.f%#z"
+
+
+def polars_type(column: Column) -> pl.DataType:
+    """The type of a column in a snapshot; categories are text, times UTC in microseconds."""
+    import polars as pl
+
+    kinds: dict[str, pl.DataType] = {
+        "integer": pl.Int64(), "float": pl.Float64(), "boolean": pl.Boolean(), "category": pl.String(), "text": pl.String(),
+        "date": pl.Date(), "datetime": pl.Datetime("us", "UTC")}
+    return kinds[column.type]
+
+
+def cleaned(raw: pl.DataFrame, use_case: UseCase) -> pl.DataFrame:
+    """The text columns without surrounding space (where the source says so) and with null where a text means missing."""
+    import polars as pl
+
+    source = use_case.source
+    if not isinstance(source, FileSource):
+        return raw
+    columns = [pl.col(name).str.strip_chars() if source.strip else pl.col(name) for name in use_case.columns]
+    missing = pl.Series(source.missing, dtype=pl.String)
+    return raw.with_columns(pl.when(~text.is_in(missing.implode())).then(text) for text in columns)
+
+
+def typed(clean: pl.DataFrame, use_case: UseCase) -> pl.DataFrame:
+    """The columns in their types; null where a text is missing or is not of the type (`untypable` tells the two apart)."""
+    return clean.select(_cast(name, column, use_case) for name, column in use_case.columns.items())
+
+
+def untypable(clean: pl.DataFrame, frame: pl.DataFrame, use_case: UseCase) -> pl.DataFrame:
+    """Rows (`row`, `reason` = `type:<column>`) whose text is not of the column's type; also infinite numbers."""
+    import polars as pl
+
+    lost = [name for name in use_case.columns if frame[name].null_count() > clean[name].null_count()]
+    pairs = clean.select(pl.col(lost).name.prefix("clean.")).hstack(frame.select(lost)).with_row_index("row") if lost else None
+    found = [] if pairs is None else [
+        pairs.filter(pl.col(f"clean.{name}").is_not_null() & pl.col(name).is_null() & ~_is_nan(pl.col(f"clean.{name}"), use_case.columns[name]))
+        .select("row", reason=pl.lit(f"type:{name}")) for name in lost]
+    return _stacked(found)
+
+
+def violations(frame: pl.DataFrame, use_case: UseCase) -> pl.DataFrame:
+    """Rows (`row`, `reason`) of the typed frame that break a rule of a column or an own check."""
+    import pandera.errors
+    import polars as pl
+
+    schema, reasons = pandera_schema(use_case)
+    try:
+        schema.validate(frame, lazy=True)
+    except pandera.errors.SchemaErrors as error:
+        cases = error.failure_cases.select(
+            pl.col("index").cast(pl.UInt32).alias("row"), "column", "check", number=pl.col("check_number").cast(pl.Int32))
+        unplaced = cases.filter(pl.col("row").is_null())
+        if unplaced.height:
+            raise ValueError(f"a rule could not be evaluated: {unplaced.row(0)}") from error
+        names = pl.DataFrame([(column, number, reason) for (column, number), reason in reasons.items()],
+                             schema={"column": pl.String, "number": pl.Int32, "reason": pl.String}, orient="row")
+        placed = cases.with_columns(pl.when(pl.col("check") == "not_nullable").then(-1).otherwise(pl.col("number")).cast(pl.Int32).alias("number"))
+        return placed.join(names, on=["column", "number"], how="left").select("row", "reason")
+    return _stacked([])
+
+
+def pandera_schema(use_case: UseCase) -> tuple[Any, dict[tuple[str, int], str]]:
+    """The Pandera schema of the typed frame, and the reason behind each (column, check number); -1 stands for 'not missing'."""
+    import pandera.polars as pa
+
+    columns: dict[str, Any] = {}
+    reasons: dict[tuple[str, int], str] = {}
+    for name, column in use_case.columns.items():
+        rules = _column_rules(name, column) + [(check.name, _own_rule(check)) for check in use_case.checks if check.column == name]
+        columns[name] = pa.Column(polars_type(column), [pa.Check(rule, name=reason) for reason, rule in rules], nullable=column.missing)
+        reasons |= {(name, number): reason for number, (reason, _) in enumerate(rules)} | {(name, -1): f"missing:{name}"}
+    return pa.DataFrameSchema(columns, strict=True, ordered=False), reasons
+
+
+def parse_times(text: pl.Expr, pattern: str | None, zone: str) -> pl.Expr:
+    """Times in UTC from text: by the pattern, or ISO 8601 (date, date and time, with or without zone); null where neither fits."""
+    import polars as pl
+
+    iso = text.str.replace(r"^(\d{4}-\d{2}-\d{2}) ", "${1}T")
+    if pattern is not None and _has_zone(pattern):
+        return text.str.to_datetime(pattern, time_unit="us", time_zone="UTC", strict=False)
+    patterns = _ISO if pattern is None else (pattern,)
+    naive = [iso.str.to_datetime(one, time_unit="us", strict=False) for one in patterns if pattern is None or _has_hours(one)]
+    naive.append(iso.str.to_date(pattern or "%Y-%m-%d", strict=False).cast(pl.Datetime("us")))
+    local = pl.coalesce(naive).dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").dt.convert_time_zone("UTC")
+    if pattern is not None:
+        return local
+    return pl.coalesce(iso.str.to_datetime(_ZONED, time_unit="us", time_zone="UTC", strict=False), local)
+
+
+def _has_zone(pattern: str) -> bool:
+    return "%z" in pattern or "%#z" in pattern or "%:z" in pattern
+
+
+def _has_hours(pattern: str) -> bool:
+    return any(mark in pattern for mark in ("%H", "%I", "%T", "%s", "%R", "%k"))
+
+
+def _cast(name: str, column: Column, use_case: UseCase) -> pl.Expr:
+    import polars as pl
+
+    text = pl.col(name)
+    clock = use_case.time.format if name == use_case.time.column else None
+    if column.type == "integer":
+        number = text.str.strip_chars().cast(pl.Float64, strict=False)
+        whole = pl.when((number == number.floor()) & (number.abs() < 2**53)).then(number).cast(pl.Int64, strict=False)
+        return text.str.strip_chars().cast(pl.Int64, strict=False).fill_null(whole).alias(name)
+    if column.type == "float":
+        number = text.str.strip_chars().cast(pl.Float64, strict=False)
+        return pl.when(number.is_finite()).then(number).alias(name)
+    if column.type == "boolean":
+        lower = text.str.strip_chars().str.to_lowercase()
+        return pl.when(lower.is_in(TRUE)).then(True).when(lower.is_in(FALSE)).then(False).otherwise(None).alias(name)
+    if column.type == "date":
+        return parse_times(text, clock, "UTC").dt.date().alias(name)
+    if column.type == "datetime":
+        return parse_times(text, clock, use_case.time.zone).alias(name)
+    return text.alias(name)
+
+
+def _is_nan(text: pl.Expr, column: Column) -> pl.Expr:
+    """NaN as text is a missing number, not a wrong one."""
+    import polars as pl
+
+    return text.str.strip_chars().str.to_lowercase() == "nan" if column.type in {"integer", "float"} else pl.lit(False)
+
+
+def _column_rules(name: str, column: Column) -> list[tuple[str, Any]]:
+    import polars as pl
+
+    rules: list[tuple[str, Any]] = []
+    if column.min is not None:
+        rules.append((f"min:{name}", _holds(name, pl.col(name) >= column.min)))
+    if column.max is not None:
+        rules.append((f"max:{name}", _holds(name, pl.col(name) <= column.max)))
+    if column.values is not None:
+        rules.append((f"values:{name}", _holds(name, _as_words(name).is_in([str(value) for value in column.values]))))
+    return rules
+
+
+def _own_rule(check: Check) -> Any:
+    import polars as pl
+
+    column = pl.col(check.column)
+    if check.kind == "regex":
+        return _holds(check.column, column.cast(pl.String).str.contains(f"^(?:{check.pattern})$"))
+    if check.kind == "set":
+        return _holds(check.column, _as_words(check.column).is_in([str(value) for value in check.values or []]))
+    if check.kind == "range":
+        limits = [column >= check.min] if check.min is not None else []
+        limits += [column <= check.max] if check.max is not None else []
+        return _holds(check.column, reduce(lambda left, right: left & right, limits))
+    other = pl.col(str(check.other))
+    comparisons = {"<": column < other, "<=": column <= other, "==": column == other, "!=": column != other, ">=": column >= other, ">": column > other}
+    return _holds(check.column, comparisons[str(check.operator)])
+
+
+def _as_words(name: str) -> pl.Expr:
+    import polars as pl
+
+    return pl.col(name).cast(pl.String)
+
+
+def _holds(name: str, rule: pl.Expr) -> Any:
+    """A Pandera check of one expression; a missing value breaks no rule (`missing` says whether it may be missing)."""
+    def check(data: Any) -> Any:
+        return data.lazyframe.select(rule.fill_null(True).alias(name))
+    return check
+
+
+def _stacked(parts: list[pl.DataFrame]) -> pl.DataFrame:
+    import polars as pl
+
+    empty = pl.DataFrame(schema={"row": pl.UInt32, "reason": pl.String})
+    return pl.concat([empty, *(part.cast(dict(empty.schema)) for part in parts)])
+
+
+def event_times(frame: pl.DataFrame, clean: pl.DataFrame, use_case: UseCase, *, first_row: int, now: datetime) -> pl.Series:
+    """Event time of each row (UTC, microseconds; null where it cannot be told). `_row_number` counts within the source file, from 1.
+
+    By column (plus minutes or hours), by row order (`first_row` rows came before this file), or else `now`: the time of ingestion.
+    """
+    import polars as pl
+
+    time, utc = use_case.time, pl.Datetime("us", "UTC")
+    if time.row_start is not None and time.row_step_minutes is not None:
+        start = datetime.fromisoformat(time.row_start)
+        begin = pl.lit(start).cast(pl.Datetime("us")).dt.replace_time_zone("UTC") if start.tzinfo is None else pl.lit(start).dt.convert_time_zone("UTC")
+        step_us = round(time.row_step_minutes * 60_000_000)
+        position = pl.col("_row_number").cast(pl.Int64) - 1 + first_row
+        return clean.select((begin.cast(utc) + pl.duration(microseconds=position * step_us)).cast(utc).alias("_event_time")).to_series()
+    if time.column is None:
+        return pl.Series("_event_time", [now] * clean.height, dtype=utc)
+    kind = use_case.columns[time.column].type
+    if kind == "datetime":
+        moment = pl.col(time.column)
+    elif kind == "date":
+        moment = pl.col(time.column).cast(pl.Datetime("us")).dt.replace_time_zone(time.zone, ambiguous="earliest", non_existent="null").dt.convert_time_zone("UTC")
+    else:
+        frame = frame.with_columns(clean[time.column])
+        moment = parse_times(pl.col(time.column), time.format, time.zone)
+    for name, unit in ((time.plus_minutes, 60_000_000), (time.plus_hours, 3_600_000_000)):
+        if name is not None:
+            moment = moment + pl.duration(microseconds=(pl.col(name).cast(pl.Float64) * unit).round(0).cast(pl.Int64))
+    return frame.select(moment.cast(utc).alias("_event_time")).to_series()
+
+
+def labels(frame: pl.DataFrame, use_case: UseCase) -> pl.Series:
+    """`_label` of each row: binary 0/1 (Float64), regression the number (Float64), multiclass the class (String); null = unknown."""
+    import polars as pl
+
+    job = use_case.prediction
+    target = pl.col(job.target)
+    if job.task == "regression":
+        label = target.cast(pl.Float64)
+    elif job.task == "multiclass":
+        words = target.cast(pl.String)
+        label = pl.when(words.is_in(job.classes or [])).then(words)
+    else:
+        hit = target >= job.at_least if job.at_least is not None else _words(target).is_in([str(value) for value in job.positive or []])
+        label = (hit.fill_null(True) if job.missing_is_positive else hit).cast(pl.Float64)
+    return frame.select(label.alias("_label")).to_series()
+
+
+def _words(target: pl.Expr) -> pl.Expr:
+    import polars as pl
+
+    return target.cast(pl.String)

@@ -1,0 +1,176 @@
+"""File sources: finding the files, reading their bytes, and giving their rows as text, exactly as they were written."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import hashlib
+import io
+import zipfile
+import zlib
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from interlock.errors import SourceError, did_you_mean
+from interlock.records.origins import origin_of
+from interlock.settings import Settings
+from interlock.spec.data import FileSource, SourceFile
+
+if TYPE_CHECKING:
+    import polars as pl
+
+BYTES_MAX = 4 * 1024**3  # uncompressed; a larger source belongs in several files
+
+
+@dataclass(frozen=True)
+class RawFile:
+    """One file of a source: where it is, what is in it, and which official split it belongs to."""
+
+    path: Path
+    name: str
+    digest: str
+    split: str | None
+    skip_rows: int
+
+
+@dataclass(frozen=True)
+class RawRows:
+    """Rows as text: `frame` has `_row_number` (from 1) and the declared columns; `malformed` has `_row_number`, `_raw`, `_reason`."""
+
+    frame: pl.DataFrame
+    malformed: pl.DataFrame
+
+    @property
+    def rows(self) -> int:
+        return self.frame.height + self.malformed.height
+
+
+def find_files(settings: Settings, source: FileSource) -> list[RawFile]:
+    """The source's files in the order of their rows, globs sorted by name; `SourceError` where one is missing or empty."""
+    found = [RawFile(path, _shown(settings, path), _digest(path), entry.split, entry.skip_rows)
+             for entry in source.files for path in _paths(settings, entry)]
+    for file in found:
+        if file.path.stat().st_size == 0:
+            raise SourceError(f"the source file {file.name} is empty", value=file.path, next_step="deliver the file again")
+    return found
+
+
+def read_rows(file: RawFile, source: FileSource, columns: list[str]) -> RawRows:
+    """All rows of one file as text, in file order."""
+    from interlock.records.sources_csv import parse_csv
+
+    if source.format == "parquet":
+        return _parquet_rows(file, columns)
+    return parse_csv(open_bytes(file.path, file.name), file, source, columns)
+
+
+def open_bytes(path: Path, name: str) -> bytes:
+    """The file's content, uncompressed by its suffix; at most `BYTES_MAX`."""
+    data = path.read_bytes()
+    try:
+        if path.suffix == ".gz":
+            data = _bounded(gzip.GzipFile(fileobj=io.BytesIO(data)), name)
+        elif path.suffix == ".bz2":
+            data = _bounded(bz2.BZ2File(io.BytesIO(data)), name)
+        elif path.suffix == ".zip":
+            data = _single_member(data, name)
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+        raise SourceError(f"the source file {name} is damaged: {error}", value=path, next_step="deliver the file again") from error
+    return data
+
+
+def check_names(name: str, found: list[str], declared: list[str]) -> None:
+    """Raise `SourceError` unless the file has exactly the declared columns; says which look renamed and when the separator is wrong."""
+    missing = [column for column in declared if column not in found]
+    extra = [column for column in found if column not in declared]
+    if not missing and not extra and len(found) == len(set(found)):
+        return
+    hints = [f"'{column}' is missing ({did_you_mean(column, extra) or 'nothing similar in the file'})" for column in missing]
+    hints += [f"'{column}' is not in [columns]" for column in extra]
+    hints += [f"'{column}' occurs twice" for column in sorted({column for column in found if found.count(column) > 1})]
+    separators = [mark for mark in ";\t|," if len(found) == 1 and mark in found[0]]
+    if separators:
+        raise SourceError(f"{name}: the first line is one single column: the separator looks wrong", value=found[0],
+                          allowed=", ".join(declared), next_step=f"set separator = {separators[0]!r} in [source]")
+    raise SourceError(f"{name}: its columns are not those of [columns]: " + "; ".join(hints), value=", ".join(found),
+                      allowed=", ".join(declared), next_step='correct [columns] (a column of no use gets role = "ignore") or the file')
+
+
+def _paths(settings: Settings, entry: SourceFile) -> list[Path]:
+    if entry.path.startswith("package:"):
+        return [_package_path(entry.path)]
+    origin, pattern = origin_of(settings, entry.path)
+    return origin.find(pattern)
+
+
+def _package_path(path: str) -> Path:
+    """A file inside an installed package, found without importing it (some data packages cannot be imported)."""
+    package, _, inner = path.removeprefix("package:").partition("/")
+    spec = find_spec(package)
+    places = list(spec.submodule_search_locations or []) if spec is not None else []
+    for place in places:
+        if (Path(place) / inner).is_file():
+            return Path(place) / inner
+    what = f"the package {package} has no file {inner}" if places else f"the Python package {package} is not installed"
+    raise SourceError(what, value=path, next_step="pip install 'interlock-control[demo]'" if not places else "correct the path")
+
+
+def _shown(settings: Settings, path: Path) -> str:
+    return path.relative_to(settings.data_dir).as_posix() if path.is_relative_to(settings.data_dir) else path.name
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _bounded(stream: io.BufferedIOBase | gzip.GzipFile | bz2.BZ2File | zipfile.ZipExtFile, name: str) -> bytes:
+    with stream:
+        data = stream.read(BYTES_MAX + 1)
+    if len(data) > BYTES_MAX:
+        raise SourceError(f"the source file {name} is too large", allowed=f"{BYTES_MAX:,} bytes uncompressed", next_step="split it into several files")
+    return bytes(data)
+
+
+def _single_member(data: bytes, name: str) -> bytes:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        members = [member for member in archive.infolist() if not member.is_dir()]
+        if len(members) != 1:
+            raise SourceError(f"{name} holds {len(members)} files", value=", ".join(member.filename for member in members)[:200],
+                              allowed="exactly one file in a .zip", next_step="unpack it and name the files")
+        return _bounded(archive.open(members[0]), name)  # type: ignore[arg-type]
+
+
+def _parquet_rows(file: RawFile, columns: list[str]) -> RawRows:
+    import polars as pl
+
+    try:
+        frame = pl.read_parquet(io.BytesIO(file.path.read_bytes()))
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise SourceError(f"{file.name} is not a Parquet file: {error}", value=file.path) from error
+    check_names(file.name, frame.columns, columns)
+    return RawRows(as_text(frame.select(columns), file.name).with_row_index("_row_number", offset=1), no_malformed())
+
+
+def as_text(frame: pl.DataFrame, name: str) -> pl.DataFrame:
+    """Typed columns as the text that reads back to the same value; nested ones are refused."""
+    import polars as pl
+
+    for column, kind in frame.schema.items():
+        if kind.is_nested() or kind == pl.Binary or kind == pl.Object:
+            raise SourceError(f"{name}: column '{column}' has type {kind}", allowed="text, numbers, booleans, dates, timestamps")
+    booleans = [column for column, kind in frame.schema.items() if kind == pl.Boolean]
+    zoned = [column for column, kind in frame.schema.items() if isinstance(kind, pl.Datetime) and kind.time_zone]
+    return frame.with_columns(
+        *(pl.when(pl.col(column)).then(pl.lit("true")).when(pl.col(column).not_()).then(pl.lit("false")).alias(column) for column in booleans),
+        *(pl.col(column).dt.convert_time_zone("UTC").dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ") for column in zoned),
+    ).cast(pl.String)
+
+
+def no_malformed() -> pl.DataFrame:
+    """An empty frame of malformed records."""
+    import polars as pl
+
+    return pl.DataFrame(schema={"_row_number": pl.UInt32, "_raw": pl.String, "_reason": pl.String})
