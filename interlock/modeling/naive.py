@@ -34,14 +34,16 @@ def naive_answers(use_case: UseCase, split: Split) -> Naive:
 
 
 def last_known_labels(use_case: UseCase, split: Split) -> Floats:
-    """For each held-out row the label (as a number) that had been seen last before the row's event time.
+    """For each held-out row the label (as a number) that had been seen last by the row's event time; NaN where none was.
 
-    Labels of earlier held-out rows count too, as they would in service. Of labels seen at one instant the newest event's counts.
+    Labels of earlier held-out rows count too, as they would in service; labels of rows of the same instant do not, even where a
+    use case says that outcomes are known at once. Of labels seen at one instant the newest event's counts.
     """
-    rows = split.known
-    labels = target(use_case.prediction, rows)
-    order = np.lexsort((rows["_event_time"].dt.epoch("us").to_numpy(), rows["_label_seen_time"].dt.epoch("us").to_numpy()))
-    seen = rows["_label_seen_time"].dt.epoch("us").to_numpy()[order]
-    place = np.searchsorted(seen, split.test["_event_time"].dt.epoch("us").to_numpy(), side="left") - 1
-    first = target(use_case.prediction, split.fit_rows)[:1]
-    return np.where(place >= 0, labels[order][np.maximum(place, 0)], first[0])
+    labels = target(use_case.prediction, split.known)
+    event, seen = (split.known[name].dt.epoch("us").to_numpy() for name in ("_event_time", "_label_seen_time"))
+    order = np.lexsort((event, seen))
+    at_once = np.sort(seen[seen == event])
+    now = split.test["_event_time"].dt.epoch("us").to_numpy()
+    own_instant = np.searchsorted(at_once, now, side="right") - np.searchsorted(at_once, now, side="left")
+    place = np.searchsorted(seen[order], now, side="right") - own_instant - 1
+    return np.where(place >= 0, labels[order][np.maximum(place, 0)], np.nan)

@@ -123,8 +123,13 @@ def test_last_known_label_is_the_row_before_where_labels_come_at_once(adult: Use
 def test_last_known_label_waits_for_the_label(adult: UseCase) -> None:
     labels = [1.0, 0.0, 0.0, 1.0, 0.0] * 20
     split = split_rows(case(adult), rows(list(range(100)), labels, delay=2))
-    # at hour 80 the label of hour 78 is only just being seen: that of hour 77 is the last one known before
-    assert last_known_labels(case(adult), split).tolist() == labels[77:97]
+    assert last_known_labels(case(adult), split).tolist() == labels[78:98]
+
+
+def test_rows_of_one_instant_do_not_tell_each_other_their_labels(adult: UseCase) -> None:
+    hours = [float(place // 2) for place in range(100)]
+    split = split_rows(case(adult), rows(hours, [float(place // 2 % 2) for place in range(100)]))
+    assert last_known_labels(case(adult), split).tolist() == [float((place // 2 - 1) % 2) for place in range(80, 100)]
 
 
 def test_prior_is_the_rate_among_the_fitting_rows(adult: UseCase) -> None:
