@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -27,6 +28,7 @@ class Route(BaseModel):
     previous: Slot | None = Field(default=None, description="The way back: stays loaded, pinned and warm.")
     candidate: Slot | None = None
     candidate_percent: float = Field(default=0, ge=0, le=100, description="Share of requests the candidate answers.")
+    on_capture_failure: Literal["serve", "refuse"] = Field(default="serve", description="From the use case's `[rollout]`.")
 
     def slots(self) -> list[Slot]:
         """Distinct packages that must be loaded, champion first."""

@@ -1,0 +1,109 @@
+"""From checked rows to answers: encode, score, decide, count, capture."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from interlock.modeling.package import Manifest
+from interlock.serving.capturing import Capture
+from interlock.serving.counters import Counters
+from interlock.serving.records import Row
+from interlock.serving.shelf import Arm, Serving
+from interlock.serving.wire import Refusal
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One record's answer. `score`: P(1), P(top class) or the value; `prediction`: 1 or 0, the class, or the value."""
+
+    row: Row
+    score: float
+    scores: list[float] | None
+    prediction: int | float | str
+    flags: list[str]
+
+    def as_json(self, task_has_scores: bool) -> dict[str, Any]:
+        body = {"id": self.row.id, "score": self.score, "prediction": self.prediction, "version": self.row.arm.slot.version,
+                "digest": self.row.arm.slot.digest, "arm": self.row.arm.name, "flags": self.flags}
+        return body | {"scores": self.scores} if task_has_scores else body
+
+
+def score_rows(rows: list[Row], counters: Counters) -> list[Answer]:
+    """Answers in the order of the rows; each arm scores its rows at once. Errors are counted for the arm and raised."""
+    answers: dict[int, Answer] = {}
+    for arm, places in _by_arm(rows):
+        try:
+            for place, answer in zip(places, _score(arm, [rows[place] for place in places]), strict=True):
+                answers[place] = answer
+        except Exception:
+            arm.counts(counters).failed(len(places))
+            raise
+    return [answers[place] for place in range(len(rows))]
+
+
+async def capture_answers(capture: Capture, serving: Serving, answers: list[Answer], started: float) -> bool:
+    """Write the answers down durably; True once they are. 503 when they cannot be and the use case says `refuse`."""
+    seen = datetime.now(UTC)
+    latency_ms = round((time.perf_counter() - started) * 1000, 3)
+    kinds = {answer.row.arm.slot.digest: answer.row.arm.loaded.fields for answer in answers}
+    frame = {"kind": "predictions", "columns": kinds, "rows": [_captured(answer, serving, seen, latency_ms) for answer in answers]}
+    captured = await capture.record(serving.route.use_case, frame, len(answers))
+    if not captured and serving.route.on_capture_failure == "refuse":
+        raise Refusal(503, "the answer cannot be recorded now, and this use case refuses to answer unrecorded",
+                      headers={"retry-after": "1"})
+    return captured
+
+
+def count_answers(counters: Counters, answers: list[Answer], latency_ms: float) -> None:
+    """Add the answers to the counts of their arms."""
+    for answer in answers:
+        counts = answer.row.arm.counts(counters)
+        is_value = answer.row.arm.loaded.manifest.task == "regression"
+        counts.answered(answer.score, None if is_value else str(answer.prediction))
+        counts.took(latency_ms, 1)
+
+
+def _score(arm: Arm, rows: list[Row]) -> list[Answer]:
+    manifest = arm.loaded.manifest
+    matrix, flags = manifest.features.encode_records([row.values for row in rows], [row.event_time for row in rows])
+    found = arm.loaded.model.score(matrix)
+    answers = []
+    for place, row in enumerate(rows):
+        scores = [float(value) for value in found[place]] if manifest.task == "multiclass" else None
+        score = max(scores) if scores else float(found[place])
+        answers.append(Answer(row, score, scores, _prediction(manifest, score, scores), flags[place]))
+    return answers
+
+
+def _prediction(manifest: Manifest, score: float, scores: list[float] | None) -> int | float | str:
+    if scores is not None:
+        return manifest.classes[int(np.argmax(scores))]
+    return int(score >= manifest.threshold) if manifest.task == "binary" else score
+
+
+def _by_arm(rows: list[Row]) -> list[tuple[Arm, list[int]]]:
+    places: dict[str, tuple[Arm, list[int]]] = {}
+    for place, row in enumerate(rows):
+        places.setdefault(row.arm.name, (row.arm, []))[1].append(place)
+    return list(places.values())
+
+
+def _captured(answer: Answer, serving: Serving, seen: datetime, latency_ms: float) -> dict[str, Any]:
+    row = answer.row
+    values = {name: _storable(value) for name, value in row.values.items()}
+    return values | {"_request_id": row.id, "_version": row.arm.slot.version, "_digest": row.arm.slot.digest,
+                     "_generation": serving.route.generation, "_arm": row.arm.name, "_event_time": row.event_time, "_seen_time": seen,
+                     "_score": answer.score, "_scores": answer.scores, "_prediction": str(answer.prediction),
+                     "_latency_ms": latency_ms, "_flags": answer.flags}
+
+
+def _storable(value: Any) -> Any:
+    """MessagePack holds 64-bit integers; larger ones become the nearest float."""
+    if not isinstance(value, int) or -(2**63) <= value < 2**63:
+        return value
+    return float(value) if abs(value) < 2**1023 else float("inf")

@@ -1,0 +1,137 @@
+"""Durable capture in a worker: group commit. Requests that wait at the same time share one fdatasync, made in a thread.
+
+`record` returns True only after the frame is on the disk. When the disk fails, it returns False at once, tries a new segment
+every `RETRY_S`, and the first frame that gets through again is a gap record that says how many rows were lost and why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from interlock.records.segments import SUFFIX, SegmentWriter
+from interlock.serving.limits import Limits
+
+RETRY_S = 0.25
+pack = msgspec.msgpack.Encoder().encode
+
+
+class Capture:
+    """All segments that one worker writes, one at a time per use case."""
+
+    def __init__(self, root: Path, worker: int, limits: Limits) -> None:
+        self._root = root
+        self._worker = worker
+        self._limits = limits
+        self._lanes: dict[str, _Lane] = {}
+        self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="capture")
+
+    async def record(self, use_case: str, body: dict[str, Any], rows: int) -> bool:
+        """Whether the body is on the disk now. Never raises for a failing disk."""
+        lane = self._lanes.get(use_case)
+        if lane is None:
+            lane = self._lanes[use_case] = _Lane(self._root / use_case, self._worker, self._limits, self._threads)
+        return await lane.record(pack(body), rows)
+
+    def report(self) -> dict[str, dict[str, Any]]:
+        """Per use case since the last call: rows captured, rows lost and syncs; and the failure that lasts (empty: none)."""
+        return {use_case: lane.report() for use_case, lane in self._lanes.items()}
+
+    def close(self) -> None:
+        """Wait for commits at work, then give up all segments."""
+        self._threads.shutdown(wait=True)
+        for lane in self._lanes.values():
+            lane.give_up()
+
+
+class _Lane:
+    """The current segment of one use case and the frames that wait for it."""
+
+    def __init__(self, folder: Path, worker: int, limits: Limits, threads: ThreadPoolExecutor) -> None:
+        self._folder, self._worker, self._limits, self._threads = folder, worker, limits, threads
+        self._writer: SegmentWriter | None = None
+        self._opened = 0.0
+        self._waiting: list[tuple[bytes, int, asyncio.Future[bool]]] = []
+        self._waiting_bytes = 0
+        self._drainer: asyncio.Task[None] | None = None
+        self._retry_at = 0.0
+        self._gap: dict[str, Any] | None = None
+        self._rows = self._lost = self._syncs = 0
+
+    def report(self) -> dict[str, Any]:
+        taken = {"rows": self._rows, "lost": self._lost, "syncs": self._syncs, "failing": self._gap["error"] if self._gap else ""}
+        self._rows = self._lost = self._syncs = 0
+        return taken
+
+    async def record(self, payload: bytes, rows: int) -> bool:
+        if self._waiting_bytes + len(payload) > self._limits.capture_queue_bytes_max:
+            self._lose(rows, "more waits for the disk than may wait")
+            self._lost += rows
+            return False
+        done = asyncio.get_running_loop().create_future()
+        self._waiting.append((payload, rows, done))
+        self._waiting_bytes += len(payload)
+        if self._drainer is None:
+            self._drainer = asyncio.create_task(self._drain())
+        await asyncio.wait([done], timeout=self._limits.capture_timeout_s)
+        return done.done() and done.result()
+
+    async def _drain(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while self._waiting:
+                batch, self._waiting, self._waiting_bytes = self._waiting, [], 0
+                rows = sum(count for _, count, _ in batch)
+                captured = await loop.run_in_executor(self._threads, self._commit, [payload for payload, _, _ in batch], rows)
+                self._rows, self._syncs = self._rows + rows * captured, self._syncs + captured
+                self._lost += rows * (not captured)
+                for _, _, done in batch:
+                    done.set_result(captured)
+        finally:
+            self._drainer = None
+
+    def _commit(self, payloads: list[bytes], rows: int) -> bool:
+        """In a thread, one at a time: write all frames, then one fdatasync for all of them."""
+        if self._gap is not None and time.monotonic() < self._retry_at:
+            self._lose(rows, self._gap["error"])
+            return False
+        try:
+            writer = self._current()
+            writer.append([pack(self._gap), *payloads] if self._gap else payloads)
+            writer.sync()
+        except (OSError, ValueError) as error:
+            self.give_up()
+            self._retry_at = time.monotonic() + RETRY_S
+            self._lose(rows, str(error))
+            return False
+        self._gap = None
+        return True
+
+    def _current(self) -> SegmentWriter:
+        """The open segment; a new one when there is none or it is full or old."""
+        if self._writer is not None and (self._writer.size >= self._limits.segment_bytes_max
+                                         or time.monotonic() - self._opened >= self._limits.segment_age_s):
+            self.give_up()
+        if self._writer is None:
+            start = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
+            self._writer = SegmentWriter(self._folder / f"w{self._worker}-{start}-{os.getpid()}{SUFFIX}")
+            self._opened = time.monotonic()
+        return self._writer
+
+    def give_up(self) -> None:
+        """Close the current segment; the next frame starts a new one."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def _lose(self, rows: int, error: str) -> None:
+        now = datetime.now(UTC)
+        self._gap = self._gap or {"kind": "gap", "from": now, "rows": 0, "error": error}
+        self._gap |= {"to": now, "rows": self._gap["rows"] + rows}

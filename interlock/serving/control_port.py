@@ -1,0 +1,176 @@
+"""The control port: health, metrics, routes, counts; converge, roll back, absorb. Lives in the supervisor's own process."""
+
+from __future__ import annotations
+
+import hmac
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route as Address
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from interlock.errors import DecisionRefused, InterlockError, PackageError, StaleState, Unavailable
+from interlock.rules.routes import Route
+from interlock.serving.metrics import exposition
+from interlock.serving.supervisor import Supervisor
+
+BODY_BYTES_MAX = 65_536
+STATUS: dict[type[InterlockError], int] = {StaleState: 409, PackageError: 422, Unavailable: 503, DecisionRefused: 403}
+LOOPBACK = {"127.0.0.1", "localhost", "[::1]"}
+
+
+class Rollback(BaseModel):
+    """Body of `POST /rollback/{use_case}`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    actor: str = Field(min_length=1, max_length=200)
+    reason: str = Field(min_length=1, max_length=2_000)
+    override_id: str = Field(min_length=1, max_length=100)
+    to: Literal["previous", "champion"] = Field(default="previous", description="champion: only take the candidate off.")
+    expected_generation: int | None = None
+
+
+class Absorbed(BaseModel):
+    """Body of `POST /overrides/{use_case}/absorbed`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    override_id: str
+    route: Route
+
+
+def control_app(supervisor: Supervisor, token: str, host: str) -> ASGIApp:
+    """The ASGI app of the control port."""
+    calls = _Calls(supervisor)
+    app = Starlette(routes=[
+        Address("/health", calls.health), Address("/metrics", calls.metrics), Address("/routes", calls.routes),
+        Address("/routes/{use_case}", calls.route), Address("/stats/{use_case}", calls.stats),
+        Address("/converge", _changing(calls.converge, token), methods=["POST"]),
+        Address("/rollback/{use_case}", _changing(calls.rollback, token), methods=["POST"]),
+        Address("/overrides/{use_case}/absorbed", _changing(calls.absorbed, token), methods=["POST"]),
+    ], exception_handlers={InterlockError: _refused, ValidationError: _malformed, 404: _nothing_here})
+    return _HostCheck(app, LOOPBACK | {host}) if host in LOOPBACK | {"::1"} else app
+
+
+class _Calls:
+    """One method per address."""
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+
+    async def health(self, request: Request) -> Response:
+        crew = self._supervisor.crew
+        live = len(crew.live)
+        workers = [{"index": worker.index, "pid": worker.process.pid, "state": worker.state, "forbidden_modules": worker.modules}
+                   for worker in crew.workers.values()]
+        return JSONResponse({"status": "ok" if live == crew.size else "degraded" if live else "down", "workers_live": live,
+                             "workers_total": crew.size, "restarts": crew.restarts, "workers": workers,
+                             "uptime_s": round(time.monotonic() - self._supervisor.began, 3),
+                             "use_cases": sorted(self._supervisor.tracks.all)})
+
+    async def metrics(self, request: Request) -> Response:
+        await self._supervisor.collect()
+        return PlainTextResponse(exposition(self._supervisor), media_type="text/plain; version=0.0.4")
+
+    async def routes(self, request: Request) -> Response:
+        return JSONResponse([self._supervisor.observed(name).model_dump(mode="json") for name in sorted(self._supervisor.tracks.all)])
+
+    async def route(self, request: Request) -> Response:
+        return self._observed(request)
+
+    async def stats(self, request: Request) -> Response:
+        use_case = request.path_params["use_case"]
+        track = self._supervisor.tracks.known(use_case)
+        since = request.query_params.get("since_generation", str(track.route.generation))
+        if not since.isdigit():
+            return JSONResponse({"error": "since_generation is not a whole number", "value": since[:40]}, status_code=400)
+        await self._supervisor.collect()
+        generations: dict[tuple[int, str], dict[str, Any]] = {}
+        for key, counts in sorted(self._supervisor.counts(use_case, int(since)).items()):
+            entry = generations.setdefault((key.generation, key.override_id), {
+                "generation": key.generation, "override_id": key.override_id or None, "arms": {}})
+            entry["arms"][key.arm] = {"version": key.version, "digest": key.digest} | counts.report()
+        return JSONResponse({"use_case": use_case, "generation": track.route.generation, "override_id": track.override_id,
+                             "since": track.since.isoformat(), "generations": list(generations.values())})
+
+    async def converge(self, request: Request) -> Response:
+        observed = await self._supervisor.converge(Route.model_validate_json(await _body(request)))
+        return JSONResponse(observed.model_dump(mode="json"))
+
+    async def rollback(self, request: Request) -> Response:
+        body = Rollback.model_validate_json(await _body(request))
+        observed = await self._supervisor.rollback(request.path_params["use_case"], **body.model_dump())
+        return JSONResponse(observed.model_dump(mode="json"))
+
+    async def absorbed(self, request: Request) -> Response:
+        body = Absorbed.model_validate_json(await _body(request))
+        observed = await self._supervisor.absorb(request.path_params["use_case"], body.override_id, body.route)
+        return JSONResponse(observed.model_dump(mode="json"))
+
+    def _observed(self, request: Request) -> Response:
+        use_case = request.path_params["use_case"]
+        if use_case not in self._supervisor.tracks.all:
+            return JSONResponse({"error": f"there is no route for '{use_case}'", "kind": "StaleState"}, status_code=404)
+        return JSONResponse(self._supervisor.observed(use_case).model_dump(mode="json"))
+
+
+def _changing(call: Callable[[Request], Awaitable[Response]], token: str) -> Callable[[Request], Awaitable[Response]]:
+    """The call, for those who hold the token."""
+    async def checked(request: Request) -> Response:
+        given = request.headers.get("authorization", "")
+        if not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
+            return JSONResponse({"error": "this call needs the control token", "kind": "DecisionRefused",
+                                 "allowed": "Authorization: Bearer <content of run/control.token>"}, status_code=401)
+        return await call(request)
+    return checked
+
+
+async def _body(request: Request) -> bytes:
+    data = bytearray()
+    async for chunk in request.stream():
+        data += chunk
+        if len(data) > BODY_BYTES_MAX:
+            raise InterlockError("the request's body is too large", allowed=f"{BODY_BYTES_MAX} bytes")
+    return bytes(data)
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    if not isinstance(error, InterlockError):
+        raise error
+    status = next((status for kind, status in STATUS.items() if isinstance(error, kind)), 400)
+    body = {"error": error.what, "kind": type(error).__name__, "value": None if error.value is None else str(error.value)[:500],
+            "allowed": error.allowed, "next_step": error.next_step}
+    return JSONResponse(body, status_code=status)
+
+
+async def _malformed(request: Request, error: Exception) -> Response:
+    problems = error.errors(include_input=False, include_url=False) if isinstance(error, ValidationError) else []
+    text = "; ".join(f"{'.'.join(str(part) for part in problem['loc']) or 'body'}: {problem['msg']}" for problem in problems[:10])
+    return JSONResponse({"error": f"the body has the wrong shape: {text}", "kind": "InterlockError"}, status_code=400)
+
+
+async def _nothing_here(request: Request, error: Exception) -> Response:
+    return JSONResponse({"error": "there is nothing at this address", "allowed": "/health, /metrics, /routes, /routes/{use_case}, "
+                         "/stats/{use_case}, /converge, /rollback/{use_case}, /overrides/{use_case}/absorbed"}, status_code=404)
+
+
+class _HostCheck:
+    """Refuses names that are not this machine's: a web page cannot make a browser read the loopback port under another name."""
+
+    def __init__(self, app: ASGIApp, names: set[str]) -> None:
+        self._app, self._names = app, names
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            host = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
+            name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
+            if name not in self._names:
+                refusal = JSONResponse({"error": "this host name is not served here", "value": host[:100]}, status_code=421)
+                return await refusal(scope, receive, send)
+        return await self._app(scope, receive, send)

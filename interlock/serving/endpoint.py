@@ -1,0 +1,108 @@
+"""The predictions port of one worker: bounded bodies, one way to an answer, one shape of error. Bare ASGI: layers cost time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import msgspec
+
+from interlock.errors import DataError
+from interlock.serving.answering import Answer, capture_answers, count_answers, score_rows
+from interlock.serving.capturing import Capture
+from interlock.serving.counters import Counters
+from interlock.serving.limits import Limits
+from interlock.serving.records import Refused, Row
+from interlock.serving.shelf import Serving, Shelf
+from interlock.serving.wire import Disconnected, Receive, Refusal, Scope, Send, busy, header, read_body, reply
+
+log = logging.getLogger("interlock.serving")
+BodyT = TypeVar("BodyT")
+Prepare = Callable[[], list[Row]]
+
+
+class Endpoint:
+    """What every route of a worker shares."""
+
+    def __init__(self, shelf: Shelf, capture: Capture, counters: Counters, limits: Limits) -> None:
+        self.shelf, self.capture, self.counters, self.limits = shelf, capture, counters, limits
+        self.statuses: dict[int, int] = {}
+        self.inflight = 0
+        self._inflight_bytes = 0
+        self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="batch")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        from interlock.serving.dispatch import dispatch
+
+        try:
+            status, body, headers, close = *await dispatch(self, scope, receive), False
+        except Disconnected:
+            return
+        except Refusal as refusal:
+            status, body, headers, close = refusal.status, refusal.body, refusal.headers, refusal.close
+            if scope["method"] == "HEAD":
+                body = b""
+        except Exception:  # one request must not take the worker down: logged, counted, 500
+            log.exception("a request failed: %s", scope["path"][:200])
+            status, body, headers, close = 500, {"error": "the server failed on this request; it is in its log"}, {}, False
+        self.statuses[status] = self.statuses.get(status, 0) + 1
+        await reply(send, status, body, headers, close=close)
+
+    def serving(self, use_case: str) -> Serving:
+        """What the use case is answered with: 404 when nobody knows it."""
+        found = self.shelf.serving.get(use_case)
+        if found is None:
+            raise Refusal(404, f"there is no use case '{use_case[:80]}' here", allowed=", ".join(sorted(self.shelf.serving)) or "none yet")
+        return found
+
+    async def body(self, scope: Scope, receive: Receive, decoder: msgspec.json.Decoder[BodyT]) -> BodyT:
+        """The request's JSON body; 400 when it is not JSON of that shape."""
+        if header(scope, b"content-encoding") not in (None, "identity"):
+            raise Refusal(415, "compressed bodies are not accepted", close=True, allowed="identity")
+        data = await read_body(scope, receive, self.limits.body_bytes_max, self.limits.body_timeout_s)
+        self._inflight_bytes += len(data)
+        try:
+            if self._inflight_bytes > self.limits.inflight_bytes_max:
+                busy("the server is busy: too many bytes at work")
+            return decoder.decode(data)
+        except msgspec.ValidationError as error:
+            raise Refusal(400, f"the body has the wrong shape: {error}") from error
+        except (ValueError, RecursionError) as error:
+            raise Refusal(400, f"the body is not JSON: {str(error)[:200]}") from error
+        finally:
+            self._inflight_bytes -= len(data)
+
+    async def predict(self, serving: Serving, rows_at_most: int, prepare: Prepare) -> tuple[list[Answer], bool]:
+        """Answers and whether they are captured. `prepare` checks the records; large batches are worked on in a thread."""
+        started = time.perf_counter()
+        if rows_at_most > self.limits.rows_max:
+            raise Refusal(413, "too many records in one request", value=rows_at_most, allowed=f"{self.limits.rows_max} records")
+        try:
+            answers = await self._scored(rows_at_most, prepare)
+        except Refused as refused:
+            for arm, records in refused.by_arm:
+                arm.counts(self.counters).refused(records)
+            raise
+        except DataError as error:
+            raise Refusal(422, error.what, value=str(error.value), allowed=error.allowed) from error
+        captured = await capture_answers(self.capture, serving, answers, started)
+        count_answers(self.counters, answers, (time.perf_counter() - started) * 1000)
+        return answers, captured
+
+    async def _scored(self, rows: int, prepare: Prepare) -> list[Answer]:
+        if rows <= self.limits.inline_rows_max:
+            return score_rows(prepare(), self.counters)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, lambda: score_rows(prepare(), self.counters))
+
+    def report(self) -> dict[str, Any]:
+        """For the supervisor's metrics: what happened since the last call."""
+        statuses, self.statuses = self.statuses, {}
+        return {"statuses": {str(status): count for status, count in statuses.items()}, "inflight": self.inflight,
+                "capture": self.capture.report()}

@@ -1,0 +1,140 @@
+"""Request records: checked against the model's own fields, field by field, before anything is scored."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from interlock.errors import did_you_mean
+from interlock.records.ids import new_id
+from interlock.serving.shelf import Arm, Loaded, Serving
+from interlock.serving.wire import Refusal
+
+ID_CHARACTERS_MAX = 200
+TEXT_CHARACTERS_MAX = 65_536
+PROBLEMS_MAX = 20
+OWN = ("id", "event_time")
+ALLOWED = {"numeric": "a number or null", "boolean": "true, false or null", "category": "a text, a whole number, true, false or null",
+           "context": "a text, a number, true, false or null"}
+_TYPES: dict[str, tuple[type, ...]] = {"numeric": (int, float), "boolean": (bool,), "category": (str, int, bool),
+                                       "context": (str, int, float, bool)}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One record that passed: what is known about it and the model that answers it."""
+
+    id: str
+    event_time: datetime
+    values: dict[str, Any]
+    arm: Arm
+
+
+class Refused(Refusal):
+    """422: one or more records do not fit; `by_arm` counts them for the arm that would have answered."""
+
+    def __init__(self, problems: list[dict[str, Any]], by_arm: list[tuple[Arm, int]]) -> None:
+        first = problems[0]
+        where = "" if first.get("field") is None else f"field '{first['field']}': "
+        super().__init__(422, f"record {first['record']}: {where}{first['problem']}", problems=problems[:PROBLEMS_MAX])
+        self.by_arm = by_arm
+
+
+def check_records(serving: Serving, records: list[dict[str, Any]], arm: Arm | None = None) -> list[Row]:
+    """Rows for the arms that answer them (or all for the given one). Raises `Refused` with every problem (the first 20)."""
+    rows: list[Row] = []
+    problems: list[dict[str, Any]] = []
+    refused: dict[str, tuple[Arm, int]] = {}
+    now = datetime.now(UTC)
+    for place, record in enumerate(records):
+        found: list[dict[str, Any]] = []
+        request_id = _id(record, found)
+        chosen = arm or serving.arm_for(request_id)
+        if chosen is None:
+            raise Refusal(503, "no model answers this use case yet", headers={"retry-after": "5"})
+        event_time = read_time(record.get("event_time"), "event_time", now, found)
+        values = _values(chosen.loaded, record, found)
+        if found:
+            problems += [{"record": place, **problem} for problem in found]
+            refused[chosen.name] = (chosen, refused.get(chosen.name, (chosen, 0))[1] + 1)
+            if len(problems) >= PROBLEMS_MAX:
+                break
+        else:
+            rows.append(Row(request_id, event_time, values, chosen))
+    if problems:
+        raise Refused(problems, list(refused.values()))
+    return rows
+
+
+def read_time(value: Any, field: str, default: datetime, problems: list[dict[str, Any]]) -> datetime:
+    """ISO 8601 with a zone, in UTC; the default when absent or null."""
+    if value is None:
+        return default
+    moment = None
+    if isinstance(value, str) and len(value) <= 40:
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            moment = None
+    if moment is None or moment.tzinfo is None:
+        problems.append(_problem(field, "is not a time", value, "ISO 8601 with a zone, like 2013-05-04T14:03:00Z"))
+        return default
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        problems.append(_problem(field, "is not a time", value, "years 1 to 9999 in UTC"))
+        return default
+
+
+def _id(record: Mapping[str, Any], problems: list[dict[str, Any]]) -> str:
+    value = record.get("id")
+    if value is None:
+        return new_id()
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63:
+        return str(value)
+    if not isinstance(value, str) or not 0 < len(value) <= ID_CHARACTERS_MAX:
+        problems.append(_problem("id", "is not an id", value, f"a text of 1 to {ID_CHARACTERS_MAX} characters, or a whole number"))
+        return new_id()
+    return value
+
+
+def _values(loaded: Loaded, record: dict[str, Any], problems: list[dict[str, Any]]) -> dict[str, Any]:
+    kinds = loaded.fields
+    values = {}
+    for name, value in record.items():
+        kind = kinds.get(name)
+        if kind is not None:
+            values[name] = value
+            if value is not None:
+                _check(name, kind, value, problems)
+        elif name not in OWN:
+            hint = did_you_mean(name, kinds)
+            problems.append(_problem(name, f"is not a field of this model{'; ' + hint if hint else ''}", value, ", ".join(kinds)))
+    for name in loaded.inputs:
+        if name not in record:
+            problems.append(_problem(name, "is missing", None, f"{ALLOWED[kinds[name]]} (null says: not known)"))
+    return values
+
+
+def _check(name: str, kind: str, value: Any, problems: list[dict[str, Any]]) -> None:
+    wrong = not isinstance(value, _TYPES[kind]) or (kind == "numeric" and isinstance(value, bool))
+    wrong = wrong or (isinstance(value, float) and not math.isfinite(value))
+    if wrong or (isinstance(value, str) and (len(value) > TEXT_CHARACTERS_MAX or not _is_text(value))):
+        problems.append(_problem(name, "has a value of the wrong type", value, ALLOWED[kind]))
+
+
+def _is_text(value: str) -> bool:
+    """Half a surrogate pair is valid JSON, but no text that can be stored."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _problem(field: str | None, problem: str, value: Any, allowed: str) -> dict[str, Any]:
+    text = repr(value)
+    return {"field": field, "problem": problem, "value": text if len(text) <= 100 else f"{text[:100]}…", "allowed": allowed}

@@ -1,0 +1,137 @@
+"""Models a worker has loaded, and what it serves with them: one immutable `Serving` per use case, replaced in one assignment."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from interlock.errors import PackageError
+from interlock.modeling.package import Manifest, Model, read_package
+from interlock.rules.routes import Route, Slot
+from interlock.serving.counters import ArmCounts, ArmKey, Counters
+from interlock.serving.limits import Limits
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model in memory, made from verified bytes."""
+
+    digest: str
+    manifest: Manifest
+    model: Model
+    fields: dict[str, str]  # kind of each field that a record may carry: numeric, boolean, category, context
+    inputs: list[str]       # fields that a record must carry
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One model of a route, as requests see it."""
+
+    name: str
+    slot: Slot
+    loaded: Loaded
+    key: ArmKey
+
+    def counts(self, counters: Counters) -> ArmCounts:
+        return counters.of(self.key, "log" if self.loaded.manifest.task == "regression" else "unit")
+
+
+@dataclass(frozen=True)
+class Serving:
+    """What a use case is answered with from one switch to the next."""
+
+    route: Route
+    override_id: str | None
+    arms: dict[str, Arm]
+
+    @property
+    def champion(self) -> Arm | None:
+        return self.arms.get("champion")
+
+    def arm_for(self, request_id: str) -> Arm | None:
+        """The arm that answers this request: the same id always goes the same way while the share stays or grows."""
+        candidate = self.arms.get("candidate")
+        if candidate is not None and takes_candidate(request_id, self.route.candidate_percent):
+            return candidate
+        return self.champion
+
+    def arm_of_version(self, version: str) -> Arm | None:
+        return next((arm for arm in self.arms.values() if str(arm.slot.version) == version), None)
+
+
+def takes_candidate(request_id: str, percent: float) -> bool:
+    """Whether a request with this id falls into the candidate's share (0 to 100): SHA-256 of the id as a fraction of 2^64."""
+    if percent <= 0:
+        return False
+    place = int.from_bytes(hashlib.sha256(request_id.encode("utf-8", "surrogatepass")).digest()[:8], "big")
+    return place * 100 < percent * 2**64
+
+
+class Shelf:
+    """Loads packages and keeps those that a route or a preparation needs."""
+
+    def __init__(self, packages: Path, limits: Limits) -> None:
+        self._packages = packages
+        self._limits = limits
+        self._models: dict[str, Loaded] = {}
+        self._held: dict[str, set[str]] = {}
+        self.serving: dict[str, Serving] = {}
+
+    def hold(self, use_case: str, digests: list[str]) -> list[str]:
+        """Keep these packages until the use case's next `switch`; those that must still be read. Raises PackageError when it is full."""
+        missing = [digest for digest in digests if digest not in self._models]
+        if len(self._models) + len(missing) > self._limits.models_max:
+            raise PackageError("the server is full", value=f"{len(self._models)} packages loaded", allowed=f"{self._limits.models_max}",
+                               next_step="retire versions that are not needed")
+        self._held[use_case] = set(digests)
+        return missing
+
+    def read(self, use_case: str, digests: list[str]) -> list[Loaded]:
+        """Read, verify, load and warm packages: slow, changes nothing here, runs in a thread. Raises PackageError."""
+        return [self._read(use_case, digest) for digest in digests]
+
+    def put(self, found: list[Loaded]) -> None:
+        """Take what was read."""
+        self._models |= {loaded.digest: loaded for loaded in found}
+
+    def switch(self, route: Route, override_id: str | None) -> None:
+        """Answer with this route from now on. Raises PackageError when a package is not loaded; nothing is changed then."""
+        absent = [slot.digest for slot in route.slots() if slot.digest not in self._models]
+        if absent:
+            raise PackageError("a package of the route is not loaded", value=", ".join(absent))
+        arms = {}
+        for name, slot in (("champion", route.champion), ("candidate", route.candidate), ("previous", route.previous)):
+            if slot is not None:
+                key = ArmKey(route.use_case, route.generation, override_id or "", name, slot.version, slot.digest)
+                arms[name] = Arm(name, slot, self._models[slot.digest], key)
+        self.serving[route.use_case] = Serving(route, override_id, arms)
+        self._held.pop(route.use_case, None)
+        self._drop_unneeded()
+
+    def report(self) -> dict[str, list[int | str | None]]:
+        """Generation and override that each use case is answered with."""
+        return {name: [serving.route.generation, serving.override_id] for name, serving in self.serving.items()}
+
+    def _drop_unneeded(self) -> None:
+        needed = {slot.digest for serving in self.serving.values() for slot in serving.route.slots()}.union(*self._held.values())
+        self._models = {digest: loaded for digest, loaded in self._models.items() if digest in needed}
+
+    def _read(self, use_case: str, digest: str) -> Loaded:
+        package = read_package(self._packages, digest)
+        if package.manifest.use_case != use_case:
+            raise PackageError("the package is for another use case", value=package.manifest.use_case, allowed=use_case)
+        model = package.open_model(threads=1)
+        warm = np.full((1, len(package.manifest.features.specs)), np.nan, dtype=np.float32)
+        model.score(warm)
+        gc.freeze()  # what lives as long as the model need not be looked at again by every collection
+        return Loaded(digest, package.manifest, model, fields_of(package.manifest), package.manifest.features.input_names)
+
+
+def fields_of(manifest: Manifest) -> dict[str, str]:
+    """Kind of each field that a record may carry: the model's inputs and its context columns."""
+    kinds = dict.fromkeys(manifest.context_columns, "context")
+    return kinds | {spec.name: str(spec.kind) for spec in manifest.features.specs if spec.kind != "calendar"}

@@ -1,0 +1,154 @@
+"""The supervisor: owns the listening socket, the workers, the control port and what is answered with. Predictions cannot delay it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from interlock.errors import PackageError, StaleState, Unavailable
+from interlock.rules.routes import Observed, Route
+from interlock.serving.channel import Message
+from interlock.serving.counters import ArmCounts, ArmKey, Counters
+from interlock.serving.crew import Crew, Worker
+from interlock.serving.limits import Limits
+from interlock.serving.proving import Prover
+from interlock.serving.sockets import listen
+from interlock.serving.tracks import Track, Tracks, rolled_back
+
+log = logging.getLogger("interlock.serving")
+
+
+class Supervisor:
+    """Converge, roll back, absorb, observe."""
+
+    def __init__(self, *, packages: Path, capture: Path, run: Path, host: str, port: int, workers: int, limits: Limits) -> None:
+        self.limits = limits
+        self.tracks = Tracks(run)
+        self.counters = Counters()
+        self.totals = Counters()
+        self.began = time.monotonic()
+        self._prover = Prover(packages, run, limits.probe_timeout_s)
+        self.listening = listen(host, port)
+        self.crew = Crew(workers, self.listening, {"packages": packages, "capture": capture}, limits, self.tracks.wanted, self._count)
+        self.statuses: dict[str, int] = {}
+        self.capture: dict[str, dict[str, int]] = {}
+
+    async def run(self) -> None:
+        """Start the workers and look after them until cancelled."""
+        self.crew.start()
+        try:
+            while True:
+                await asyncio.sleep(self.limits.beat_s)
+                await self.crew.look_after()
+                for track in self.tracks.all.values():
+                    if track.override is not None and not track.durable:
+                        await self.tracks.keep_override(track)
+        finally:
+            await self.crew.stop()
+            self.listening.close()
+
+    async def converge(self, route: Route, absorbs: str | None = None) -> Observed:
+        """Answer with the route on every worker: prove, load everywhere, write down, switch. Idempotent.
+
+        Raises `StaleState` (older generation, or an unabsorbed override), `PackageError` (nothing is changed), `Unavailable`.
+        """
+        track = self.tracks.get(route.use_case)
+        async with track.preparing:
+            track = self.tracks.get(route.use_case)
+            if track.has(route, absorbs):
+                self.tracks.all.setdefault(route.use_case, track)
+                return self.observed(route.use_case)
+            await self._prover.prove(route)
+            await self._prepare(route)
+            async with track.switching:
+                if not track.has(route, absorbs):  # a rollback may have come in between
+                    try:
+                        await self.tracks.install(track, route, absorbs if track.override else None)
+                    except OSError as error:
+                        raise Unavailable("the server cannot write the route down and goes on with the old one", value=error) from error
+                    await self._switch(track)
+        self.counters.forget_but(route.use_case, self.limits.generations_kept)
+        return self.observed(route.use_case)
+
+    async def absorb(self, use_case: str, override_id: str, route: Route) -> Observed:
+        """The store has recorded the override: its new route takes over. Idempotent. Raises what `converge` raises."""
+        if route.use_case != use_case:
+            raise StaleState("the route is for another use case", value=route.use_case, allowed=use_case)
+        return await self.converge(route, absorbs=override_id)
+
+    async def rollback(self, use_case: str, *, actor: str, reason: str, override_id: str, to: Literal["previous", "champion"] = "previous",
+                       expected_generation: int | None = None) -> Observed:
+        """Swap at once with what is loaded already; the override is written while the workers switch. Needs no other process.
+
+        The same `override_id` again changes nothing. Raises `StaleState` when another rollback stands or nothing is there to go back to.
+        """
+        track = self.tracks.known(use_case)
+        async with track.switching:
+            if override_id in track.absorbed or track.override_id == override_id:
+                return self.observed(use_case)
+            if track.override is not None:
+                raise StaleState("the server has been rolled back already", value=override_id,
+                                 allowed=f"override {track.override.id} by {track.override.actor} stands: {track.override.reason}")
+            if expected_generation is not None and expected_generation != track.route.generation:
+                raise StaleState("the route has changed since you looked", value=f"generation {expected_generation}",
+                                 allowed=f"{track.route.generation}", next_step="look again, then decide")
+            self.tracks.overrule(track, rolled_back(track, actor=actor, reason=reason, override_id=override_id, to=to))
+            await asyncio.gather(self._switch(track), self.tracks.keep_override(track))
+        return self.observed(use_case)
+
+    def observed(self, use_case: str) -> Observed:
+        """What the workers answer with now. Raises `StaleState` for an unknown use case."""
+        track = self.tracks.known(use_case)
+        route, override = track.effective, track.override
+        return Observed(
+            use_case=use_case, generation=route.generation, champion=route.champion, previous=route.previous, candidate=route.candidate,
+            candidate_percent=route.candidate_percent, workers_ready=self.crew.ready(use_case, (route.generation, track.override_id)),
+            workers_total=self.crew.size, override=override is not None, override_id=track.override_id, override_durable=track.durable,
+            override_actor=override.actor if override else None, override_reason=override.reason if override else None,
+            observed_at=datetime.now(UTC))
+
+    async def collect(self) -> None:
+        """Have every worker push what it counted since its last beat."""
+        await asyncio.gather(*(self.crew.ask(worker, "report", self.limits.beat_s) for worker in self.crew.live))
+
+    def counts(self, use_case: str, generation_min: int) -> dict[ArmKey, ArmCounts]:
+        """Counts per arm from this generation on."""
+        return {key: counts for key, counts in self.counters.arms.items() if key.use_case == use_case and key.generation >= generation_min}
+
+    async def _prepare(self, route: Route) -> None:
+        """Every live worker loads the route; one that does not answer in time is restarted."""
+        workers = await self.crew.wait_live(self.limits.switch_timeout_s * 5)
+        replies = await asyncio.gather(*(self.crew.prepare(worker, route) for worker in workers))
+        refused = next((reply for reply in replies if reply is not None and not reply["ok"]), None)
+        if refused is not None:
+            raise PackageError(refused["error"], value=refused["value"], allowed=refused["allowed"], next_step=refused["next_step"])
+        for worker, reply in zip(workers, replies, strict=True):
+            if reply is None:
+                self.crew.restart(worker, f"did not load generation {route.generation} of {route.use_case} in time")
+        if not any(replies):
+            raise Unavailable("no worker is there to load the route", next_step="look at the server's log; the keeper tries again")
+
+    async def _switch(self, track: Track) -> None:
+        """Push what the track says to every live worker; one that does not acknowledge is removed and started anew."""
+        route, override_id = track.effective, track.override_id
+        workers = self.crew.live
+        done = await asyncio.gather(*(self.crew.switch(worker, route, override_id) for worker in workers))
+        for worker, switched in zip(workers, done, strict=True):
+            if not switched:
+                self.crew.restart(worker, f"did not switch to generation {route.generation} of {route.use_case}")
+
+    def _count(self, worker: Worker, message: Message) -> None:
+        """Add what a worker pushed."""
+        self.counters.add(message["counters"])
+        for item in message["counters"]:
+            self.totals.add([{"key": item["key"] | {"generation": 0, "override_id": ""}, "counts": item["counts"]}])
+        for status, number in message["statuses"].items():
+            self.statuses[status] = self.statuses.get(status, 0) + number
+        for use_case, figures in message["capture"].items():
+            total = self.capture.setdefault(use_case, {"rows": 0, "lost": 0, "syncs": 0})
+            for name in total:
+                total[name] += figures[name]
