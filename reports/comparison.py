@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from interlock.rules.findings import Finding, State
 from interlock.spec.model import Task
-from reports.intervals import RESAMPLES, Interval, auc_difference, bootstrap
+from reports.intervals import RESAMPLES, Interval, auc_difference, auc_interval, bootstrap
 from reports.losses import check_rows, log_loss_rows, squared_rows, wrong_rows
 from reports.measured import measured
 
@@ -24,13 +24,18 @@ def naive_findings(task: Task, y: Floats, score: Floats, *, threshold: float, pr
     """`performance.vs_naive`: the skill of the model against each naive rule, one finding per rule, on the same rows.
 
     skill = 1 - loss(model) / loss(rule): 1 = no loss, 0 = no better than the rule, below 0 = worse; range (-inf, 1]. Loss is, against
-    `prior` (shaped like `score`): log loss, for regression RMSE; against `last_label` (n,), hard labels as numbers, NaN where the
-    rule knows none yet (such rows are left out): the error rate at `threshold`, for regression RMSE. The latter is the temporal
-    kappa of Bifet et al. 2013. Intervals: paired bootstrap, `RESAMPLES` resamples. A rule without a single error leaves nothing
-    to gain: TOO_FEW. Raises `DataError` for shapes that do not fit. Source: Murphy 1988, skill score.
+    `prior` (shaped like `score`), that of the task's primary figure: 1 - AUC (a constant has AUC 0.5, so skill = 2 AUC - 1, the Gini
+    coefficient), log loss for multiclass, RMSE for regression; against `last_label` (n,), hard labels as numbers, NaN where the rule
+    knows none yet (such rows are left out): the error rate at `threshold`, for regression RMSE. The latter is the temporal kappa of
+    Bifet et al. 2013. For classification `performance.log_loss_skill` comes along: the same against `prior` in log loss, which asks
+    for good probabilities too, not only for a good order. Intervals: DeLong for AUC, else paired bootstrap, `RESAMPLES` resamples.
+    A rule without a single error leaves nothing to gain: TOO_FEW. Raises `DataError` for shapes that do not fit. Source: Murphy 1988.
     """
     y, score = check_rows(task, y, score)
-    found = [_prior(task, y, score, check_rows(task, y, prior, "prior")[1], seed)]
+    prior = check_rows(task, y, prior, "prior")[1]
+    found = [_auc_skill(y, score)] if task == "binary" else [_prior(task, y, score, prior, seed, "performance.vs_naive")]
+    if task != "regression":
+        found.append(_prior(task, y, score, prior, seed, "performance.log_loss_skill"))
     if last_label is not None:
         found.append(_last(task, y, score, np.asarray(last_label, dtype=np.float64), threshold, seed))
     return found
@@ -60,12 +65,20 @@ def champion_finding(task: Task, y: Floats, score: Floats, champion_score: Float
                     why_missing="the champion makes no error on these rows")
 
 
-def _prior(task: Task, y: Floats, score: Floats, prior: Floats, seed: int) -> Finding:
+def _auc_skill(y: Floats, score: Floats) -> Finding:
+    auc = auc_interval(y, score)
+    skill = Interval(2 * auc.value - 1, 2 * auc.low - 1, 2 * auc.high - 1)
+    detail = {"rule": "prior", "loss": "1 - AUC", "model": 1 - auc.value, "naive": 0.5} if auc.value == auc.value else {"rule": "prior"}
+    return measured("performance.vs_naive", skill, sample_size=y.size, segment="naive=prior", detail=detail,
+                    note=f"Naive rule: {PRIOR_RULE['binary']}; AUC {auc.value:.4g} against its 0.5.", why_missing="one class only: no AUC")
+
+
+def _prior(task: Task, y: Floats, score: Floats, prior: Floats, seed: int, metric: str) -> Finding:
     if task == "regression":
         losses, name = np.stack([squared_rows(y, score), squared_rows(y, prior)]), "RMSE"
     else:
         losses, name = np.stack([log_loss_rows(y, score), log_loss_rows(y, prior)]), "log loss"
-    return _versus("prior", PRIOR_RULE[task], name, losses, task == "regression", seed)
+    return _versus(metric, "prior", PRIOR_RULE[task], name, losses, task == "regression", seed)
 
 
 def _last(task: Task, y: Floats, score: Floats, last: Floats, threshold: float, seed: int) -> Finding:
@@ -75,11 +88,11 @@ def _last(task: Task, y: Floats, score: Floats, last: Floats, threshold: float, 
         losses, name = np.stack([squared_rows(y, score), squared_rows(y, last)]), "RMSE"
     else:
         losses, name = np.stack([wrong_rows(y, score, threshold), (last != y).astype(np.float64)]), "error rate"
-    return _versus("last_label", LAST_RULE[task], name, losses, task == "regression", seed)
+    return _versus("performance.vs_naive", "last_label", LAST_RULE[task], name, losses, task == "regression", seed)
 
 
-def _versus(rule: str, sentence: str, loss_name: str, losses: Floats, root: bool, seed: int) -> Finding:
-    metric, segment = "performance.vs_naive", f"naive={rule}"
+def _versus(metric: str, rule: str, sentence: str, loss_name: str, losses: Floats, root: bool, seed: int) -> Finding:
+    segment = f"naive={rule}"
     skill = _skill(losses, root=root, seed=seed)
     if not losses.shape[1]:
         return measured(metric, skill, sample_size=0, segment=segment, why_missing="no row on which the naive rule knows a label")

@@ -116,6 +116,12 @@ def _performance(task: Task) -> list[Gate]:
     ]
     if task != "regression":
         gates.append(Gate(
+            name="probabilities", title="Better probabilities than the base rate", metric="performance.log_loss_skill",
+            direction="at_least", threshold=0.0, judge_by="interval", mode="observe", rows_min=100,
+            question="Are its probabilities worth more than always saying the base rate?",
+            source="Skill score in log loss (Murphy 1988). Observed by default: a base rate that moves between training and held-out "
+                   "rows costs log loss although the order of the cases stays right; block where probabilities are used as such."))
+        gates.append(Gate(
             name="calibration", title="Calibration", metric="calibration.ece", direction="at_most", threshold=0.1, rows_min=100,
             question="When it says 30 %, does it happen in about 30 of 100 cases?",
             source="Expected calibration error (Naeini et al. 2015) over ten bins of equal size; 0.1 is a convention."))
