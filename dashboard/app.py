@@ -1,0 +1,52 @@
+"""The control room: navigation, who is at the keyboard, and nothing else. Start: `interlock up`, or `streamlit run dashboard/app.py`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from dashboard.components.states import trouble
+from dashboard.components.words import plain
+from dashboard.desk import open_desk
+from interlock.errors import InterlockError
+
+VIEWS = Path(__file__).parent / "views"
+PAGES = {
+    "Now": (("overview", "Overview"), ("approvals", "Approvals"), ("releases", "Releases")),
+    "Models": (("performance", "Performance"), ("drift", "Drift"), ("fairness", "Fairness"), ("explainability", "Explainability")),
+    "House": (("data", "Data"), ("costs", "Costs"), ("runs", "Runs"), ("ledger", "Ledger")),
+}
+
+
+def main() -> None:
+    """Draw the chosen page beside the navigation."""
+    st.set_page_config(page_title="Interlock", layout="wide", initial_sidebar_state="auto")
+    pages = {
+        section: [st.Page(VIEWS / f"{name}.py", title=title, url_path=name, default=name == "overview") for name, title in own]
+        for section, own in PAGES.items()
+    }
+    chosen = st.navigation(pages, expanded=True)
+    with st.sidebar:
+        _person()
+    chosen.run()
+
+
+def _person() -> None:
+    """Whose name actions are signed with; this is information, the actions check again."""
+    try:
+        desk = open_desk()
+    except InterlockError as error:
+        st.caption("The control room has no store to read from.")
+        if not error.next_step:
+            trouble(error)
+        return
+    st.caption("You act as")
+    st.markdown(f"**{plain(desk.actor)}**")
+    if desk.local:
+        st.caption("Local development mode: nobody signs in, the name is this machine's login or the setting `actor`.")
+    else:
+        st.caption(f"Roles: {plain(', '.join(desk.roles) or 'none')}")
+
+
+main()

@@ -1,0 +1,54 @@
+"""One column of the drift map in detail."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard.components.chart import draw
+from dashboard.components.plots import over_time, pair_of_histograms
+from dashboard.components.words import number, plain, span
+from interlock.control.readmodel.directory import Entry
+from interlock.control.readmodel.windows import DriftCell, shape
+
+
+def column_detail(cells: list[DriftCell], columns: list[str], entry: Entry) -> None:
+    """Pick a column and a window; the two distributions, and the column's PSI over time."""
+    with st.container(horizontal=True):
+        column = st.selectbox("Column", columns, key=f"column {entry.name}", help="The column that moved most stands first.")
+        own = [cell for cell in cells if cell.column == column]
+        place = st.selectbox(
+            "Window",
+            range(len(own) - 1, -1, -1),
+            key=f"window {entry.name}",
+            format_func=lambda n: f"{own[n].window.start:%Y-%m-%d %H:%M} UTC, version {own[n].window.version}",
+        )
+    cell = own[place]
+    figure = shape(cell.finding)
+    st.markdown(f"**{plain(column)}**: PSI {number(cell.psi)}. {plain(cell.finding.note)}")
+    if figure is None:
+        st.markdown("This measurement carries no distributions.")
+        return
+    draw(
+        pair_of_histograms(figure.labels, figure.baseline, figure.current),
+        title=f"Distribution of {column}",
+        unit="share of rows",
+        n=figure.rows_current,
+        window=span(cell.window.start, cell.window.end),
+        height=300,
+        about=f"Grey: the {figure.rows_baseline:,} rows the model learned from. Blue: the rows of this window. The groups were fixed when the "
+        "model was made, each holding about a tenth of the training rows, so equal bars mean that nothing moved.",
+    )
+    moved = [one for one in own if one.psi is not None]
+    draw(
+        over_time(
+            [one.window.start for one in moved],
+            {column: [one.psi for one in moved]},
+            limit=entry.spec.monitoring.drift_psi_max if entry.spec else None,
+        ),
+        title=f"PSI of {column} over time",
+        unit="PSI",
+        n=sum(one.finding.sample_size for one in moved),
+        height=220,
+        legend=False,
+        about="One point per window; dashed: the limit of the use-case file.",
+    )

@@ -1,0 +1,64 @@
+"""Forms that sign something: reason, typed confirmation, nonce. They only call `interlock.control.actions`, which checks everything again.
+
+The nonce is made when the form is drawn and kept until the action has used it, so that a double click is one decision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import streamlit as st
+
+from dashboard.components.states import trouble
+from dashboard.components.words import plain, short
+from dashboard.desk import Desk, forget
+from interlock.errors import InterlockError
+
+Act = Callable[..., Any]
+
+
+def signed(desk: Desk, *, key: str, button: str, word: str, act: Act, arguments: dict[str, Any], hint: str, main: bool = True) -> None:
+    """A form with reason and typed confirmation. `word` must be typed; `act` gets actor, reason, nonce and `arguments`."""
+    nonces = st.session_state.setdefault("nonces", {})
+    nonce = nonces.setdefault(key, str(uuid4()))
+    with st.form(f"form {key}", enter_to_submit=False):
+        reason = st.text_area("Reason", key=f"reason {key}", max_chars=2000, height=80, placeholder=hint)
+        typed = st.text_input(f"Type {word} to confirm", key=f"typed {key}", autocomplete="off")
+        st.caption(
+            plain(f"Signed as {desk.actor}. The action checks role, separation of duties and that nothing changed; the ledger keeps it.")
+        )
+        pressed = st.form_submit_button(button, type="primary" if main else "secondary", key=f"press {key}")
+    if not pressed:
+        return
+    if typed.strip().casefold() != word.casefold():
+        st.warning(plain(f"Nothing was done: type {word} to confirm."))
+        return
+    if not reason.strip():
+        st.warning("Nothing was done: a reason is needed.")
+        return
+    try:
+        receipt = act(desk.settings, desk.store, actor=desk.actor, reason=reason.strip(), nonce=nonce, **arguments)
+    except InterlockError as error:
+        st.markdown("**Nothing was done.**")
+        trouble(error)
+        return
+    nonces.pop(key, None)
+    st.session_state["receipt"] = receipt
+    forget()
+    st.rerun()
+
+
+def receipt(use_case: str) -> None:
+    """What the last action of this session did, in the words of its receipt."""
+    last = st.session_state.get("receipt")
+    if last is None or last.use_case != use_case:
+        return
+    entry = f" Ledger entry {last.ledger_seq}." if last.ledger_seq else ""
+    st.success(plain(f"Recorded: {last.sentence}. Signed by {last.actor}.{entry}"))
+    for warning in last.warnings:
+        st.warning(plain(warning))
+    if last.observed is not None and last.observed.champion is not None:
+        slot = last.observed.champion
+        st.markdown(f"Right after it the endpoint itself answered with version {slot.version}, digest `{short(slot.digest)}`.")

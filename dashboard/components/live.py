@@ -1,0 +1,44 @@
+"""What is live, in the endpoint's own words."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard.components.signal import mark
+from dashboard.components.words import moment, plain, short
+from dashboard.desk import Desk
+from interlock.control.readmodel.endpoint import Live, observe
+from interlock.control.readmodel.signals import SignalState
+
+
+def live_of(desk: Desk, use_case: str) -> Live:
+    """The endpoint's answer for one use case, at most two seconds old."""
+    return desk.live(observe, (use_case,))[use_case]
+
+
+def live_strip(live: Live) -> None:
+    """One strip: what answers now, with version and digest; in plain words where the server is away."""
+    if live.problem:
+        st.error(plain(live.sentence()))
+        return
+    observed = live.observed
+    if observed is None or observed.champion is None:
+        st.info(plain(live.sentence()))
+        return
+    state = SignalState.PASS if live.agreed else SignalState.WARN
+    with st.container(border=True):
+        st.markdown(
+            f"{mark(state, 'live')} **The endpoint answers with version {observed.champion.version}** · digest "
+            f"`{short(observed.champion.digest)}` · generation {observed.generation}"
+        )
+        facts = [f"{observed.workers_ready} of {observed.workers_total} workers ready"]
+        if observed.previous:
+            facts.append(f"way back: version {observed.previous.version} ({short(observed.previous.digest)}) loaded")
+        if observed.candidate:
+            facts.append(
+                f"version {observed.candidate.version} ({short(observed.candidate.digest)}) answers {observed.candidate_percent:g} %"
+            )
+        facts.append(f"asked {live.address} at {moment(live.asked_at)}")
+        st.caption(plain(" · ".join(facts)))
+        if not live.agreed:
+            st.markdown(plain(live.sentence()))

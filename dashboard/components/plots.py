@@ -1,0 +1,250 @@
+"""Figures from plain values. Nothing is computed here beyond placing what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import plotly.graph_objects as go
+
+from dashboard.theme import palette
+from interlock.control.readmodel.signals import SignalState
+
+PSI_TOP = 0.5  # colours end here: twice the usual limit
+
+
+def heat_map(
+    columns: Sequence[str], windows: Sequence[str], values: Sequence[Sequence[float | None]], notes: Sequence[Sequence[str]]
+) -> Any:
+    """Columns × windows. A cell without a value stays empty and says why on hover."""
+    ramp = palette().ramp
+    scale = [[n / (len(ramp) - 1), colour] for n, colour in enumerate(ramp)]
+    bar = {
+        "title": {"text": "PSI", "side": "right"},
+        "thickness": 10,
+        "outlinewidth": 0,
+        "tickvals": [0, 0.1, 0.25, PSI_TOP],
+        "ticktext": ["0", "0.1", "0.25", f"{PSI_TOP}+"],
+    }
+    figure = go.Figure(
+        go.Heatmap(
+            z=values,
+            x=list(windows),
+            y=[_safe(one) for one in columns],
+            customdata=notes,
+            colorscale=scale,
+            zmin=0,
+            zmax=PSI_TOP,
+            xgap=2,
+            ygap=2,
+            colorbar=bar,
+            hovertemplate="%{y}<br>%{x}<br>%{customdata}<extra></extra>",
+            hoverongaps=False,
+        )
+    )
+    figure.update_yaxes(autorange="reversed", type="category")
+    figure.update_xaxes(type="category", nticks=8)
+    return figure
+
+
+def pair_of_histograms(labels: Sequence[str], baseline: Sequence[float], current: Sequence[float]) -> Any:
+    """Shares per bin, baseline beside current."""
+    figure = go.Figure()
+    colours = palette()
+    for name, shares, colour in (("when trained", baseline, colours.quiet), ("in this window", current, colours.accent)):
+        figure.add_bar(
+            x=[_safe(label) for label in labels],
+            y=list(shares),
+            name=name,
+            marker_color=colour,
+            hovertemplate="%{x}: %{y:.1%}<extra>" + name + "</extra>",
+        )
+    figure.update_layout(barmode="group", bargap=0.25)
+    figure.update_yaxes(tickformat=".0%", rangemode="tozero")
+    figure.update_xaxes(type="category")
+    return figure
+
+
+def bars(names: Sequence[str], series: Mapping[str, Sequence[float | None]], hover: str = "%{y}: %{x:.3g}") -> Any:
+    """Horizontal bars, the first name on top; one colour per series."""
+    figure = go.Figure()
+    colours = palette()
+    for (title, values), colour in zip(series.items(), (colours.accent, colours.quiet, colours.second), strict=False):
+        figure.add_bar(
+            y=[_safe(one) for one in names],
+            x=list(values),
+            name=_safe(title),
+            orientation="h",
+            marker_color=colour,
+            hovertemplate=hover + f"<extra>{_safe(title)}</extra>",
+        )
+    figure.update_layout(barmode="group", bargap=0.3)
+    figure.update_yaxes(autorange="reversed", type="category")
+    return figure
+
+
+def beeswarm(points: Sequence[tuple[str, Sequence[float], Sequence[float | None]]]) -> Any:
+    """One row per feature: x is the SHAP value of a case, colour the feature's own value from low to high."""
+    colours = palette()
+    figure = go.Figure()
+    for row, (name, shap_values, feature_values) in enumerate(points):
+        spread = [row + 0.33 * _offset(n) for n in range(len(shap_values))]
+        figure.add_scattergl(
+            x=list(shap_values),
+            y=spread,
+            mode="markers",
+            showlegend=False,
+            hovertemplate=f"{_safe(name)}: %{{x:.3g}}<extra></extra>",
+            marker={
+                "size": 5,
+                "opacity": 0.75,
+                "color": ranks(feature_values),
+                "cmin": 0,
+                "cmax": 1,
+                "showscale": row == 0,
+                "colorscale": [[0, colours.accent], [0.5, colours.grid], [1, colours.second]],
+                "colorbar": {
+                    "title": {"text": "value", "side": "right"},
+                    "tickvals": [0, 1],
+                    "ticktext": ["low", "high"],
+                    "thickness": 10,
+                    "outlinewidth": 0,
+                },
+            },
+        )
+    figure.update_yaxes(
+        tickvals=list(range(len(points))), ticktext=[_safe(name) for name, _, _ in points], autorange="reversed", showgrid=False
+    )
+    figure.add_vline(x=0, line_color=colours.quiet, line_width=1)
+    return figure
+
+
+def curve(
+    x: Sequence[float],
+    y: Sequence[float | None],
+    *,
+    x_title: str,
+    y_title: str,
+    diagonal: bool = False,
+    name: str = "candidate",
+    others: Mapping[str, Sequence[float | None]] | None = None,
+) -> Any:
+    """A line, with the diagonal of a coin toss or of perfect calibration where it means something; `others` share its x."""
+    colours = palette()
+    figure = go.Figure()
+    if diagonal:
+        figure.add_scatter(
+            x=[0, 1], y=[0, 1], mode="lines", line={"color": colours.quiet, "dash": "dot", "width": 1}, showlegend=False, hoverinfo="skip"
+        )
+    mode = "lines+markers" if len(x) <= 25 else "lines"
+    figure.add_scatter(x=list(x), y=list(y), mode=mode, name=_safe(name), line={"color": colours.accent, "width": 2})
+    for (title, values), dash in zip((others or {}).items(), ("dash", "dot", "dashdot", "longdash"), strict=False):
+        figure.add_scatter(x=list(x), y=list(values), mode="lines", name=_safe(title), line={"width": 2, "dash": dash})
+    figure.update_xaxes(title_text=x_title)
+    figure.update_yaxes(title_text=y_title, rangemode="tozero")
+    return figure
+
+
+def over_time(
+    times: Sequence[datetime],
+    lines: Mapping[str, Sequence[float | None]],
+    *,
+    low: Sequence[float | None] | None = None,
+    high: Sequence[float | None] | None = None,
+    limit: float | None = None,
+    reference: tuple[str, float] | None = None,
+) -> Any:
+    """Values over windows with their interval as a band; a window without a value is a gap in the line."""
+    colours = palette()
+    figure = go.Figure()
+    if low is not None and high is not None and any(value is not None for value in low):
+        known = [(time, bottom, top) for time, bottom, top in zip(times, low, high, strict=True) if bottom is not None and top is not None]
+        figure.add_scatter(
+            x=[time for time, _, _ in known] + [time for time, _, _ in reversed(known)],
+            y=[top for _, _, top in known] + [bottom for _, bottom, _ in reversed(known)],
+            fill="toself",
+            mode="none",
+            fillcolor=_faded(colours.accent),
+            showlegend=False,
+            hoverinfo="skip",
+        )
+    for name, values in lines.items():
+        figure.add_scatter(x=list(times), y=list(values), name=name, mode="lines+markers", marker={"size": 5}, connectgaps=False)
+    if limit is not None:
+        figure.add_hline(y=limit, line_color=colours.states[SignalState.FAIL], line_dash="dash", line_width=1)
+    if reference is not None:
+        figure.add_hline(
+            y=reference[1],
+            line_color=colours.quiet,
+            line_dash="dot",
+            line_width=1,
+            annotation_text=_safe(reference[0]),
+            annotation_font_color=colours.quiet,
+        )
+    return figure
+
+
+def stacked(days: Sequence[Any], series: Mapping[str, Sequence[float]]) -> Any:
+    """Bars per day, one colour per series."""
+    figure = go.Figure()
+    for name, values in series.items():
+        figure.add_bar(x=list(days), y=list(values), name=name)
+    figure.update_layout(barmode="stack", bargap=0.15)
+    figure.update_yaxes(rangemode="tozero")
+    return figure
+
+
+def intervals(
+    names: Sequence[str],
+    values: Sequence[float | None],
+    lows: Sequence[float | None],
+    highs: Sequence[float | None],
+    reference: float | None = None,
+) -> Any:
+    """A dot with its interval per name."""
+    colours = palette()
+    shown = [(name, value, low, high) for name, value, low, high in zip(names, values, lows, highs, strict=True) if value is not None]
+    figure = go.Figure(
+        go.Scatter(
+            y=[_safe(name) for name, *_ in shown],
+            x=[value for _, value, _, _ in shown],
+            mode="markers",
+            marker={"size": 9, "color": colours.accent},
+            showlegend=False,
+            error_x={
+                "type": "data",
+                "symmetric": False,
+                "thickness": 1.5,
+                "color": colours.quiet,
+                "array": [(high if high is not None else value) - value for _, value, _, high in shown],
+                "arrayminus": [value - (low if low is not None else value) for _, value, low, _ in shown],
+            },
+        )
+    )
+    if reference is not None:
+        figure.add_vline(x=reference, line_color=colours.quiet, line_dash="dot", line_width=1)
+    figure.update_yaxes(autorange="reversed", type="category")
+    return figure
+
+
+def ranks(values: Sequence[float | None]) -> list[float]:
+    """Each value's place between the smallest (0) and the largest (1); 0.5 for a missing one, and where all are equal."""
+    known = sorted({value for value in values if value is not None and value == value})
+    place = {value: n / (len(known) - 1) if len(known) > 1 else 0.5 for n, value in enumerate(known)}
+    return [0.5 if value is None else place.get(value, 0.5) for value in values]
+
+
+def _offset(n: int) -> float:
+    """A fixed, even scatter between -1 and 1 (golden ratio sequence), so that a redraw looks the same."""
+    return 2 * ((n * 0.6180339887) % 1) - 1
+
+
+def _faded(colour: str) -> str:
+    red, green, blue = (int(colour[n : n + 2], 16) for n in (1, 3, 5))
+    return f"rgba({red},{green},{blue},0.18)"
+
+
+def _safe(text: str) -> str:
+    """Plotly reads a few HTML tags in texts: keep them out of names that come from data."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,0 +1,62 @@
+"""A release on its way: its stages, what the analysis says, and what the endpoint itself answers."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard.components.live import live_of, live_strip
+from dashboard.components.signal import mark
+from dashboard.components.words import age, moment, plain, short
+from dashboard.desk import Desk
+from interlock.control.readmodel.rollouts import ReleaseView, releases
+from interlock.control.readmodel.signals import SignalState
+from interlock.records.store import utc_now
+
+EVERY_S = 2
+SHAPES = {"done": "●", "now": "▲", "next": "○", "stopped": "■"}
+
+
+@st.fragment(run_every=EVERY_S)
+def follow(use_case: str) -> None:
+    """Live progress of the newest release, redrawn every two seconds."""
+    from dashboard.desk import open_desk
+
+    desk = open_desk()
+    found = desk.live(releases, use_case, 1)
+    live_strip(live_of(desk, use_case))
+    if found:
+        answer(desk, found[0])
+        stages(found[0])
+
+
+def answer(desk: Desk, release: ReleaseView) -> None:
+    """Whether the endpoint itself answers with what was approved."""
+    live = live_of(desk, release.use_case)
+    if live.problem:
+        st.markdown(
+            f"{mark(SignalState.UNKNOWN)} The decision on version {release.version} is recorded. The endpoint cannot be reached, so this "
+            "page cannot say what answers now; the keeper carries the decision out when the server is back."
+        )
+    elif live.answering is not None and live.answering.digest == release.package_digest:
+        st.markdown(f"{mark(SignalState.PASS)} The endpoint itself answers with the approved digest `{short(release.package_digest)}`.")
+    elif release.open:
+        st.markdown(f"{mark(SignalState.WARN)} On its way: the endpoint does not answer with `{short(release.package_digest)}` yet.")
+
+
+def stages(release: ReleaseView) -> None:
+    """Stages in one row that wraps, then what waits and what was measured."""
+    with st.container(border=True):
+        st.markdown(f"**Version {release.version}** · `{short(release.package_digest)}` · {mark(release.signal, release.words)}")
+        with st.container(horizontal=True, gap="small"):
+            for word, state in release.way():
+                colour = {"done": "green", "now": "orange", "next": "gray", "stopped": "red"}[state]
+                step = f", step {release.step}" if state == "now" and release.state.value == "canary" else ""
+                st.badge(f"{SHAPES[state]} {word}{step}", color=colour)
+        st.caption(
+            plain(
+                f"Approved by {release.actor} at {moment(release.created_at)}: {release.decision_reason} · in this state for "
+                f"{age(release.state_since, utc_now())}"
+            )
+        )
+        for text in filter(None, (release.waits, release.reason)):
+            st.markdown(plain(text))

@@ -1,0 +1,72 @@
+"""Values as people read them: numbers with units, times in UTC, digests short, foreign text made harmless."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>$~&^=])")
+_DIRECTIVE = re.compile(r":(?=[\w+-]+[:\[/(])")
+
+
+def plain(text: object) -> str:
+    """Text for a place that reads Markdown, so that it shows letter by letter: no link, image, colour or icon comes out of it."""
+    flat = " ".join(str(text).split())
+    return _DIRECTIVE.sub("&#58;\u2060", _SPECIAL.sub(r"\\\1", flat))
+
+
+def moment(value: datetime | None) -> str:
+    """`2013-05-04 14:03 UTC`, `never` for None."""
+    return f"{value.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if value else "never"
+
+
+def span(start: datetime, end: datetime) -> str:
+    """`2013-05-04 00:00 to 2013-05-05 00:00 UTC`."""
+    return f"{start.astimezone(UTC):%Y-%m-%d %H:%M} to {end.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def age(value: datetime | None, now: datetime) -> str:
+    """`3 days`, `5 minutes`, `just now`."""
+    if value is None:
+        return "unknown"
+    seconds = (now - value).total_seconds()
+    for size, word in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if seconds >= size:
+            count = int(seconds // size)
+            return f"{count} {word}{'' if count == 1 else 's'}"
+    return "just now"
+
+
+def short(digest: str | None) -> str:
+    """The first 12 hexadecimal digits of a digest, enough to compare by eye."""
+    return f"{digest.removeprefix('sha256:')[:12]}" if digest else "none"
+
+
+def number(value: float | None, unit: str = "") -> str:
+    """Three significant digits with unit; an en dash where there is no value."""
+    if value is None or value != value:
+        return "–"
+    text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return f"{text} {unit}".strip()
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """`0.91 to 0.93`, empty without an interval."""
+    return f"{low:.3g} to {high:.3g}" if low is not None and high is not None else ""
+
+
+def usd(value: float | None) -> str:
+    """US dollars; small amounts keep the digits that tell them apart."""
+    if value is None:
+        return "–"
+    return f"${value:,.2f}" if abs(value) >= 0.1 or value == 0 else f"${value:.4f}"
+
+
+def size(count: int) -> str:
+    """Bytes in the unit that reads best."""
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.3g} {unit}"
+        value /= 1000
+    return f"{value:.3g} TB"

@@ -1,0 +1,89 @@
+"""What a page works with: settings, the open store, the actor, and cached reads with a stated time to live."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import streamlit as st
+
+from interlock.control.people import actor_name, local_mode, roles_of
+from interlock.records.store import Store, open_store
+from interlock.settings import Settings, load_settings
+
+LIVE_S = 2  # what the endpoint answers
+SOON_S = 8  # decisions, releases, windows
+SEALED_S = 600  # what never changes once written
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Desk:
+    """One viewer's desk."""
+
+    settings: Settings
+    store: Store
+    actor: str
+
+    @property
+    def local(self) -> bool:
+        """Whether this is local development mode: nobody signs in."""
+        return local_mode(self.settings)
+
+    @property
+    def roles(self) -> list[str]:
+        return roles_of(self.settings, self.actor)
+
+    def live(self, read: Callable[..., T], *arguments: Any) -> T:
+        """A read that may be two seconds old."""
+        return _live(self._key, f"{read.__module__}.{read.__qualname__}", arguments, lambda: read(*self._with(read), *arguments))
+
+    def soon(self, read: Callable[..., T], *arguments: Any) -> T:
+        """A read that may be eight seconds old."""
+        return _soon(self._key, f"{read.__module__}.{read.__qualname__}", arguments, lambda: read(*self._with(read), *arguments))
+
+    def sealed(self, read: Callable[..., T], *arguments: Any) -> T:
+        """A read of something that never changes."""
+        return _sealed(self._key, f"{read.__module__}.{read.__qualname__}", arguments, lambda: read(*self._with(read), *arguments))
+
+    @property
+    def _key(self) -> str:
+        return f"{self.settings.home.resolve()} {self.settings.control_port}"
+
+    def _with(self, read: Callable[..., Any]) -> list[Any]:
+        """Read models take settings, store, or both, first and by these names."""
+        names = read.__code__.co_varnames[: read.__code__.co_argcount]
+        return [{"settings": self.settings, "store": self.store}[name] for name in names[:2] if name in {"settings", "store"}]
+
+
+def open_desk() -> Desk:
+    """The desk of this session; raises the store's own error where there is no usable store."""
+    settings = load_settings()
+    return Desk(settings, _store(str(settings.home.resolve()), settings), actor_name(settings))
+
+
+def forget() -> None:
+    """Drop what was cached, so that the next read shows what an action has just done."""
+    for cached in (_live, _soon):
+        cached.clear()
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _store(home: str, _settings: Settings) -> Store:
+    return open_store(_settings)
+
+
+@st.cache_data(ttl=LIVE_S, max_entries=256, show_spinner=False)
+def _live(key: str, name: str, arguments: tuple[Any, ...], _call: Callable[[], Any]) -> Any:
+    return _call()
+
+
+@st.cache_data(ttl=SOON_S, max_entries=512, show_spinner=False)
+def _soon(key: str, name: str, arguments: tuple[Any, ...], _call: Callable[[], Any]) -> Any:
+    return _call()
+
+
+@st.cache_data(ttl=SEALED_S, max_entries=64, show_spinner=False)
+def _sealed(key: str, name: str, arguments: tuple[Any, ...], _call: Callable[[], Any]) -> Any:
+    return _call()

@@ -1,0 +1,77 @@
+"""Explainability: which features carry the answers, how, and whether that changed since the champion."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard.components.chart import draw
+from dashboard.components.evidence import champion_beside, pick_evidence
+from dashboard.components.frame import use_case_page
+from dashboard.components.plots import bars, beeswarm
+from dashboard.components.signal import line
+from dashboard.desk import Desk
+from interlock.control.readmodel.directory import Entry
+from interlock.control.readmodel.figures import importance, swarm
+from interlock.control.readmodel.proof import Proof
+
+ABOUT = """**SHAP values** split one answer into what each feature added to it or took away, measured from the average answer; they
+always add up to the answer. They describe what the model does, not what causes the outcome."""
+SHOWN = 15
+
+
+@use_case_page("Explainability", ABOUT)
+def show(desk: Desk, entry: Entry) -> None:
+    """Global bars beside the champion's, the beeswarm, the gates about explanations."""
+    chosen = pick_evidence(desk, entry.name)
+    if chosen is None:
+        return
+    found = importance(chosen)
+    if not found:
+        st.markdown("This evidence holds no explanations. Validate the version again; the gate on explanations says why they are missing.")
+    else:
+        _bars(chosen, champion_beside(desk, chosen), found)
+        _swarm(chosen)
+    own = [signal for signal, gate in zip(chosen.signals, chosen.gates, strict=True) if gate.metric.startswith("explain.")]
+    if own:
+        st.markdown("**Gates on explanations**")
+    for signal in own:
+        line(signal)
+
+
+def _bars(chosen: Proof, champion: Proof | None, found: dict[str, float]) -> None:
+    names = sorted(found, key=lambda name: (-found[name], name))[:SHOWN]
+    series: dict[str, list[float | None]] = {f"version {chosen.version}": [found[name] for name in names]}
+    other = importance(champion) if champion else {}
+    if champion and other:
+        series[f"champion, version {champion.version}"] = [other.get(name) for name in names]
+    draw(
+        bars(names, series),
+        title="Mean absolute SHAP value per feature",
+        unit="log odds (or the unit of the target)",
+        n=swarm(chosen).sample_size,
+        height=120 + 34 * len(names),
+        about="How far a feature moves an answer on average, whichever way. The longest bars carry most of the answer. "
+        "Beside the champion: a bar that grew or shrank a lot means that the new version decides differently.",
+    )
+    if len(found) > SHOWN:
+        st.caption(f"The {SHOWN} features that matter most, of {len(found)}.")
+
+
+def _swarm(chosen: Proof) -> None:
+    cloud = swarm(chosen)
+    if not cloud.points:
+        return
+    draw(
+        beeswarm([(point.name, point.shap, point.values) for point in cloud.points]),
+        title="Every case, feature by feature",
+        unit="log odds (or the unit of the target)",
+        n=cloud.sample_size,
+        height=140 + 38 * len(cloud.points),
+        legend=False,
+        about="Each dot is one held-out case. Right of the line the feature raised the answer, left of it lowered it. Colour is the feature's own "
+        "value from low (blue) to high (orange); categories take their order in the file. Read: if all orange dots lie right, high values raise "
+        "the answer.",
+    )
+
+
+show()

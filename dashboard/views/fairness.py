@@ -1,0 +1,88 @@
+"""Fairness: groups side by side with their size and intervals; too small a group is said, never scored."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard.components.chart import draw
+from dashboard.components.evidence import pick_evidence
+from dashboard.components.frame import use_case_page
+from dashboard.components.groups import groups_of
+from dashboard.components.plots import over_time
+from dashboard.components.signal import line
+from dashboard.components.states import empty
+from dashboard.components.words import interval, number, plain, span
+from dashboard.desk import Desk
+from interlock.control.readmodel.compare import titled, why_missing
+from interlock.control.readmodel.directory import Entry
+from interlock.control.readmodel.figures import group_tables
+from interlock.control.readmodel.proof import Proof
+from interlock.control.readmodel.windows import series, window_signals, windows
+
+ABOUT = """Groups come from the sensitive attributes of the use-case file; these are measured and kept out of the model unless the file
+says otherwise. A difference between groups calls for a look at its cause. This page assesses; it proves neither fairness nor
+its absence."""
+
+
+@use_case_page("Fairness", ABOUT)
+def show(desk: Desk, entry: Entry) -> None:
+    """Gates, groups, production."""
+    if entry.spec is not None and not entry.spec.sensitive_columns:
+        empty("No sensitive attribute is declared.", 'Give a column of the use-case file role = "sensitive" to compare its groups.')
+        return
+    chosen = pick_evidence(desk, entry.name)
+    if chosen is not None:
+        _evidence(chosen, entry)
+    _production(desk, entry)
+
+
+def _evidence(chosen: Proof, entry: Entry) -> None:
+    for signal, gate in zip(chosen.signals, chosen.gates, strict=True):
+        if gate.metric.startswith("fairness."):
+            line(signal)
+    if entry.spec is not None:
+        st.caption(plain(f"Basis: {entry.spec.fairness.basis}"))
+    measured = chosen.by_metric("fairness.")
+    if measured:
+        st.table(
+            [
+                {
+                    "measure": plain(titled(one)),
+                    "value": plain(number(one.value, one.unit) if one.value is not None else why_missing(one)),
+                    "interval": interval(one.low, one.high),
+                    "n": f"{one.sample_size:,}",
+                }
+                for one in measured
+            ],
+            border="horizontal",
+            hide_index=True,
+        )
+    tables = group_tables(chosen)
+    if not tables:
+        st.markdown("This evidence holds no table of groups.")
+    for table in tables:
+        groups_of(table)
+
+
+def _production(desk: Desk, entry: Entry) -> None:
+    st.subheader("In production", anchor=False)
+    views = desk.soon(windows, entry.name)
+    if not views:
+        empty("No window was monitored yet.", "Groups are compared in production once a model answers requests that carry the attributes.")
+        return
+    line(window_signals(views[-1], entry.spec)[2])
+    for metric, points in series(views, "fairness.", overall=False).items():
+        draw(
+            over_time([point.start for point in points], {titled(points[0].finding): [point.finding.value for point in points]}),
+            title=titled(points[0].finding),
+            unit="0 to 1",
+            n=sum(point.finding.sample_size for point in points),
+            height=220,
+            legend=False,
+            window=span(points[0].start, points[-1].end),
+            key=f"window {metric}",
+            about="One point per window. A gap means that a group was too small in that window.",
+        )
+
+
+show()

@@ -1,0 +1,60 @@
+"""Candidate and champion side by side: the same metric from the evidence of each, and the paired difference where it was measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from interlock.control.readmodel.proof import Proof
+from interlock.rules.findings import Finding, State
+
+TITLES = {"auc": "AUC", "log_loss": "Log loss", "brier": "Brier score", "accuracy": "Accuracy", "f1": "F1", "rmse": "RMSE", "mae": "MAE",
+          "r2": "R²", "ece": "Calibration error (ECE)", "vs_champion": "Difference to the champion",
+          "vs_naive": "Difference to the naive answer",
+          "selection_rate_ratio": "Selection rate ratio", "equal_opportunity_difference": "Equal opportunity difference",
+          "equalized_odds_difference": "Equalized odds difference", "p99_ms": "Slowest 1 % of answers", "stability": "SHAP rank agreement"}
+LOWER_IS_BETTER = {"log_loss", "brier", "rmse", "mae", "ece", "equal_opportunity_difference", "equalized_odds_difference", "p99_ms"}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One metric of both; None where it was not measured. `better` says which direction is good."""
+
+    metric: str
+    title: str
+    candidate: Finding
+    champion: Finding | None
+    better: str
+
+
+def pairs(candidate: Proof, champion: Proof | None) -> list[Pair]:
+    """Performance, calibration, fairness and latency of the candidate with the champion's own value beside it."""
+    others = {(finding.metric, finding.segment): finding for finding in champion.findings} if champion else {}
+    found = []
+    for finding in candidate.findings:
+        family, _, name = finding.metric.partition(".")
+        if family in {"performance", "calibration", "fairness", "latency"} and name in TITLES and not name.startswith("vs_"):
+            found.append(Pair(finding.metric, titled(finding), finding, others.get((finding.metric, finding.segment)),
+                              "lower" if name in LOWER_IS_BETTER else "higher"))
+    return found
+
+
+def differences(candidate: Proof) -> list[Finding]:
+    """The paired differences (candidate minus the other, on the same rows); positive is better."""
+    return [finding for finding in candidate.findings if finding.metric.startswith("performance.vs_")]
+
+
+def titled(finding: Finding) -> str:
+    """Name of the finding for people, with its segment."""
+    name = finding.metric.rpartition(".")[2]
+    title = TITLES.get(name, name.replace("_", " ").capitalize())
+    return title if finding.segment == "all" else f"{title}, {finding.segment}"
+
+
+def why_missing(finding: Finding | None) -> str:
+    """What stands where a value is not there: never a zero."""
+    if finding is None:
+        return "not measured"
+    if finding.state is State.TOO_FEW:
+        needed = f", {finding.needed:,} needed" if finding.needed else ""
+        return f"not enough evidence (n = {finding.sample_size:,}{needed})"
+    return finding.note or finding.state.value

@@ -1,0 +1,87 @@
+"""Costs by use case, stage and day, and how they stand against the budget."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from sqlalchemy import select
+
+from interlock.control.readmodel.signals import Signal, SignalState
+from interlock.records.store import Store
+from interlock.records.tables import Cost
+from interlock.spec.usecase import UseCase
+
+
+@dataclass(frozen=True)
+class Spending:
+    """Use and money of one use case, stage and day (UTC)."""
+
+    use_case: str
+    stage: str
+    day: date
+    usd: float
+    cpu_seconds: float
+    storage_bytes: int
+    requests: int
+
+
+def spending(store: Store, use_case: str | None = None, days: int = 92) -> list[Spending]:
+    """The newest `days` days that have costs, oldest first."""
+    query = select(Cost)
+    if use_case is not None:
+        query = query.where(Cost.use_case == use_case)
+    with store.reading() as session:
+        last = session.scalars(query.order_by(Cost.day.desc()).limit(1)).first()
+        if last is None:
+            return []
+        since = (date.fromisoformat(last.day) - timedelta(days=days - 1)).isoformat()
+        rows = session.scalars(query.where(Cost.day >= since).order_by(Cost.day, Cost.use_case, Cost.stage)).all()
+    return [Spending(row.use_case, row.stage, date.fromisoformat(row.day), row.usd, row.cpu_seconds, row.storage_bytes, row.requests)
+            for row in rows]
+
+
+def in_month(rows: list[Spending], today: date) -> float:
+    """US dollars of the calendar month that `today` is in."""
+    return sum(row.usd for row in rows if (row.day.year, row.day.month) == (today.year, today.month))
+
+
+def per_thousand(rows: list[Spending]) -> float | None:
+    """US dollars per 1,000 predictions over all rows; None without predictions."""
+    requests = sum(row.requests for row in rows)
+    return 1000 * sum(row.usd for row in rows) / requests if requests else None
+
+
+def cost_signal(rows: list[Spending], case: UseCase | None, today: date) -> Signal:
+    """Month to date against the monthly budget; UNKNOWN where nothing was added up yet, or there is no budget."""
+    if not rows:
+        return Signal("Cost", SignalState.UNKNOWN, "Costs have not been added up yet.")
+    spent = in_month(rows, today)
+    budget = case.costs.monthly_budget_usd if case else None
+    if budget is None:
+        return Signal("Cost", SignalState.UNKNOWN, f"${spent:,.2f} this month; no budget is set.", value=spent, unit="USD")
+    state = SignalState.FAIL if spent > budget else SignalState.WARN if spent > 0.8 * budget else SignalState.PASS
+    return Signal("Cost", state, f"${spent:,.2f} of ${budget:,.2f} this month.", value=spent, limit=budget, unit="USD")
+
+
+def by_stage(rows: list[Spending]) -> list[Spending]:
+    """Sums per use case and stage, dearest first; storage is the newest day's, because bytes do not add up over days."""
+    found: dict[tuple[str, str], Spending] = {}
+    for row in rows:
+        old = found.get((row.use_case, row.stage))
+        found[row.use_case, row.stage] = row if old is None else Spending(
+            row.use_case, row.stage, row.day, old.usd + row.usd, old.cpu_seconds + row.cpu_seconds, row.storage_bytes,
+            old.requests + row.requests)
+    return sorted(found.values(), key=lambda row: (-row.usd, row.use_case, row.stage))
+
+
+def by_day(rows: list[Spending], *, by: str) -> tuple[list[date], dict[str, list[float]]]:
+    """Every day from first to last, and per stage or use case (`by`) the US dollars of each day."""
+    if not rows:
+        return [], {}
+    first, last = min(row.day for row in rows), max(row.day for row in rows)
+    days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+    series: dict[str, list[float]] = {}
+    for row in rows:
+        series.setdefault(row.stage if by == "stage" else row.use_case, [0.0] * len(days))[(row.day - first).days] += row.usd
+    return days, series

@@ -1,0 +1,128 @@
+"""Decisions that wait for a person, and those already taken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+
+from interlock.control.readmodel.proof import Proof
+from interlock.records.store import Store
+from interlock.records.tables import Candidate, Decision, EvidenceRow
+from interlock.rules.approval import same_person
+from interlock.settings import Settings
+from interlock.spec.usecase import UseCase
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Evidence about a candidate that nobody has decided on yet."""
+
+    use_case: str
+    version: int
+    candidate_id: str
+    evidence_digest: str
+    verdict: str
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Taken:
+    """One decision with what it was about."""
+
+    id: str
+    kind: str
+    use_case: str
+    version: int | None
+    package_digest: str | None
+    evidence_digest: str | None
+    actor: str
+    reason: str
+    created_at: datetime
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an approval starts, in words: one line per step, the abort rules, the way back."""
+
+    steps: tuple[str, ...]
+    rules: tuple[str, ...]
+    way_back: str
+
+
+def waiting(store: Store, use_case: str | None = None) -> list[Waiting]:
+    """Newest evidence of each candidate that is newer than the last decided one of its use case, newest first."""
+    query = (select(EvidenceRow.use_case, Candidate.number, Candidate.id, EvidenceRow.digest, EvidenceRow.verdict, EvidenceRow.created_at)
+             .join(Candidate, EvidenceRow.candidate_id == Candidate.id).order_by(EvidenceRow.created_at.desc()).limit(1000))
+    decided = (select(Candidate.use_case, Candidate.number, Decision.evidence_digest)
+               .join(Candidate, Decision.candidate_id == Candidate.id).where(Decision.kind.in_(("approve", "reject"))))
+    if use_case is not None:
+        query, decided = query.where(EvidenceRow.use_case == use_case), decided.where(Candidate.use_case == use_case)
+    last: dict[str, int] = {}
+    with store.reading() as session:
+        for name, number, _digest in session.execute(decided):
+            last[name] = max(last.get(name, 0), number)
+        rows = session.execute(query).all()
+    found: dict[str, Waiting] = {}
+    for name, number, candidate_id, digest, verdict, created_at in rows:
+        if number > last.get(name, 0) and candidate_id not in found:
+            found[candidate_id] = Waiting(name, number, candidate_id, digest, verdict, created_at)
+    return list(found.values())
+
+
+def taken(store: Store, use_case: str | None = None, limit: int = 50) -> list[Taken]:
+    """Decisions, newest first."""
+    query = select(Decision, Candidate.number).outerjoin(Candidate, Decision.candidate_id == Candidate.id)
+    if use_case is not None:
+        query = query.where(Decision.use_case == use_case)
+    with store.reading() as session:
+        rows = session.execute(query.order_by(Decision.created_at.desc()).limit(limit)).all()
+    return [Taken(row.id, row.kind, row.use_case, number, row.package_digest, row.evidence_digest, row.actor, row.reason, row.created_at,
+                  row.expires_at) for row, number in rows]
+
+
+def duties(settings: Settings, case: UseCase | None, proof: Proof, actor: str) -> str:
+    """Why separation of duties stops this actor, in one sentence; empty where it does not. The action decides, not this text."""
+    author = case.approval.author if case and case.approval.author else proof.author
+    made = [role for role, name in (("wrote the use case", author), ("started the training", proof.started_by))
+            if same_person(actor, name)]
+    if not made:
+        return ""
+    if settings.single_person:
+        return f"{actor} {' and '.join(made)}. This installation allows one person to do both, and the ledger will say so."
+    return f"{actor} {' and '.join(made)}, so somebody else has to approve."
+
+
+def plan(case: UseCase | None, champion_version: int | None) -> Plan:
+    """The rollout of the use-case file in words."""
+    back = (f"Version {champion_version} stays loaded. One click on Rollback puts it back at once, without waiting for any gate."
+            if champion_version else
+            "Nothing is live yet, so there is no model to go back to. Rollback becomes possible after the next release.")
+    if case is None:
+        return Plan(("The use-case file cannot be read, so the steps cannot be shown here.",), (), back)
+    rollout = case.rollout
+    steps = ["The package is verified byte by byte and answers known rows in a separate process."]
+    if champion_version is not None:
+        steps += [f"It answers {step.percent:g} % of requests for at least {_span(step.bake_s)} and {step.requests_min:,} answers."
+                  for step in rollout.steps]
+    steps.append(f"It answers everything, on probation for {_span(rollout.probation_s)}; then it counts as confirmed.")
+    rules = (f"more than {rollout.error_rate_max:.1%} of its answers fail",
+             f"it refuses {rollout.refusal_rate_difference_max:.0%} more requests than the champion",
+             f"its slowest 1 % take more than {rollout.latency_p99_ratio_max:g} times the champion's",
+             f"its scores differ from the champion's by a PSI over {rollout.score_shift_max:g}")
+    return Plan(tuple(steps), rules, back)
+
+
+def expiry(case: UseCase | None, proof: Proof) -> datetime | None:
+    """When the evidence becomes too old to decide on."""
+    return proof.created_at + timedelta(days=case.approval.evidence_days_max) if case else None
+
+
+def _span(seconds: float) -> str:
+    for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if seconds >= size:
+            count = seconds / size
+            return f"{count:g} {unit}{'' if count == 1 else 's'}"
+    return f"{seconds:g} seconds"
