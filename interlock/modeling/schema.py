@@ -5,10 +5,10 @@ A rule has one name (`min:age`, `values:sex`, an own check's name); a row that b
 
 from __future__ import annotations
 
-from datetime import datetime
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
+from interlock.modeling.times import parse_times
 from interlock.spec.data import Check, Column, FileSource
 from interlock.spec.usecase import UseCase
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 TRUE = ("true", "t", "yes", "y", "1", "1.0")
 FALSE = ("false", "f", "no", "n", "0", "0.0")
-_ISO = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M")
-_ZONED = "%Y-%m-%dT%H:%M:%S%.f%#z"
 
 
 def polars_type(column: Column) -> pl.DataType:
@@ -54,10 +52,11 @@ def untypable(clean: pl.DataFrame, frame: pl.DataFrame, use_case: UseCase) -> pl
 
     lost = [name for name in use_case.columns if frame[name].null_count() > clean[name].null_count()]
     pairs = clean.select(pl.col(lost).name.prefix("clean.")).hstack(frame.select(lost)).with_row_index("row") if lost else None
-    found = [] if pairs is None else [
-        pairs.filter(pl.col(f"clean.{name}").is_not_null() & pl.col(name).is_null() & ~_is_nan(pl.col(f"clean.{name}"), use_case.columns[name]))
-        .select("row", reason=pl.lit(f"type:{name}")) for name in lost]
-    return _stacked(found)
+    if pairs is None:
+        return _stacked([])
+    wrong = {name: pl.col(f"clean.{name}").is_not_null() & pl.col(name).is_null()
+             & ~_is_nan(pl.col(f"clean.{name}"), use_case.columns[name]) for name in lost}
+    return _stacked([pairs.filter(wrong[name]).select("row", reason=pl.lit(f"type:{name}")) for name in lost])
 
 
 def violations(frame: pl.DataFrame, use_case: UseCase) -> pl.DataFrame:
@@ -76,8 +75,9 @@ def violations(frame: pl.DataFrame, use_case: UseCase) -> pl.DataFrame:
             raise ValueError(f"a rule could not be evaluated: {unplaced.row(0)}") from error
         names = pl.DataFrame([(column, number, reason) for (column, number), reason in reasons.items()],
                              schema={"column": pl.String, "number": pl.Int32, "reason": pl.String}, orient="row")
-        placed = cases.with_columns(pl.when(pl.col("check") == "not_nullable").then(-1).otherwise(pl.col("number")).cast(pl.Int32).alias("number"))
-        return placed.join(names, on=["column", "number"], how="left").select("row", "reason")
+        number = pl.when(pl.col("check") == "not_nullable").then(-1).otherwise(pl.col("number")).cast(pl.Int32)
+        placed: pl.DataFrame = cases.with_columns(number.alias("number")).join(names, on=["column", "number"], how="left")
+        return placed.select("row", "reason")
     return _stacked([])
 
 
@@ -92,30 +92,6 @@ def pandera_schema(use_case: UseCase) -> tuple[Any, dict[tuple[str, int], str]]:
         columns[name] = pa.Column(polars_type(column), [pa.Check(rule, name=reason) for reason, rule in rules], nullable=column.missing)
         reasons |= {(name, number): reason for number, (reason, _) in enumerate(rules)} | {(name, -1): f"missing:{name}"}
     return pa.DataFrameSchema(columns, strict=True, ordered=False), reasons
-
-
-def parse_times(text: pl.Expr, pattern: str | None, zone: str) -> pl.Expr:
-    """Times in UTC from text: by the pattern, or ISO 8601 (date, date and time, with or without zone); null where neither fits."""
-    import polars as pl
-
-    iso = text.str.replace(r"^(\d{4}-\d{2}-\d{2}) ", "${1}T")
-    if pattern is not None and _has_zone(pattern):
-        return text.str.to_datetime(pattern, time_unit="us", time_zone="UTC", strict=False)
-    patterns = _ISO if pattern is None else (pattern,)
-    naive = [iso.str.to_datetime(one, time_unit="us", strict=False) for one in patterns if pattern is None or _has_hours(one)]
-    naive.append(iso.str.to_date(pattern or "%Y-%m-%d", strict=False).cast(pl.Datetime("us")))
-    local = pl.coalesce(naive).dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").dt.convert_time_zone("UTC")
-    if pattern is not None:
-        return local
-    return pl.coalesce(iso.str.to_datetime(_ZONED, time_unit="us", time_zone="UTC", strict=False), local)
-
-
-def _has_zone(pattern: str) -> bool:
-    return "%z" in pattern or "%#z" in pattern or "%:z" in pattern
-
-
-def _has_hours(pattern: str) -> bool:
-    return any(mark in pattern for mark in ("%H", "%I", "%T", "%s", "%R", "%k"))
 
 
 def _cast(name: str, column: Column, use_case: UseCase) -> pl.Expr:
@@ -173,7 +149,8 @@ def _own_rule(check: Check) -> Any:
         limits += [column <= check.max] if check.max is not None else []
         return _holds(check.column, reduce(lambda left, right: left & right, limits))
     other = pl.col(str(check.other))
-    comparisons = {"<": column < other, "<=": column <= other, "==": column == other, "!=": column != other, ">=": column >= other, ">": column > other}
+    comparisons = {"<": column < other, "<=": column <= other, "==": column == other,
+                   "!=": column != other, ">=": column >= other, ">": column > other}
     return _holds(check.column, comparisons[str(check.operator)])
 
 
@@ -194,37 +171,7 @@ def _stacked(parts: list[pl.DataFrame]) -> pl.DataFrame:
     import polars as pl
 
     empty = pl.DataFrame(schema={"row": pl.UInt32, "reason": pl.String})
-    return pl.concat([empty, *(part.cast(dict(empty.schema)) for part in parts)])
-
-
-def event_times(frame: pl.DataFrame, clean: pl.DataFrame, use_case: UseCase, *, first_row: int, now: datetime) -> pl.Series:
-    """Event time of each row (UTC, microseconds; null where it cannot be told). `_row_number` counts within the source file, from 1.
-
-    By column (plus minutes or hours), by row order (`first_row` rows came before this file), or else `now`: the time of ingestion.
-    """
-    import polars as pl
-
-    time, utc = use_case.time, pl.Datetime("us", "UTC")
-    if time.row_start is not None and time.row_step_minutes is not None:
-        start = datetime.fromisoformat(time.row_start)
-        begin = pl.lit(start).cast(pl.Datetime("us")).dt.replace_time_zone("UTC") if start.tzinfo is None else pl.lit(start).dt.convert_time_zone("UTC")
-        step_us = round(time.row_step_minutes * 60_000_000)
-        position = pl.col("_row_number").cast(pl.Int64) - 1 + first_row
-        return clean.select((begin.cast(utc) + pl.duration(microseconds=position * step_us)).cast(utc).alias("_event_time")).to_series()
-    if time.column is None:
-        return pl.Series("_event_time", [now] * clean.height, dtype=utc)
-    kind = use_case.columns[time.column].type
-    if kind == "datetime":
-        moment = pl.col(time.column)
-    elif kind == "date":
-        moment = pl.col(time.column).cast(pl.Datetime("us")).dt.replace_time_zone(time.zone, ambiguous="earliest", non_existent="null").dt.convert_time_zone("UTC")
-    else:
-        frame = frame.with_columns(clean[time.column])
-        moment = parse_times(pl.col(time.column), time.format, time.zone)
-    for name, unit in ((time.plus_minutes, 60_000_000), (time.plus_hours, 3_600_000_000)):
-        if name is not None:
-            moment = moment + pl.duration(microseconds=(pl.col(name).cast(pl.Float64) * unit).round(0).cast(pl.Int64))
-    return frame.select(moment.cast(utc).alias("_event_time")).to_series()
+    return pl.concat([empty, *(part.select(pl.col("row").cast(pl.UInt32), pl.col("reason").cast(pl.String)) for part in parts)])
 
 
 def labels(frame: pl.DataFrame, use_case: UseCase) -> pl.Series:
@@ -239,12 +186,7 @@ def labels(frame: pl.DataFrame, use_case: UseCase) -> pl.Series:
         words = target.cast(pl.String)
         label = pl.when(words.is_in(job.classes or [])).then(words)
     else:
-        hit = target >= job.at_least if job.at_least is not None else _words(target).is_in([str(value) for value in job.positive or []])
+        positive = [str(value) for value in job.positive or []]
+        hit = target >= job.at_least if job.at_least is not None else target.cast(pl.String).is_in(positive)
         label = (hit.fill_null(True) if job.missing_is_positive else hit).cast(pl.Float64)
     return frame.select(label.alias("_label")).to_series()
-
-
-def _words(target: pl.Expr) -> pl.Expr:
-    import polars as pl
-
-    return target.cast(pl.String)

@@ -102,8 +102,8 @@ def _conclude(store: Store, lake: Lake, use_case: UseCase, contract: str, before
         batches = batches_of(session, use_case.name, contract)
     made = compose(use_case.name, contract, batches, span=(None, None), profile_key=None)
     if made.rows == 0:
-        raise DataError(f"{use_case.name} has no valid row: {made.quarantined:,} of {made.quarantined:,} rows were refused" if made.quarantined
-                        else f"{use_case.name} has no row yet", value=_told(made.manifest["reasons"]) or None,
+        what = f"no valid row: all {made.quarantined:,} rows were refused" if made.quarantined else "no row yet"
+        raise DataError(f"{use_case.name} has {what}", value=_told(made.manifest["reasons"]) or None,
                         next_step="look at the Data page, or correct [columns] and [[checks]]")
     warnings: list[str] = []
     if before is None or before.digest != made.digest:
@@ -138,7 +138,8 @@ def _store_profile(lake: Lake, use_case: UseCase, frame: pl.DataFrame, newest: A
 
 def _warnings(frame: pl.DataFrame, use_case: UseCase) -> list[str]:
     """What is allowed but will stop or weaken a training, so it is said at once."""
-    found = [f"column '{name}' is empty in all {frame.height:,} rows" for name in use_case.columns if frame[name].null_count() == frame.height]
+    empty = [name for name in use_case.columns if frame[name].null_count() == frame.height]
+    found = [f"column '{name}' is empty in all {frame.height:,} rows" for name in empty]
     labels = frame["_label"].drop_nulls()
     if labels.is_empty():
         found.append("no row has a label")

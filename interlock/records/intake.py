@@ -86,9 +86,10 @@ def _file_piece(file: RawFile, source: FileSource, use_case: UseCase, batches: l
     if timeless:
         window = (None, None)  # event time is the time of ingestion: everything there is belongs to it
     offset = f"{'start' if window[0] is None else iso(window[0])}..{END if window[1] is None else iso(window[1])}"
-    return Piece(rows=rows, origin=Origin(file.name, file.digest.removeprefix("sha256:")[:12], file.split, first_row), source_digest=identity,
-                 offset=offset, position=position, window=window, closes=window[1] is None,
-                 detail={"digest": file.digest, "rows_in_file": total, "bytes": file.path.stat().st_size, "passed_over": skipped})
+    origin = Origin(file.name, file.digest.removeprefix("sha256:")[:12], file.split, first_row)
+    return Piece(rows=rows, origin=origin, source_digest=identity, offset=offset, position=position, window=window,
+                 closes=window[1] is None, detail={"digest": file.digest, "rows_in_file": total, "bytes": file.path.stat().st_size,
+                                                   "passed_over": skipped})
 
 
 def _already_taken(file: RawFile, batches: list[Batch], identity: str) -> int:
@@ -103,7 +104,8 @@ def _already_taken(file: RawFile, batches: list[Batch], identity: str) -> int:
         grown = "sha256:" + sha256(stream.read(last["bytes"])).hexdigest() == last["digest"]
     if grown and last["upto"] == END and file.path.suffix not in {".gz", ".bz2", ".zip", ".parquet"}:
         return int(last["rows_in_file"])
-    raise SourceError(f"{file.name} was changed after it was taken in: its rows would count twice", value=file.digest, allowed=last["digest"],
+    raise SourceError(f"{file.name} was changed after it was taken in: its rows would count twice",
+                      value=file.digest, allowed=last["digest"],
                       next_step="deliver new rows in a new file, or append them to the uncompressed file")
 
 

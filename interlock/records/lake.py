@@ -131,7 +131,8 @@ def verified(key: str, data: bytes) -> bytes:
     return data
 
 
-def write_frame(lake: Lake, use_case: str, kind: str, frame: pl.DataFrame, day_column: str, every: Period = "1d") -> list[dict[str, object]]:
+def write_frame(lake: Lake, use_case: str, kind: str, frame: pl.DataFrame, day_column: str,
+                every: Period = "1d") -> list[dict[str, object]]:
     """Write the rows by day (month, year: under its first day) of `day_column`; one entry (key, rows, digest) per file, by date.
 
     Rows keep their order within a file. Rows without a day go under 1970-01-01. An empty frame writes nothing.

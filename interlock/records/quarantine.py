@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from interlock.modeling import schema
+from interlock.modeling.times import event_times
 from interlock.records.sources import RawRows
 from interlock.records.tokens import tokens
 from interlock.spec.data import FileSource
@@ -55,7 +56,7 @@ def judge_rows(raw: RawRows, use_case: UseCase, origin: Origin, *, now: datetime
 
     clean = schema.cleaned(raw.frame, use_case)
     frame = schema.typed(clean, use_case)
-    times = schema.event_times(frame, clean, use_case, first_row=origin.first_row, now=now)
+    times = event_times(frame, clean, use_case, first_row=origin.first_row, now=now)
     inside = _inside(times, window)
     first = window[0] is None
     if not inside.all():
@@ -168,6 +169,7 @@ def _malformed(rows: pl.DataFrame, origin: Origin, *, withheld: bool) -> pl.Data
     import polars as pl
 
     if withheld:
-        rows = rows.with_columns(_raw=pl.format("withheld: {} bytes that may name a person; see the source", pl.col("_raw").str.len_bytes()))
+        size = pl.col("_raw").str.len_bytes()
+        rows = rows.with_columns(_raw=pl.format("withheld: {} bytes that may name a person; see the source", size))
     return rows.select("_reason", pl.concat_list("_reason").alias("_reasons"), "_row_number", pl.lit(origin.name).alias("_source"),
                        pl.lit(None, dtype=pl.Datetime("us", "UTC")).alias("_event_time"), "_raw")

@@ -40,14 +40,15 @@ def load_snapshot(settings: Settings, store: Store, snapshot_digest: str) -> pl.
 
 
 def quarantined_rows(settings: Settings, store: Store, use_case_name: str, limit: int) -> pl.DataFrame:
-    """Refused rows, newest batches first, at most `limit`: `_reason`, `_reasons`, `_row_number`, `_source`, `_event_time`, `_raw`, raw texts.
+    """Refused rows, newest batches first, at most `limit`: reasons, row number, source, event time, and the texts as they came.
 
     An empty frame without columns where nothing was refused.
     """
     import polars as pl
 
     with store.reading() as session:
-        batches = session.scalars(select(Batch).where(Batch.use_case == use_case_name, Batch.quarantined > 0).order_by(Batch.id.desc())).all()
+        refused = select(Batch).where(Batch.use_case == use_case_name, Batch.quarantined > 0)
+        batches = session.scalars(refused.order_by(Batch.id.desc())).all()
     lake, frames, rows = lake_from(settings), [], 0
     for entry in (entry for batch in batches for entry in batch.files if entry["kind"] == "quarantine"):
         if rows >= limit:
@@ -71,7 +72,8 @@ def source_entry(batch: Batch) -> dict[str, Any]:
 
 def row_files(batches: list[Batch]) -> list[dict[str, Any]]:
     """The files of accepted rows, in source order: key, rows, digest."""
-    return [{name: entry[name] for name in ("key", "rows", "digest")} for batch in batches for entry in batch.files if entry["kind"] == "rows"]
+    entries = [entry for batch in batches for entry in batch.files if entry["kind"] == "rows"]
+    return [{name: entry[name] for name in ("key", "rows", "digest")} for entry in entries]
 
 
 def compose(use_case_name: str, contract: str, batches: list[Batch], *, span: tuple[Any, Any], profile_key: str | None) -> Snapshot:
@@ -80,9 +82,8 @@ def compose(use_case_name: str, contract: str, batches: list[Batch], *, span: tu
     for batch in batches:
         for reason, count in batch.reasons.items():
             reasons[reason] = reasons.get(reason, 0) + count
-    files = row_files(batches)
-    identity = {"use_case": use_case_name, "files": files, "spec_digest": contract, "reasons": reasons,
-                "batches": [{"source_digest": batch.source_digest, "offset": batch.offset} for batch in batches if batch.rows or batch.quarantined]}
+    taken = [{"source_digest": batch.source_digest, "offset": batch.offset} for batch in batches if batch.rows or batch.quarantined]
+    identity = {"use_case": use_case_name, "files": row_files(batches), "spec_digest": contract, "reasons": reasons, "batches": taken}
     return Snapshot(digest=digest(identity), use_case=use_case_name, rows=sum(batch.rows for batch in batches),
                     quarantined=sum(batch.quarantined for batch in batches), time_from=span[0], time_to=span[1],
                     manifest=identity | {"profile_key": profile_key}, created_at=utc_now())

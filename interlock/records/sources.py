@@ -130,7 +130,8 @@ def _bounded(stream: io.BufferedIOBase | gzip.GzipFile | bz2.BZ2File | zipfile.Z
     with stream:
         data = stream.read(BYTES_MAX + 1)
     if len(data) > BYTES_MAX:
-        raise SourceError(f"the source file {name} is too large", allowed=f"{BYTES_MAX:,} bytes uncompressed", next_step="split it into several files")
+        raise SourceError(f"the source file {name} is too large", allowed=f"{BYTES_MAX:,} bytes uncompressed",
+                          next_step="split it into several files")
     return bytes(data)
 
 
@@ -163,8 +164,9 @@ def as_text(frame: pl.DataFrame, name: str) -> pl.DataFrame:
             raise SourceError(f"{name}: column '{column}' has type {kind}", allowed="text, numbers, booleans, dates, timestamps")
     booleans = [column for column, kind in frame.schema.items() if kind == pl.Boolean]
     zoned = [column for column, kind in frame.schema.items() if isinstance(kind, pl.Datetime) and kind.time_zone]
+    words = {True: "true", False: "false"}
     return frame.with_columns(
-        *(pl.when(pl.col(column)).then(pl.lit("true")).when(pl.col(column).not_()).then(pl.lit("false")).alias(column) for column in booleans),
+        *(pl.col(column).replace_strict(words, return_dtype=pl.String) for column in booleans),
         *(pl.col(column).dt.convert_time_zone("UTC").dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ") for column in zoned),
     ).cast(pl.String)
 

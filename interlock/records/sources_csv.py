@@ -10,14 +10,10 @@ import codecs
 import csv
 import io
 import re
-from typing import TYPE_CHECKING
 
 from interlock.errors import SourceError
 from interlock.records.sources import RawFile, RawRows, check_names, no_malformed
 from interlock.spec.data import FileSource
-
-if TYPE_CHECKING:
-    import polars as pl
 
 BAD_BYTE = "\ufffd"  # stands before every escaped byte that is not UTF-8
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
@@ -131,4 +127,4 @@ def _without_bad_bytes(rows: RawRows, columns: list[str]) -> RawRows:
         return rows
     bad = rows.frame.filter(marked).select("_row_number", pl.concat_str(columns, separator=",", ignore_nulls=True).alias("_raw"),
                                            pl.lit("encoding").alias("_reason"))
-    return RawRows(rows.frame.filter(~marked), pl.concat([rows.malformed, bad.cast(dict(rows.malformed.schema))]))
+    return RawRows(rows.frame.filter(~marked), pl.concat([rows.malformed, bad], how="vertical_relaxed"))

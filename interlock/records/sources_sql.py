@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import Connection, Engine, MetaData, Select, Table, create_engine, func, select
 from sqlalchemy.engine import make_url
@@ -17,9 +17,6 @@ from interlock.errors import SourceError, Unavailable
 from interlock.records.sources import RawRows, as_text, check_names, no_malformed
 from interlock.rules.canonical import digest
 from interlock.spec.data import SqlSource
-
-if TYPE_CHECKING:
-    import polars as pl
 
 TIES_MAX = 10  # a batch may grow to this many times its size to keep rows with one watermark together
 
