@@ -77,8 +77,8 @@ def waive(settings: Settings, store: Store, *, actor: str, evidence_digest: str,
             raise decisions.refuse_second(second)
         now = clock()
         return decisions.record(session, kind="waive", identity=identity, use_case=row.use_case, actor=actor, reason=reason,
-                                now=now, candidate_id=candidate.id, evidence_digest=evidence_digest, package_digest=candidate.package_digest,
-                                expires_at=now + timedelta(hours=hours),
+                                now=now, candidate_id=candidate.id, evidence_digest=evidence_digest,
+                                package_digest=candidate.package_digest, expires_at=now + timedelta(hours=hours),
                                 detail={"nonce": nonce, **standing, "gates": sorted(set(gates)), "on_expiry": on_expiry,
                                         "sentence": f"{', '.join(sorted(set(gates)))} waived: now somebody else must approve"})
 

@@ -198,7 +198,7 @@ def _to_step(session: Session, plan: Plan, number: int, now: datetime) -> Outcom
     sentence = f"canary step {number} of {len(plan.rollout.steps)}: {step.percent:g} % of the requests"
     releases.move(session, plan.release, ReleaseState.CANARY, now=now, reason=sentence, actor=AUTOMATIC, step=number)
     route = change_route(session, plan.route, actor=AUTOMATIC, reason=sentence, decision_id=plan.decision.id, at=now,
-                         candidate=plan.slot, candidate_percent=step.percent)
+                         candidate=plan.slot, candidate_percent=step.percent, on_capture_failure=plan.rollout.on_capture_failure)
     return _outcome(plan, route, sentence)
 
 
@@ -212,7 +212,7 @@ def _to_probation(session: Session, plan: Plan, now: datetime) -> Outcome:
         if before is not None and before.id != plan.release.id:
             releases.move(session, before, ReleaseState.SUPERSEDED, now=now, actor=AUTOMATIC, reason=f"version {plan.slot.version} is live")
     route = change_route(session, plan.route, actor=AUTOMATIC, reason=sentence, decision_id=plan.decision.id, at=now, champion=plan.slot,
-                         previous=old, candidate=None, candidate_percent=0)
+                         previous=old, candidate=None, candidate_percent=0, on_capture_failure=plan.rollout.on_capture_failure)
     return _outcome(plan, route, sentence)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 from interlock.rules.canary import ArmStats
 from interlock.rules.routes import Observed, Route
@@ -23,16 +23,20 @@ class Endpoint(Protocol):
     """What answers customers. Every method has a bounded timeout and raises `Unavailable` where nothing answers."""
 
     def observed(self, use_case: str) -> Observed:
-        """What it does now."""
+        """What it does now; generation 0 and nothing for a use case that it never served."""
 
     def converge(self, route: Route) -> Observed:
         """Do what the route says; a lower generation is refused with `StaleState`, a damaged package with `PackageError`."""
 
-    def rollback(self, use_case: str, actor: str, reason: str, override_id: str, expected_generation: int) -> Observed:
-        """Answer with the previous model at once, whatever the store does; asking again changes nothing."""
+    def rollback(self, use_case: str, *, actor: str, reason: str, override_id: str, expected_generation: int,
+                 to: Literal["previous", "champion"] = "previous") -> Observed:
+        """Answer with the previous model at once, whatever the store does ("champion": only the candidate leaves).
 
-    def absorbed(self, use_case: str, generation: int, override_id: str) -> None:
-        """The store has taken over the override; `generation` is the route's new one."""
+        The same `override_id` again changes nothing; another one while an override stands is refused with `StaleState`.
+        """
+
+    def absorbed(self, use_case: str, override_id: str, route: Route) -> Observed:
+        """The store has taken over the override: its newer route takes effect. Asking again changes nothing."""
 
     def stats(self, use_case: str) -> EndpointStats:
         """Both arms since the present generation began."""

@@ -38,8 +38,8 @@ def reconcile(settings: Settings, store: Store, endpoint: Endpoint, use_case: st
     try:
         observed = endpoint.observed(use_case)
         if observed.override:
-            route = absorb(settings, store, endpoint, observed, clock=clock)
-            return Reconciled(use_case, "absorbed", route, endpoint.converge(route), f"{observed.override_actor}'s override is on record")
+            route, observed = absorb(settings, store, endpoint, observed, clock=clock)
+            return Reconciled(use_case, "absorbed", route, observed, "the endpoint's own rollback is on record")
         if route.generation == 0:
             return Reconciled(use_case, "nothing", route, observed)
         if agrees(route, observed):

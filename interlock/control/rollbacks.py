@@ -18,7 +18,7 @@ from interlock.control.once import check_nonce, replay
 from interlock.control.people import AUTOMATIC, require
 from interlock.control.receipts import Receipt, receipt_of
 from interlock.errors import DecisionRefused, InterlockError, StaleState, Unavailable
-from interlock.records import decisions, ledger, outbox, releases
+from interlock.records import decisions, outbox, releases
 from interlock.records.routes import change_route, read_route
 from interlock.records.store import Store, utc_now
 from interlock.records.tables import Decision, Release
@@ -59,27 +59,27 @@ def roll_back(settings: Settings, store: Store, endpoint: Endpoint, *, actor: st
     return receipt_of(decision, observed=settle(endpoint, route, nonce if observed else None, warnings) or observed, warnings=warnings)
 
 
-def absorb(settings: Settings, store: Store, endpoint: Endpoint, observed: Observed, *, clock: Callable[[], datetime] = utc_now) -> Route:
+def absorb(settings: Settings, store: Store, endpoint: Endpoint, observed: Observed, *,
+           clock: Callable[[], datetime] = utc_now) -> tuple[Route, Observed]:
     """Take an override of the endpoint into the store as decision, route and ledger entry, then tell the endpoint. Safe to repeat."""
     standing = {"absorbed": True, "override_durable": observed.override_durable}
     decision, route = _write(settings, store, observed.use_case, observed.generation, observed, observed.override_actor or AUTOMATIC,
                              observed.override_reason or "rolled back on the endpoint", observed.override_id or "", standing, clock())
-    endpoint.absorbed(observed.use_case, route.generation, observed.override_id or decision.id)
-    return route
+    return route, endpoint.absorbed(observed.use_case, observed.override_id or decision.id, route)
 
 
 def take_off(settings: Settings, session: Session, route: Route, *, target: Slot | None, decision: Decision, actor: str, reason: str,
              now: datetime) -> Route:
     """Route, releases and intent of a rollback to `target`, in the caller's transaction."""
     bad = route.champion
-    previous = way_back(settings, session, route.use_case, {slot.digest for slot in (target, bad) if slot is not None})
+    previous = route.previous if target == bad else way_back(
+        settings, session, route.use_case, {slot.digest for slot in (target, bad) if slot is not None})
     new = change_route(session, route, actor=actor, reason=reason, decision_id=decision.id, at=now, champion=target, previous=previous,
                        candidate=None, candidate_percent=0)
     _end_releases(session, route, target, actor, reason, now)
     intent = outbox.enqueue(session, decision.id, ROLLBACK, {"use_case": route.use_case, "decision_id": decision.id}, at=now)
     decisions.add_detail(session, decision, generation=new.generation, outbox_id=intent.id,
-                         sentence=f"{_name(target)} answers instead of {_name(bad)}"
-                                  + ("" if previous else "; there is no further way back"))
+                         sentence=_said(target, bad, previous))
     return new
 
 
@@ -95,9 +95,7 @@ def way_back(settings: Settings, session: Session, use_case: str, without: set[s
 def settle(endpoint: Endpoint, route: Route, override_id: str | None, warnings: list[str]) -> Observed | None:
     """Tell the endpoint that its override is on record and give it the route; what fails here the keeper repeats within a second."""
     try:
-        if override_id is not None:
-            endpoint.absorbed(route.use_case, route.generation, override_id)
-        return endpoint.converge(route)
+        return endpoint.converge(route) if override_id is None else endpoint.absorbed(route.use_case, override_id, route)
     except InterlockError as error:
         warnings.append(f"the endpoint has not taken generation {route.generation} yet: {error.what}")
         return None
@@ -126,7 +124,7 @@ def _before(store: Store, use_case: str, expected: int, actor: str, nonce: str, 
 def _swap_endpoint(endpoint: Endpoint, use_case: str, actor: str, reason: str, nonce: str, expected: int,
                    warnings: list[str]) -> Observed | None:
     try:
-        return endpoint.rollback(use_case, actor, reason, nonce, expected)
+        return endpoint.rollback(use_case, actor=actor, reason=reason, override_id=nonce, expected_generation=expected)
     except (Unavailable, StaleState) as error:  # the store's compare-and-swap below still decides, the keeper converges
         warnings.append(error.what)
         return None
@@ -156,8 +154,9 @@ def _end_releases(session: Session, route: Route, target: Slot | None, actor: st
     moving = releases.open_release(session, route.use_case)
     if moving is not None:
         started = moving.state in {ReleaseState.CANARY, ReleaseState.PAUSED}
+        why = reason if target == route.champion else f"the champion it was compared with was rolled back: {reason}"
         releases.move(session, moving, ReleaseState.ROLLED_BACK if started else ReleaseState.FAILED, now=now, actor=actor,
-                      reason=f"the champion it was compared with was rolled back: {reason}")
+                      reason=why)
     bad = _answering(session, route)
     if bad is not None and (target is None or route.champion != target):
         releases.move(session, bad, ReleaseState.ROLLED_BACK, now=now, actor=actor, reason=reason)
@@ -170,15 +169,10 @@ def _answering(session: Session, route: Route) -> Release | None:
     return None if route.champion is None else releases.of_package(session, route.use_case, route.champion.digest, releases.ANSWERING)
 
 
-def record_rollback(store: Store, decision_id: str, sentence: str, facts: dict[str, Any], *, now: datetime) -> None:
-    """What the `rollback` deployment found afterwards, in the ledger; once per decision."""
-    with store.writing() as session:
-        decision = session.get(Decision, decision_id)
-        if decision is None or decision.detail.get("verified_seq") is not None:
-            return
-        entry = ledger.append(session, "rollback.verified", {"decision_id": decision_id, "sentence": sentence, **facts},
-                              decision.use_case, at=now)
-        decisions.add_detail(session, decision, verified_seq=entry.seq)
+def _said(target: Slot | None, bad: Slot | None, previous: Slot | None) -> str:
+    if target == bad:
+        return f"the candidate left the route; {_name(target)} answers everything"
+    return f"{_name(target)} answers instead of {_name(bad)}" + ("" if previous else "; there is no further way back")
 
 
 def _plain(slot: Slot | None) -> dict[str, Any] | None:

@@ -28,7 +28,7 @@ def advance(settings: Settings, store: Store, release_id: str, endpoint: Endpoin
     if plan.state in {ReleaseState.PLANNED, ReleaseState.STAGED}:
         return _void(store, plan, clock)
     if plan.state is ReleaseState.CANARY:
-        return _canary(settings, store, endpoint, plan, clock)
+        return _canary(store, endpoint, plan, clock)
     if plan.state in releases.ANSWERING and (said := _waiver(settings, store, endpoint, plan, clock)):
         return said
     if plan.state is ReleaseState.PROBATION:
@@ -50,7 +50,7 @@ def _void(store: Store, plan: deploying.Plan, clock: Callable[[], datetime]) -> 
     return "; ".join(problems)
 
 
-def _canary(settings: Settings, store: Store, endpoint: Endpoint, plan: deploying.Plan, clock: Callable[[], datetime]) -> str:
+def _canary(store: Store, endpoint: Endpoint, plan: deploying.Plan, clock: Callable[[], datetime]) -> str:
     release, now = plan.release, clock()
     if deploying.passed(release):
         return ""  # the next step is the `deploy` run's, whose intent is in the outbox
@@ -63,7 +63,7 @@ def _canary(settings: Settings, store: Store, endpoint: Endpoint, plan: deployin
     elapsed = (now - release.state_since).total_seconds()
     judgement = judge_step(plan.rollout, deploying.step_of(plan.rollout, release.step), stats.champion, stats.candidate, elapsed)
     if judgement.verdict is StepVerdict.FAIL:
-        brake(settings, store, endpoint, release, reason=judgement.sentence, breach=breach_id(release),
+        brake(store, endpoint, release, reason=judgement.sentence, breach=breach_id(release),
               judgement={"step": release.step, "at": now.isoformat(), **judgement.plain()}, clock=clock)
         return f"rolled back: {judgement.sentence}"
     if judgement.verdict is StepVerdict.PASS:

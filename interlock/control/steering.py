@@ -14,29 +14,45 @@ from interlock.control.once import once
 from interlock.control.people import AUTOMATIC, require
 from interlock.control.receipts import Receipt
 from interlock.control.rollbacks import settle
-from interlock.errors import StaleState
+from interlock.errors import StaleState, Unavailable
 from interlock.records import decisions, outbox, releases
 from interlock.records.routes import change_route, read_route
 from interlock.records.store import Store, utc_now
 from interlock.records.tables import Decision, Release
 from interlock.rules.releases import OPEN, ReleaseState
+from interlock.rules.routes import Route
 from interlock.settings import Settings
 from interlock.spec.load import find_use_case
 
 
 def abort(settings: Settings, store: Store, *, actor: str, release_id: str, reason: str, nonce: str, expected_generation: int,
           endpoint: Endpoint | None = None, clock: Callable[[], datetime] = utc_now) -> Receipt:
-    """End a release that is not live yet: the candidate leaves the route at once, the champion is untouched."""
+    """End a release that is not live yet: the candidate leaves the route at once, the champion is untouched.
+
+    Where the store cannot write, the endpoint drops the candidate alone, and the keeper writes it down later.
+    """
     standing = require(settings, actor, "abort", reason)
-    return _act(settings, store, "abort", f"abort:{release_id}", actor, nonce, endpoint or endpoint_from(settings),
-                lambda session: end_open(session, release_id, kind="abort", actor=actor, reason=reason, now=clock(),
-                                         expected_generation=expected_generation, detail={"nonce": nonce, **standing}))
+    seam = endpoint or endpoint_from(settings)
+    with store.reading() as session:
+        release = releases.get(session, release_id)
+    try:
+        return _act(store, "abort", f"abort:{release_id}", actor, nonce, seam,
+                    lambda session: end_open(session, release_id, kind="abort", actor=actor, reason=reason, now=clock(),
+                                             expected_generation=expected_generation, detail={"nonce": nonce, **standing}))
+    except Unavailable as error:
+        if release.state != ReleaseState.CANARY:
+            raise
+        observed = seam.rollback(release.use_case, actor=actor, reason=reason, override_id=nonce, expected_generation=expected_generation,
+                                 to="champion")
+        return Receipt(decision_id=None, kind="abort", use_case=release.use_case, actor=actor, reason=reason, at=clock(), nonce=nonce,
+                       generation=observed.generation, release_id=release_id, observed=observed, warnings=[error.what],
+                       sentence="the candidate answers nothing now; the keeper writes it down later")
 
 
-def brake(settings: Settings, store: Store, endpoint: Endpoint, release: Release, *, reason: str, breach: str,
+def brake(store: Store, endpoint: Endpoint, release: Release, *, reason: str, breach: str,
           judgement: dict[str, Any], clock: Callable[[], datetime] = utc_now) -> Receipt:
     """The automatic rollback of a canary: actor `interlock`, identity = the breach."""
-    return _act(settings, store, "rollback", f"rollback:breach:{breach}", AUTOMATIC, breach[-64:], endpoint,
+    return _act(store, "rollback", f"rollback:breach:{breach}", AUTOMATIC, breach[-64:], endpoint,
                 lambda session: end_open(session, release.id, kind="rollback", actor=AUTOMATIC, reason=reason, now=clock(),
                                          expected_generation=read_route(session, release.use_case).generation, judgement=judgement,
                                          detail={"nonce": breach[-64:], "breach": breach}, identity=f"rollback:breach:{breach}"))
@@ -48,7 +64,7 @@ def resume(settings: Settings, store: Store, *, actor: str, release_id: str, rea
     standing = require(settings, actor, "resume", reason)
     with store.reading() as session:
         revision = releases.get(session, release_id).revision
-    return _act(settings, store, "resume", f"resume:{release_id}:{nonce}", actor, nonce, endpoint or endpoint_from(settings),
+    return _act(store, "resume", f"resume:{release_id}:{nonce}", actor, nonce, endpoint or endpoint_from(settings),
                 lambda session: _resume(settings, session, release_id, revision, actor, reason, expected_generation,
                                         {"nonce": nonce, **standing}, clock()))
 
@@ -92,7 +108,7 @@ def _resume(settings: Settings, session: Session, release_id: str, revision: int
     return decision
 
 
-def _route(session: Session, release: Release, expected_generation: int) -> Any:
+def _route(session: Session, release: Release, expected_generation: int) -> Route:
     route = read_route(session, release.use_case)
     if route.generation != expected_generation:
         raise StaleState("the route is not the one that you saw; nothing was changed", value=f"generation {expected_generation}",
@@ -100,7 +116,7 @@ def _route(session: Session, release: Release, expected_generation: int) -> Any:
     return route
 
 
-def _act(settings: Settings, store: Store, kind: str, identity: str, actor: str, nonce: str, endpoint: Endpoint,
+def _act(store: Store, kind: str, identity: str, actor: str, nonce: str, endpoint: Endpoint,
          write: Callable[[Session], Decision]) -> Receipt:
     """Decide once, then let the endpoint follow at once; the keeper repeats what fails here."""
     receipt = once(store, identity, kind, actor, nonce, write)

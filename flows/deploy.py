@@ -1,0 +1,71 @@
+"""`deploy`: take an approved release as far as it may go now, then end.
+
+Reads release, decision, evidence and package. Computes nothing. Judges whether the decision still counts and the package is whole.
+Records the release's step and the route. Bake time, pause and probation are states that the keeper advances; nothing waits here.
+"""
+
+from __future__ import annotations
+
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+from prefect.logging import get_run_logger
+
+from flows.artifacts import links_of, publish
+from interlock.control import deploying
+from interlock.control.endpoint import endpoint_from
+from interlock.control.opening import Installation, opened
+from interlock.records.store import utc_now
+from interlock.rules.releases import ReleaseState
+
+
+@flow(name="deploy", log_prints=True)
+def deploy(use_case: str, release_id: str) -> str:
+    """Verify, probe and put RELEASE_ID of USE_CASE on its next step; the answer is the state it reached."""
+    with opened(use_case) as installation:
+        plan = deploying.load(installation.settings, installation.store, release_id)
+        if plan.state is ReleaseState.PLANNED:
+            problems = verify(installation, plan) or probe(installation, plan)
+            stage(installation, plan, problems)
+        outcome = converge(installation, go_on(installation, release_id))
+        report(installation, outcome)
+        return outcome.state.value
+
+
+@task(cache_policy=NO_CACHE)
+def verify(installation: Installation, plan: deploying.Plan) -> list[str]:
+    """Decision, seal and every byte of the package; what is wrong, in words."""
+    return deploying.verify(installation.settings, installation.store, plan, utc_now())
+
+
+@task(cache_policy=NO_CACHE)
+def probe(installation: Installation, plan: deploying.Plan) -> list[str]:
+    """A child process answers the golden rows; what is wrong, in words."""
+    return deploying.probe(installation.settings, plan)
+
+
+@task(cache_policy=NO_CACHE)
+def stage(installation: Installation, plan: deploying.Plan, problems: list[str]) -> str:
+    """planned → staged, or failed with the problems."""
+    for problem in problems:
+        get_run_logger().warning(problem)
+    return deploying.stage(installation.store, plan, problems).value
+
+
+@task(cache_policy=NO_CACHE)
+def go_on(installation: Installation, release_id: str) -> deploying.Outcome:
+    """The next step of the route, as far as the keeper's judgement permits."""
+    return deploying.go_on(installation.settings, installation.store, release_id)
+
+
+@task(cache_policy=NO_CACHE)
+def converge(installation: Installation, outcome: deploying.Outcome) -> deploying.Outcome:
+    """Give the endpoint its route at once; the keeper repeats what fails here."""
+    return deploying.converge(endpoint_from(installation.settings), outcome)
+
+
+@task(cache_policy=NO_CACHE)
+def report(installation: Installation, outcome: deploying.Outcome) -> None:
+    """Publish where the release stands."""
+    get_run_logger().info(outcome.sentence)
+    name = installation.use_case.name
+    publish("deploy", name, f"Release of {name}", deploying.facts(outcome), links_of(installation.settings, "releases"))
