@@ -154,8 +154,8 @@ def fairness_of(use_case: UseCase, rows: pl.DataFrame, *, seed: int) -> list[Fin
         return [Finding(metric=metric, state=State.MISSING, note="no sensitive attribute came with the requests")]
     known = rows if use_case.fairness.metric == "selection_rate_ratio" else rows.filter(pl.col("_label").is_not_null())
     score = known["_score"].to_numpy()
-    positive = (score >= use_case.prediction.threshold).astype(np.int64)
-    outcome = known["_label"].fill_null(0.0).cast(pl.Int64).to_numpy()
+    positive = (score >= use_case.prediction.threshold).astype(np.float64)
+    outcome = known["_label"].fill_null(0.0).to_numpy()
     found, _tables = fairness_findings(outcome, positive, score, known.select(captured), use_case.fairness, seed=seed)
     return [finding for finding in found if finding.metric == metric]
 
