@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Thread
+from typing import Any
 
 from pydantic import SecretStr
 
@@ -41,10 +42,16 @@ class AppriseNotifier:
         if not channel.add(url.get_secret_value()):
             return Delivery("(not readable)", ok=False, error="not an Apprise address")
         address = channel[0].url(privacy=True).split("?")[0]
-        answers: list[bool] = []
-        sender = Thread(target=lambda: answers.append(bool(channel.notify(body=body, title=title, notify_type=kind))), daemon=True)
+        answers: list[Delivery] = []
+        sender = Thread(target=lambda: answers.append(_notify(channel, address, title, body, kind)), daemon=True)
         sender.start()
         sender.join(self._timeout_s)
-        if sender.is_alive():
-            return Delivery(address, ok=False, error=f"no answer within {self._timeout_s:g} s")
-        return Delivery(address, ok=True) if answers == [True] else Delivery(address, ok=False, error="the address refused the message")
+        return answers[0] if answers else Delivery(address, ok=False, error=f"no answer within {self._timeout_s:g} s")
+
+
+def _notify(channel: Any, address: str, title: str, body: str, kind: str) -> Delivery:
+    try:
+        accepted = bool(channel.notify(body=body, title=title, notify_type=kind))
+    except Exception as error:  # noqa: BLE001 - whatever a plugin raises is recorded as the failed delivery it is
+        return Delivery(address, ok=False, error=type(error).__name__)
+    return Delivery(address, ok=accepted, error="" if accepted else "the address refused the message, or did not answer")
