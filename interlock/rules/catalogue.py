@@ -83,10 +83,14 @@ def _leakage() -> list[Gate]:
         Gate(name="later_columns", title="Columns known only later", metric="leakage.later_columns", direction="at_most", threshold=0,
              unit="columns", question="Does the model read something that is not known yet when it must answer?",
              source="The use case's declared prediction moment; Kaufman et al. 2012, 'Leakage in data mining' (no-time-machine rule)."),
-        Gate(name="single_feature", title="One column that knows the answer", metric="leakage.single_feature", direction="at_most",
-             threshold=0.1, question="Is one column so strong that it must have been written after the outcome?",
-             source="Measured rule: one column alone outranks all others together by more than this (docs/gates.md has the figures of "
-                    "seven data sets); Kaufman et al. 2012."),
+        Gate(name="single_feature", title="One column that outranks all others", metric="leakage.single_feature", direction="at_most",
+             threshold=0.2, question="Is one column so strong that it must have been written after the outcome?",
+             source="Own rule, measured: on the public data sets the known leak lies at 0.30 to 0.60, the strongest honest column at 0.04 "
+                    "(docs/gates.md). Idea: exploratory leak detection, Kaufman et al. 2012."),
+        Gate(name="strongest_feature", title="One column that knows nearly everything", metric="leakage.strongest_feature",
+             direction="at_most", threshold=0.9, question="Is one column all but the answer itself?",
+             source="Own rule, measured: on the public data sets a part of the target reaches 0.94, the strongest honest column 0.65 "
+                    "(docs/gates.md)."),
         Gate(name="same_rows", title="Rows in both halves", metric="leakage.same_rows", direction="at_most", threshold=0, unit="rows",
              question="Was the model examined on rows it had learned?", source="Definition of a held-out set; no tolerance."),
         Gate(name="time_travel", title="Learning from the future", metric="leakage.time_travel", direction="at_most", threshold=0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 from typing import Literal
 
@@ -21,8 +22,8 @@ class Verdict(StrEnum):
 class Gate(BaseModel):
     """A rule: the finding `metric` must be at least / at most `threshold`.
 
-    `judge_by` says which end of the interval must clear the threshold: `value` ignores the interval, `interval` asks the
-    unfavourable end, so that luck does not pass.
+    `judge_by` says what must clear the threshold: `value` ignores the interval; `interval` asks its unfavourable end too, so that luck
+    does not pass: FAIL where the value itself does not clear it, UNKNOWN where only the interval's end does not (more rows can tell).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -67,13 +68,18 @@ class GateResult(BaseModel):
 
 
 def judge(gate: Gate, findings: list[Finding]) -> GateResult:
-    """The gate's answer: of all findings of its metric the worst counts (FAIL before UNKNOWN before PASS)."""
+    """The gate's answer: of all findings of its metric the worst counts (FAIL before UNKNOWN before PASS).
+
+    It can be waived only if every finding that does not pass can: a FAIL does not hide an error beside it.
+    """
     own = [finding for finding in findings if finding.metric == gate.metric]
     if not own:
         return _result(gate, Verdict.UNKNOWN, None, "nothing was measured", waivable=False)
     answers = [_judge_one(gate, finding) for finding in own]
     order = {Verdict.FAIL: 0, Verdict.UNKNOWN: 1, Verdict.PASS: 2}
-    return min(answers, key=lambda answer: (order[answer.verdict], answer.waivable, _margin(gate, answer)))
+    worst = min(answers, key=lambda answer: (order[answer.verdict], answer.waivable, _margin(gate, answer)))
+    waivable = worst.waivable and all(answer.waivable for answer in answers if answer.verdict is not Verdict.PASS)
+    return worst.model_copy(update={"waivable": waivable})
 
 
 def blocking(results: list[GateResult]) -> list[GateResult]:
@@ -87,21 +93,26 @@ def _judge_one(gate: Gate, finding: Finding) -> GateResult:
     if finding.state in {State.ERROR, State.STALE, State.MISSING}:
         return _result(gate, Verdict.UNKNOWN, finding, finding.note or finding.state.value, waivable=False)
     if finding.state is State.TOO_FEW or finding.sample_size < gate.rows_min:
-        needed = finding.needed or gate.rows_min
-        why = finding.note or f"not enough evidence: n = {finding.sample_size:,}, at least {needed:,} needed"
+        needed = max(finding.needed or 0, gate.rows_min)
+        why = f"not enough evidence: n = {finding.sample_size:,}, at least {needed:,} needed"
+        why = finding.note if finding.state is State.TOO_FEW and finding.note else why
         return _result(gate, Verdict.UNKNOWN, finding, why, waivable=True)
-    judged = _judged_value(gate, finding)
-    if judged is None or judged != judged:
+    if finding.value is None or not math.isfinite(finding.value):
         return _result(gate, Verdict.UNKNOWN, finding, finding.note or "no value", waivable=False)
-    passes = judged >= gate.threshold if gate.direction == "at_least" else judged <= gate.threshold
-    verdict = Verdict.PASS if passes else Verdict.FAIL
-    return _result(gate, verdict, finding, finding.note, waivable=not passes)
-
-
-def _judged_value(gate: Gate, finding: Finding) -> float | None:
+    if not _clears(gate, finding.value):
+        return _result(gate, Verdict.FAIL, finding, finding.note, waivable=True)
     if gate.judge_by == "interval":
-        return finding.low if gate.direction == "at_least" else finding.high
-    return finding.value
+        end = finding.low if gate.direction == "at_least" else finding.high
+        if end is None or not math.isfinite(end):
+            return _result(gate, Verdict.UNKNOWN, finding, "there is no interval, so luck cannot be excluded", waivable=True)
+        if not _clears(gate, end):
+            why = "The interval reaches beyond the threshold: more rows are needed to tell"
+            return _result(gate, Verdict.UNKNOWN, finding, f"{why}. {finding.note}".strip(), waivable=True)
+    return _result(gate, Verdict.PASS, finding, finding.note)
+
+
+def _clears(gate: Gate, value: float) -> bool:
+    return value >= gate.threshold if gate.direction == "at_least" else value <= gate.threshold
 
 
 def _margin(gate: Gate, result: GateResult) -> float:
@@ -120,7 +131,7 @@ def _result(gate: Gate, verdict: Verdict, finding: Finding | None, why: str, *, 
 
 def _sentence(gate: Gate, verdict: Verdict, finding: Finding | None, why: str) -> str:
     if finding is None or finding.value is None or finding.state is not State.OK:
-        return f"{gate.title}: {verdict.value.upper()} — {why}."
+        return f"{gate.title}: {verdict.value.upper()} — {why.rstrip('.')}."
     unit = f" {gate.unit}" if gate.unit else ""
     span = f" ({finding.low:.4g} to {finding.high:.4g})" if finding.low is not None and finding.high is not None else ""
     limit = "at least" if gate.direction == "at_least" else "at most"
