@@ -1,0 +1,212 @@
+"""From capture segments to the lake: exactly once, whenever it is called and wherever it is killed.
+
+`capture/<use_case>/compaction.json` names how far each segment has been read and which lake files hold the rows. Files are written
+first, the manifest last and at once: a run that died before has left files that nobody names, and the next run reads the same frames.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from interlock.errors import StoreError
+from interlock.records.captured_frames import labels_frame, labels_schema, predictions_frame, predictions_schema
+from interlock.records.lake import Lake, lake_from, read_frames, write_frame
+from interlock.records.pointer import write_durably
+from interlock.records.segments import SUFFIX, Damage, in_use
+from interlock.records.segments import read_frames as read_segment
+from interlock.rules.canonical import iso
+from interlock.settings import Settings
+
+if TYPE_CHECKING:
+    import polars as pl
+
+MANIFEST = "compaction.json"
+SEGMENT_KEPT_S = 86_400.0  # a compacted segment that nobody writes any more is removed after this
+FILES_PER_DAY_MAX = 16     # more files of one day are merged into one
+GAPS_KEPT = 1_000
+TIME_COLUMN = {"predictions": "_event_time", "labels": "_received_at"}
+_decode = msgspec.msgpack.Decoder().decode
+_encode = msgspec.json.Encoder().encode
+Manifest = dict[str, Any]
+
+
+def compact(settings: Settings, lake: Lake) -> dict[str, dict[str, int]]:
+    """Bring what was captured since the last run into the lake; rows per kind, gaps and damage by use case.
+
+    A use case that another process is compacting right now is left out.
+    """
+    done: dict[str, dict[str, int]] = {}
+    for folder in sorted(path for path in settings.folder("capture").iterdir() if path.is_dir()):
+        with _alone(folder) as alone:
+            if alone:
+                done[folder.name] = _compact_one(folder, lake)
+    return done
+
+
+def load_predictions(settings: Settings, use_case: str, start: datetime, end: datetime) -> pl.DataFrame:
+    """Predictions with start ≤ event time < end, by event time; of several with one request id the last answered counts.
+
+    At most `window_rows_max` rows: beyond that a seeded sample. Without any, an empty frame with the system columns.
+    """
+    import polars as pl
+
+    manifest, lake = _manifest(settings.folder("capture") / use_case), lake_from(settings)
+    inside = (pl.col("_event_time") >= start) & (pl.col("_event_time") < end)
+    parts = [read_frames(lake, [file["key"]]).filter(inside) for file in _overlapping(manifest, start, end)]
+    if not parts:
+        return pl.DataFrame(schema=predictions_schema())
+    frame = pl.concat(parts, how="diagonal_relaxed").sort("_seen_time").unique("_request_id", keep="last", maintain_order=True)
+    if frame.height > settings.window_rows_max:
+        frame = frame.sample(settings.window_rows_max, seed=settings.seed)
+    return frame.sort("_event_time", "_request_id")
+
+
+def load_labels(settings: Settings, use_case: str) -> pl.DataFrame:
+    """The latest delivered label of each request (corrections replace, history stays in the lake); empty with the columns if none."""
+    import polars as pl
+
+    manifest = _manifest(settings.folder("capture") / use_case)
+    frame = read_frames(lake_from(settings), [file["key"] for file in manifest["files"] if file["kind"] == "labels"])
+    if frame.is_empty():
+        return pl.DataFrame(schema=labels_schema(pl.Float64()))
+    return frame.sort("_received_at", maintain_order=True).unique("_request_id", keep="last", maintain_order=True)
+
+
+def captured_span(settings: Settings, use_case: str) -> tuple[datetime, datetime] | None:
+    """First and last event time of the compacted predictions; None without any."""
+    files = [file for file in _manifest(settings.folder("capture") / use_case)["files"] if file["kind"] == "predictions"]
+    if not files:
+        return None
+    return _time(min(file["first"] for file in files)), _time(max(file["last"] for file in files))
+
+
+def count_predictions(settings: Settings, use_case: str, start: datetime | None = None, end: datetime | None = None) -> int:
+    """Compacted predictions with start ≤ event time < end, repeated request ids counted each time."""
+    import polars as pl
+
+    manifest, lake = _manifest(settings.folder("capture") / use_case), lake_from(settings)
+    low, high = start or datetime.min.replace(tzinfo=UTC), end or datetime.max.replace(tzinfo=UTC)
+    total = 0
+    for file in _overlapping(manifest, low, high):
+        if low <= _time(file["first"]) and _time(file["last"]) < high:
+            total += file["rows"]
+        else:
+            total += read_frames(lake, [file["key"]]).filter((pl.col("_event_time") >= low) & (pl.col("_event_time") < high)).height
+    return total
+
+
+def captured_gaps(settings: Settings, use_case: str) -> list[dict[str, Any]]:
+    """Times in which answers were not recorded (`from`, `to`, `rows`, `error`), and damage found in segments; the newest 1,000."""
+    return list(_manifest(settings.folder("capture") / use_case)["gaps"])
+
+
+def _compact_one(folder: Path, lake: Lake) -> dict[str, int]:
+    manifest = _manifest(folder)
+    bodies: dict[str, list[dict[str, Any]]] = {"predictions": [], "labels": [], "gap": []}
+    removable = []
+    for path in sorted(folder.glob(f"*{SUFFIX}")):
+        closed = not in_use(path)  # asked before reading: what is closed now gets no more frames
+        manifest["segments"][path.name] = _read_new(path, manifest["segments"].get(path.name, 0), bodies)
+        if closed and time.time() - path.stat().st_mtime > SEGMENT_KEPT_S:
+            removable.append(path)
+    counts = {kind: sum(len(body["rows"]) for body in bodies[kind]) for kind in TIME_COLUMN} | {"gaps": len(bodies["gap"])}
+    for kind, make in (("predictions", predictions_frame), ("labels", labels_frame)):
+        if bodies[kind]:
+            manifest["files"] += _write(lake, folder.name, kind, make(bodies[kind]))
+    manifest["gaps"] = [*manifest["gaps"], *bodies["gap"]][-GAPS_KEPT:]
+    merged = _merge(lake, folder.name, manifest)
+    for path in removable:
+        manifest["segments"].pop(path.name)
+    if any(counts.values()) or merged or removable:
+        write_durably(folder / MANIFEST, _encode(manifest))
+    for path in removable:
+        path.unlink()
+    for key in merged:
+        lake.delete(key)
+    return counts
+
+
+def _read_new(path: Path, start: int, bodies: dict[str, list[dict[str, Any]]]) -> int:
+    """Sort the frames after `start` by kind; where the next run goes on."""
+    end = start
+    for item in read_segment(path, start):
+        end = item.end
+        if isinstance(item, Damage):
+            bodies["gap"].append({"kind": "damage", "segment": path.name, "start": item.start, "end": item.end})
+            continue
+        body = _decode(item.payload)
+        bodies[body["kind"]].append(body)
+    return end
+
+
+def _write(lake: Lake, use_case: str, kind: str, frame: pl.DataFrame) -> list[dict[str, Any]]:
+    """Write the rows by day; manifest entries with the first and last time in each file."""
+    import polars as pl
+
+    column = TIME_COLUMN[kind]
+    entries: list[dict[str, Any]] = []
+    days = frame.sort(column, maintain_order=True).with_columns(pl.col(column).dt.date().alias("_day"))
+    for part in days.partition_by("_day", maintain_order=True, include_key=False):
+        times = part[column]
+        span = {"kind": kind, "first": iso(times[0]), "last": iso(times[-1]), "day": str(times[0].date())}
+        entries += [entry | span for entry in write_frame(lake, use_case, kind, part, column)]
+    return entries
+
+
+def _merge(lake: Lake, use_case: str, manifest: Manifest) -> list[str]:
+    """Make one file of the many of a day; the keys that the manifest then no longer names."""
+    by_day: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for file in manifest["files"]:
+        by_day.setdefault((file["kind"], file["day"]), []).append(file)
+    gone: list[str] = []
+    for (kind, _), files in by_day.items():
+        if len(files) > FILES_PER_DAY_MAX:
+            keys = [file["key"] for file in files]
+            manifest["files"] = [file for file in manifest["files"] if file["key"] not in keys]
+            manifest["files"] += _write(lake, use_case, kind, read_frames(lake, keys))
+            gone += keys
+    return sorted(set(gone) - {file["key"] for file in manifest["files"]})
+
+
+def _overlapping(manifest: Manifest, start: datetime, end: datetime) -> list[dict[str, Any]]:
+    files = [file for file in manifest["files"] if file["kind"] == "predictions"]
+    return [file for file in files if _time(file["first"]) < end and _time(file["last"]) >= start]
+
+
+def _manifest(folder: Path) -> Manifest:
+    try:
+        found: Manifest = json.loads((folder / MANIFEST).read_bytes())
+    except FileNotFoundError:
+        return {"version": 1, "segments": {}, "files": [], "gaps": []}
+    except ValueError as error:
+        raise StoreError(f"{folder / MANIFEST} is damaged", next_step="restore it from the backup") from error
+    return found
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[bool]:
+    """Whether this process is the only one that compacts the folder, for the length of the block."""
+    handle = os.open(folder / "compaction.lock", os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(handle)
