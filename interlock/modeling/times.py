@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from interlock.errors import DataError
 from interlock.spec.usecase import UseCase
 
 if TYPE_CHECKING:
@@ -71,3 +72,12 @@ def _has_hours(pattern: str) -> bool:
 def _localised(naive: pl.Expr, zone: str) -> pl.Expr:
     """Wall-clock times of a zone in UTC; the hour that summer time skips does not exist, of a doubled hour the first counts."""
     return naive.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").dt.convert_time_zone("UTC")
+
+
+def moment(text: str) -> datetime:
+    """A time from ISO 8601 text, in UTC where it has no zone; `DataError` where it is none."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise DataError("this is not a time", value=text, allowed="ISO 8601, for example 2013-04-01 or 2013-04-01T06:00:00Z") from error
+    return found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC)
