@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from interlock.control.deployments import ROLLBACK
@@ -48,11 +49,11 @@ def roll_back(settings: Settings, store: Store, endpoint: Endpoint, *, actor: st
     observed = _swap_endpoint(endpoint, use_case, actor, reason, nonce, expected_generation, warnings)
     try:
         decision, route = _write(settings, store, use_case, expected_generation, observed, actor, reason, nonce, standing, clock())
-    except Unavailable as error:
+    except (Unavailable, SQLAlchemyError) as error:
         if observed is None:
             raise
         return Receipt(decision_id=None, kind="rollback", use_case=use_case, actor=actor, reason=reason, at=clock(), nonce=nonce,
-                       generation=observed.generation, observed=observed, warnings=[*warnings, error.what],
+                       generation=observed.generation, observed=observed, warnings=[*warnings, str(error).partition("\n")[0]],
                        sentence=f"the endpoint answers with {_name(observed.champion)} now; the keeper writes it down later")
     if decision.actor != actor or decision.detail.get("nonce") != nonce:
         raise decisions.refuse_second(decision)
@@ -109,8 +110,8 @@ def _before(store: Store, use_case: str, expected: int, actor: str, nonce: str, 
             if first is not None:
                 return replay(first, "rollback", actor, nonce)
             route = read_route(session, use_case)
-    except Unavailable as error:
-        warnings.append(error.what)
+    except (Unavailable, SQLAlchemyError) as error:
+        warnings.append(f"the store does not answer: {error}".partition("\n")[0])
         return None
     if route.generation != expected:
         raise StaleState(f"the route of '{use_case}' is not the one that you saw; nothing was changed", value=f"generation {expected}",
