@@ -1,0 +1,82 @@
+"""One real machine for all end-to-end tests: the demo told once, then everything started as `make up` does, and a real browser."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from interlock.control.stack import lifecycle, supervision
+from interlock.records.store import Store, open_store
+from interlock.serving.client import ServingClient
+from interlock.settings import Settings, load_settings, settings_environment
+
+ROOT = Path(__file__).resolve().parents[2]
+CHROMIUM = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+            "--disable-component-update", "--disable-sync"]
+DEMO_TIMEOUT_S = 900
+
+
+@dataclass
+class Machine:
+    """The installation after the demo, with everything running."""
+
+    settings: Settings
+    store: Store
+    client: ServingClient
+    demo: subprocess.CompletedProcess[str]
+
+
+@pytest.fixture(scope="session")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    home = tmp_path_factory.mktemp("machine") / "var"
+    ports = {f"{part}_port": _free_port() for part in ("dashboard", "prefect", "mlflow", "predictions", "control")}
+    settings = load_settings(home=home, usecases_dir=ROOT / "usecases", **ports)
+    demo = subprocess.run([sys.executable, "-m", "demo"], cwd=ROOT, env={**os.environ, **settings_environment(settings)},
+                          capture_output=True, text=True, timeout=DEMO_TIMEOUT_S, check=False)
+    settings = settings.model_copy(update={"usecases_dir": home / "usecases"})
+    said: list[str] = []
+    try:
+        lifecycle.up(settings, said.append)
+        store = open_store(settings)
+        yield Machine(settings, store, ServingClient(settings), demo)
+        store.close()
+    finally:
+        supervision.stop(settings)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = shutil.which("chromium")
+    if path is None:
+        if os.environ.get("CI"):
+            pytest.fail("chromium is missing; CI never skips")
+        pytest.skip("Debian's chromium is missing: apt-get install chromium")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=CHROMIUM)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    yield context.new_page()
+    context.close()
+
+
+def _free_port() -> int:
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        if not 8000 <= port <= 9000:
+            return port

@@ -1,0 +1,64 @@
+"""The demo's file is true, and the verifier notices when it is not."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from demo import verify
+
+pytestmark = pytest.mark.end_to_end
+
+
+def told(machine: Any) -> dict[str, Any]:
+    return dict(json.loads((machine.settings.home / "demo.json").read_text()))
+
+
+def test_the_demo_ends_well_within_its_time(machine: Any) -> None:
+    assert machine.demo.returncode == 0, machine.demo.stdout[-3000:] + machine.demo.stderr[-3000:]
+    assert "every step is true" in machine.demo.stdout
+
+
+def test_the_chain_and_every_step_hold(machine: Any) -> None:
+    entries, story = verify.read_ledger(machine.settings.home / "store.db"), told(machine)
+    assert verify.chain_problems(entries, story["ledger_head"]) == []
+    assert verify.step_problems(story["steps"], entries) == []
+    assert verify.story_problems(story["steps"]) == []
+    assert verify.mirror_problems(story) == []
+
+
+def test_every_prediction_was_answered_by_a_version_that_the_ledger_put_there(machine: Any) -> None:
+    story = told(machine)
+    entries = verify.read_ledger(machine.settings.home / "store.db")
+    routed = json.dumps([entry["content"] for entry in entries.values() if entry["kind"] == "route.changed"])
+    assert story["predictions"] == sum(answer["rows"] for answer in story["answers"]) > 50_000
+    assert [answer for answer in story["answers"] if answer["digest"] not in routed] == []
+
+
+@pytest.mark.parametrize("lie", ["digest", "gates", "ledger_seq", "ledger_hash"])
+def test_a_changed_step_is_found(machine: Any, lie: str) -> None:
+    story, entries = told(machine), verify.read_ledger(machine.settings.home / "store.db")
+    step = next(step for step in story["steps"] if "gates" in step)
+    lies = {"digest": "sha256:" + "1" * 64, "gates": gates, "ledger_seq": 1, "ledger_hash": "sha256:" + "2" * 64}
+    step[lie] = lies[lie]
+    assert verify.step_problems(story["steps"], entries) != []
+
+
+def test_a_left_out_step_and_a_cut_or_edited_ledger_are_found(machine: Any, tmp_path: Path) -> None:
+    story = told(machine)
+    assert verify.story_problems(story["steps"][:-1]) != []
+    copy = tmp_path / "store.db"
+    with sqlite3.connect(f"file:{machine.settings.home / 'store.db'}?mode=ro", uri=True) as source, sqlite3.connect(copy) as target:
+        source.backup(target)
+    source.close()
+    entries = verify.read_ledger(copy)
+    last = entries.pop(max(entries))
+    assert verify.chain_problems(entries, {"seq": last["seq"], "hash": last["hash"]}) != []
+    target.execute("UPDATE ledger SET body = replace(body, 'approver', 'intruder') WHERE kind = 'decision.approve'")
+    target.commit()
+    target.close()
+    assert verify.chain_problems(verify.read_ledger(copy), story["ledger_head"]) != []
