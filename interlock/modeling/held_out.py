@@ -61,11 +61,6 @@ def hold_out(use_case: UseCase, package: Package, frame: pl.DataFrame) -> HeldOu
                    naive_answers(use_case, split))
 
 
-def answers_of(package: Package, rows: pl.DataFrame, threads: int) -> Scores:
-    """Another package's scores for the same rows, through its own features."""
-    return package.open_model(threads).score(package.manifest.features.encode_frame(rows))
-
-
 def decide(manifest: Manifest, scores: Scores) -> NDArray[np.float64]:
     """0/1 at the manifest's threshold, the place of the likeliest class, or the value itself."""
     if manifest.task == "binary":

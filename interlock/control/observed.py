@@ -1,0 +1,93 @@
+"""Reports that depend on the machine, the moment or live traffic: shown and gated, never replayed."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from interlock.control.case import Case
+from interlock.control.replayable import Report, training_profile
+from interlock.records.store import utc_now
+from interlock.rules.findings import Finding
+from reports.drift import drift_findings, no_traffic
+from reports.profiles import fit_profile
+
+LATENCY_ROWS, LATENCY_WARM_UP = 300, 30
+TRAFFIC_WINDOWS = 4
+TRAFFIC_ROWS_MAX = 50_000
+POLARS: dict[str, Any] = {"numeric": pl.Float64, "boolean": pl.Boolean, "category": pl.String}
+
+
+def latency(case: Case) -> Report:
+    """Milliseconds per one-row answer in this process, from raw values to the score, one thread, as the server does it."""
+    from reports.latency import latency_findings
+
+    space, model = case.package.manifest.features, case.package.open_model(threads=1)
+    rows = case.held_out.rows.head(LATENCY_ROWS)
+    records, times = rows.select(space.input_names).to_dicts(), rows["_event_time"].to_list()
+    count = LATENCY_ROWS + LATENCY_WARM_UP
+    took = np.empty(count)
+    for number in range(count):
+        place = number % len(records)
+        begin = time.perf_counter()
+        matrix, _ = space.encode_records(records[place:place + 1], times[place:place + 1])
+        model.score(matrix)
+        took[number] = (time.perf_counter() - begin) * 1_000
+    return latency_findings(took, warm_up=LATENCY_WARM_UP), {}
+
+
+def freshness(case: Case) -> Report:
+    """Days from the newest row to `as_of`, or to now."""
+    from reports.quality import quality_findings
+
+    newest = case.frame["_event_time"].max()
+    found = quality_findings(rows=0, quarantined=0, duplicates=0, labelled=0, matured=0, holdout_rows=0,
+                             newest_event=newest if isinstance(newest, datetime) else None, as_of=case.as_of or utc_now())
+    return [finding for finding in found if finding.metric == "quality.age_days"], {}
+
+
+def serving_drift(case: Case) -> Report:
+    """How far the newest captured requests lie from the rows learned from; no traffic yet is a state."""
+    rows = traffic(case)
+    if rows.is_empty():
+        return [no_traffic()], {}
+    baseline = training_profile(case)
+    kinds: dict[str, Any] = {name: column.kind for name, column in baseline.columns.items() if name in rows.columns}
+    known = baseline.model_copy(update={"columns": {name: baseline.columns[name] for name in kinds}})
+    current = fit_profile(comparable(rows, kinds), kinds, like=known)
+    monitoring = case.use_case.monitoring
+    found = drift_findings(known, current, rows_min=monitoring.rows_min, psi_max=monitoring.drift_psi_max, family="drift.serving_",
+                           window=_span(rows))
+    return [_said(finding, rows) if finding.metric == "drift.serving_share" else finding for finding in found], {}
+
+
+def traffic(case: Case) -> pl.DataFrame:
+    """Captured predictions of the newest `TRAFFIC_WINDOWS` windows before `as_of`, at most the newest `TRAFFIC_ROWS_MAX`."""
+    from interlock.records.compaction import captured_span, load_predictions
+
+    span = captured_span(case.settings, case.use_case.name)
+    if span is None:
+        return pl.DataFrame()
+    end = min(span[1], case.as_of) if case.as_of else span[1]
+    begin = end - timedelta(hours=case.use_case.monitoring.window_hours * TRAFFIC_WINDOWS)
+    rows = load_predictions(case.settings, case.use_case.name, begin, end + timedelta(microseconds=1))
+    return rows.sort("_event_time").tail(TRAFFIC_ROWS_MAX) if rows.height else pl.DataFrame()
+
+
+def comparable(rows: pl.DataFrame, kinds: dict[str, Any]) -> pl.DataFrame:
+    """Captured JSON values in the types that profiles take; what cannot be read as such counts as missing."""
+    return rows.select(pl.col(name).cast(POLARS[kind], strict=False) for name, kind in kinds.items())
+
+
+def _span(rows: pl.DataFrame) -> tuple[datetime, datetime] | None:
+    first, last = rows["_event_time"].min(), rows["_event_time"].max()
+    return (first, last) if isinstance(first, datetime) and isinstance(last, datetime) else None
+
+
+def _said(finding: Finding, rows: pl.DataFrame) -> Finding:
+    note = f"{finding.note} The newest {rows.height:,} captured requests.".strip()
+    return finding.model_copy(update={"note": note})

@@ -1,0 +1,110 @@
+"""Validate a candidate: load → measure → judge → seal → record."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+
+from interlock.control.assessment import Assessment, assess, nothing_measured
+from interlock.control.case import champion_of, open_case
+from interlock.control.usage import measured
+from interlock.errors import InterlockError
+from interlock.records import ledger
+from interlock.records.candidates import add_evidence, candidate_of, newest_unvalidated
+from interlock.records.registry import mirror_evidence
+from interlock.records.store import Store, utc_now
+from interlock.records.tables import Candidate
+from interlock.rules.canonical import digest_bytes
+from interlock.rules.catalogue import gates_for
+from interlock.rules.evidence import Evidence
+from interlock.rules.findings import failed
+from interlock.rules.gates import judge
+from interlock.settings import Settings
+from interlock.spec.load import find_use_case, spec_digest
+from interlock.spec.usecase import UseCase
+
+Progress = Callable[[str], None]
+
+
+def validate_candidate(settings: Settings, store: Store, candidate_id: str, *, as_of: datetime | None = None, with_evidently: bool = True,
+                       flow_run_id: str | None = None, progress: Progress = lambda text: None) -> Evidence:
+    """Sealed evidence about a candidate, on record with its files and ledger entry.
+
+    A snapshot or package that cannot be read, and any report that fails, make the gates concerned say UNKNOWN; nothing is passed by
+    default. `as_of` bounds captured traffic and dates the age of the data. Raises only where there is no such candidate or use case.
+    """
+    with store.reading() as session:
+        candidate = candidate_of(session, candidate_id)
+    path, use_case = find_use_case(settings, candidate.use_case)
+    with measured(store, use_case.name, "validate", flow_run_id):
+        champion, gates = champion_of(store, use_case.name), gates_for(use_case)
+        try:
+            case = open_case(settings, store, path, use_case, candidate, champion, as_of)
+            assessment = assess(case, gates, with_evidently=with_evidently, progress=progress)
+        except InterlockError as error:
+            progress(f"nothing could be measured: {error}")
+            assessment = nothing_measured(gates, error)
+        results = [judge(gate, [*assessment.findings, *assessment.observed]) for gate in gates]
+        evidence = Evidence(
+            use_case=use_case.name, candidate_id=candidate.id, package_digest=candidate.package_digest, policy_digest=spec_digest(path),
+            champion_digest=champion, snapshots=[candidate.snapshot_digest], created_at=utc_now(), findings=assessment.findings,
+            observed=assessment.observed, gates=results, figures=assessment.figures)
+        evidence = _with_attachments(evidence, use_case, assessment)
+        _record(settings, store, candidate, evidence, assessment.files)
+        progress(f"{evidence.verdict.value.upper()}: evidence {evidence.seal()}")
+        return evidence
+
+
+def next_candidate(store: Store, use_case: str) -> str | None:
+    """Id of the newest candidate without evidence; None where every one has some."""
+    with store.reading() as session:
+        found = newest_unvalidated(session, use_case)
+    return found.id if found else None
+
+
+def evidence_folder(settings: Settings, seal: str) -> Path:
+    """Where the files attached to evidence lie."""
+    return settings.home.resolve() / "evidence" / seal.removeprefix("sha256:")
+
+
+def _with_attachments(evidence: Evidence, use_case: UseCase, assessment: Assessment) -> Evidence:
+    """The evidence with its own page as one more file, and the digest of every file in it."""
+    try:
+        from reports.html import evidence_html
+
+        assessment.files["evidence.html"] = evidence_html(evidence, use_case).encode()
+    except Exception as error:  # noqa: BLE001 - recorded as a finding of state ERROR; the page shows the evidence, it is not the evidence
+        evidence = evidence.model_copy(update={"observed": [*evidence.observed, failed("report.html", error)]})
+    return evidence.model_copy(update={"attachments": {name: digest_bytes(data) for name, data in sorted(assessment.files.items())}})
+
+
+def _record(settings: Settings, store: Store, candidate: Candidate, evidence: Evidence, files: Mapping[str, bytes]) -> None:
+    """Files first, so that evidence on record always has them; then row and ledger entry in one transaction; then the mirror."""
+    seal = evidence.seal()
+    body = json.dumps(evidence.model_dump(mode="json"), ensure_ascii=False, sort_keys=True).encode()
+    _write_folder(evidence_folder(settings, seal), {**files, "evidence.json": body})
+    with store.writing() as session:
+        add_evidence(session, evidence)
+        ledger.append(session, "evidence.sealed", {
+            "evidence": seal, "replayable": evidence.replayable_digest(), "verdict": evidence.verdict, "candidate_id": candidate.id,
+            "package": evidence.package_digest, "policy": evidence.policy_digest, "champion": evidence.champion_digest,
+            "snapshots": evidence.snapshots, "attachments": evidence.attachments}, evidence.use_case)
+    mirror_evidence(settings, candidate.mlflow_run_id, verdict=evidence.verdict.value, seal=seal, files={**files, "evidence.json": body})
+
+
+def _write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
+    """The folder with all its files, or none."""
+    if folder.is_dir():
+        return
+    temporary = folder.with_name(f".new-{uuid.uuid4().hex}")
+    temporary.mkdir(parents=True)
+    for name, data in files.items():
+        with (temporary / name).open("xb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+    temporary.rename(folder)
