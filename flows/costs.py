@@ -6,11 +6,11 @@ Judges nothing. Records one row per use case, stage and day; running it again gi
 
 from __future__ import annotations
 
-from interlock.control.costing import CostLine
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
 from flows.artifacts import links_of, publish
+from interlock.control.costing import CostLine
 from interlock.control.opening import Installation, opened
 
 
@@ -35,7 +35,6 @@ def count(installation: Installation) -> list[CostLine]:
 def show(installation: Installation, lines: list[CostLine]) -> None:
     """Publish the totals by stage, with the date and kind of the prices."""
     from interlock.control.costing import totals
-
     from interlock.control.prices import price_table
 
     name = installation.use_case.name

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from interlock.records.ingest import IngestResult
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
 
 from flows.artifacts import links_of, publish
 from interlock.control.opening import Installation, moment, opened
+from interlock.records.ingest import IngestResult
 
 
 @flow(name="ingest", log_prints=True)
@@ -29,9 +29,8 @@ def ingest(use_case: str, as_of: str | None = None) -> str | None:
 @task(cache_policy=NO_CACHE)
 def take_in(installation: Installation, as_of: datetime | None) -> IngestResult:
     """Load, check, quarantine and record the new rows; their CPU seconds are counted."""
-    from interlock.records.ingest import ingest as take
-
     from interlock.control.usage import measured
+    from interlock.records.ingest import ingest as take
 
     with measured(installation.store, installation.use_case.name, "ingest"):
         return take(installation.settings, installation.store, installation.use_case, as_of=as_of, progress=print)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from interlock.control.monitoring import MonitorResult
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
 from flows.artifacts import links_of, publish
+from interlock.control.monitoring import MonitorResult
 from interlock.control.opening import Installation, moment, opened
 
 
@@ -29,7 +29,6 @@ def monitor(use_case: str, as_of: str | None = None) -> dict[str, object]:
 def judge(installation: Installation, as_of: datetime | None) -> MonitorResult:
     """Compact what was captured, judge the windows and record them."""
     from interlock.control.monitoring import monitor_use_case
-
     from interlock.control.usage import measured
 
     with measured(installation.store, installation.use_case.name, "monitor"):

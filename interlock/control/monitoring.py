@@ -17,7 +17,8 @@ from sqlalchemy.orm import Session
 from interlock.control.alerting import record_alert
 from interlock.control.retraining import ask_for_retraining
 from interlock.control.window_findings import Judged, judge_versions
-from interlock.records.compaction import captured_span, load_predictions
+from interlock.records.compaction import captured_span, compact, load_predictions
+from interlock.records.lake import lake_from
 from interlock.records.late_labels import labels_seen
 from interlock.records.store import Store, utc_now
 from interlock.records.tables import Window
@@ -49,6 +50,7 @@ class MonitorResult:
 def monitor_use_case(settings: Settings, store: Store, use_case: UseCase, *, as_of: datetime | None = None) -> MonitorResult:
     """Judge every complete window at `as_of` (real now where None) that is new or has grown, per version of the model."""
     moment = as_of or utc_now()
+    compact(settings, lake_from(settings))
     limits = use_case.monitoring
     span = captured_span(settings, use_case.name)
     if span is None:

@@ -6,7 +6,7 @@ Each report is wrapped: one that raises becomes a finding of state ERROR, and th
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from interlock.control.window_performance import performance_of
 from interlock.errors import PackageError
 from interlock.modeling.making import SCORE_COLUMN
 from interlock.modeling.package import Package, read_package
+from interlock.records.compaction import captured_gaps
 from interlock.rules.findings import Finding, State, failed
 from interlock.rules.monitoring import Judgement, judge_window, signals_for
 from interlock.settings import Settings
@@ -41,7 +42,6 @@ class Judged:
     findings: list[Finding]
     judgement: Judgement
     generation: int = 0
-    notes: dict[str, Any] = field(default_factory=dict)
 
     @property
     def failed(self) -> dict[str, str]:
@@ -50,7 +50,7 @@ class Judged:
 
     def reports(self) -> dict[str, Any]:
         """What goes into the window's `reports` column."""
-        return {"judgement": self.judgement.model_dump(mode="json"), "generation": self.generation, "failed": self.failed, **self.notes}
+        return {"judgement": self.judgement.model_dump(mode="json"), "generation": self.generation, "failed": self.failed}
 
 
 def judge_versions(settings: Settings, use_case: UseCase, bounds: tuple[datetime, datetime], frame: pl.DataFrame, labels: pl.DataFrame,
@@ -71,21 +71,18 @@ def judge_versions(settings: Settings, use_case: UseCase, bounds: tuple[datetime
 
 def _judge_one(settings: Settings, use_case: UseCase, bounds: tuple[datetime, datetime], digest: str, rows: pl.DataFrame, labelled: int
                ) -> Judged:
-    # The whole window where it fits the bound, else a seeded sample of it, and that is said.
-    sample = rows if rows.height <= settings.window_rows_max else rows.sample(settings.window_rows_max, seed=settings.seed)
-    findings = window_findings(settings, use_case, digest, sample, bounds, rows_total=rows.height)
+    findings = window_findings(settings, use_case, digest, rows, bounds)
     return Judged(
         start=bounds[0], end=bounds[1], digest=digest, version=int(rows["_version"][-1]), rows=rows.height, labelled=labelled,
-        findings=findings, judgement=judge_window(findings, signals_for(use_case)), generation=int(rows["_generation"][-1]),
-        notes={"sampled_rows": sample.height} if sample.height < rows.height else {})
+        findings=findings, judgement=judge_window(findings, signals_for(use_case)), generation=int(rows["_generation"][-1]))
 
 
-def window_findings(settings: Settings, use_case: UseCase, digest: str, rows: pl.DataFrame, bounds: tuple[datetime, datetime],
-                    *, rows_total: int | None = None) -> list[Finding]:
-    """Drift, score drift, performance, fairness, latency and volume of one version's rows (joined with `_label`, null: not known yet)."""
+def window_findings(settings: Settings, use_case: UseCase, digest: str, rows: pl.DataFrame, bounds: tuple[datetime, datetime]
+                    ) -> list[Finding]:
+    """Drift, score drift, performance, fairness, latency, gaps and volume of one version's rows (joined with `_label`, null: not known)."""
     reports: dict[str, Report] = {
-        "volume.predictions": lambda: [Finding(metric="volume.predictions", value=float(rows_total or rows.height),
-                                               sample_size=rows_total or rows.height)],
+        "volume.predictions": lambda: [Finding(metric="volume.predictions", value=float(rows.height), sample_size=rows.height)],
+        "capture.gaps": lambda: [gaps_of(captured_gaps(settings, use_case.name), bounds, rows.height)],
         "latency.p99_ms": lambda: [latency_of(rows, use_case.monitoring.rows_min)],
     }
     try:
@@ -139,6 +136,14 @@ def latency_of(rows: pl.DataFrame, rows_min: int) -> Finding:
                    sample_size=int(values.size))
 
 
+def gaps_of(gaps: list[dict[str, Any]], bounds: tuple[datetime, datetime], rows: int) -> Finding:
+    """Answers that were not recorded while the window lasted: rows lost in gaps that overlap it. Gaps are known by the server's clock."""
+    lost = [gap for gap in gaps if gap.get("from") and _moment(gap["from"]) < bounds[1] and _moment(gap["to"]) >= bounds[0]]
+    total = sum(int(gap.get("rows", 0)) for gap in lost)
+    note = f"{total:,} answers were not recorded: {lost[-1].get('error', '')}" if lost else ""
+    return Finding(metric="capture.gaps", value=float(total), sample_size=rows, note=note)
+
+
 def fairness_of(use_case: UseCase, rows: pl.DataFrame, *, seed: int) -> list[Finding]:
     """The gated difference between groups of the context columns that were captured.
 
@@ -158,6 +163,10 @@ def fairness_of(use_case: UseCase, rows: pl.DataFrame, *, seed: int) -> list[Fin
     outcome = known["_label"].fill_null(0.0).to_numpy()
     found, _tables = fairness_findings(outcome, positive, score, known.select(captured), use_case.fairness, seed=seed)
     return [finding for finding in found if finding.metric == metric]
+
+
+def _moment(value: Any) -> datetime:
+    return value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
 
 
 def _comparable(rows: pl.DataFrame, kinds: dict[str, Any]) -> pl.DataFrame:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import time
 from collections.abc import Iterable
 from itertools import accumulate
+from pathlib import Path
 
 from interlock.serving.counters import LATENCY_EDGES_MS
 from interlock.serving.supervisor import Supervisor
 
 Sample = tuple[dict[str, str], float]
+STARTED = int(time.time())  # the supervisor's process imports this when it starts
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 def exposition(supervisor: Supervisor) -> str:
@@ -19,6 +24,8 @@ def exposition(supervisor: Supervisor) -> str:
             for key, counts in sorted(supervisor.totals.arms.items())]
     blocks = [
         _block("interlock_up_seconds", "gauge", "Seconds since the supervisor started.", [({}, time.monotonic() - supervisor.began)]),
+        _block("interlock_start_time_seconds", "gauge", "When the supervisor started, in Unix time.", [({}, STARTED)]),
+        _block("interlock_cpu_seconds_total", "counter", "CPU seconds of supervisor and workers.", [({}, cpu_seconds(supervisor))]),
         _block("interlock_workers", "gauge", "Workers wanted.", [({}, crew.size)]),
         _block("interlock_workers_live", "gauge", "Workers that answer.", [({}, len(crew.live))]),
         _block("interlock_worker_restarts_total", "counter", "Workers started again.", [({}, crew.restarts)]),
@@ -46,6 +53,19 @@ def exposition(supervisor: Supervisor) -> str:
                    [(labels, c.latency, c.latency_sum_ms) for labels, c in arms]),
     ]
     return "".join(blocks)
+
+
+def cpu_seconds(supervisor: Supervisor) -> float:
+    """User and system time of this process, of the workers that ended and of those that live; of the last ones only where `/proc` is."""
+    own, ended = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    total = own.ru_utime + own.ru_stime + ended.ru_utime + ended.ru_stime
+    for worker in list(supervisor.crew.workers.values()):
+        try:
+            fields = Path(f"/proc/{worker.process.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:  # it ended a moment ago and is counted above, or this system has no /proc
+            continue
+        total += (int(fields[11]) + int(fields[12])) / TICKS_PER_S
+    return total
 
 
 def _block(name: str, kind: str, help_text: str, samples: Iterable[Sample]) -> str:
