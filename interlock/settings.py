@@ -30,6 +30,7 @@ QUIET = {
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
     "STREAMLIT_BROWSER_GATHER_USAGE_STATS": "false",
     "GIT_PYTHON_REFRESH": "quiet",
+    "OMP_WAIT_POLICY": "passive",  # spinning threads starve the other programs of a small machine
 }
 
 
