@@ -7,6 +7,7 @@ first, the manifest last and at once: a run that died before has left files that
 from __future__ import annotations
 
 import fcntl
+import io
 import json
 import os
 import time
@@ -103,6 +104,20 @@ def count_predictions(settings: Settings, use_case: str, start: datetime | None 
         else:
             total += read_frames(lake, [file["key"]]).filter((pl.col("_event_time") >= low) & (pl.col("_event_time") < high)).height
     return total
+
+
+def requests_by_day(settings: Settings, use_case: str) -> dict[str, int]:
+    """Compacted predictions by the day (UTC) on which they were answered, whatever their event time; what costs are made of."""
+    import polars as pl
+
+    manifest, lake = _manifest(settings.folder("capture") / use_case), lake_from(settings)
+    days: dict[str, int] = {}
+    for file in manifest["files"]:
+        if file["kind"] == "predictions":
+            seen = pl.read_parquet(io.BytesIO(lake.get(file["key"])), columns=["_seen_time"])["_seen_time"].dt.date()
+            for day, rows in seen.value_counts().iter_rows():
+                days[day.isoformat()] = days.get(day.isoformat(), 0) + rows
+    return days
 
 
 def captured_gaps(settings: Settings, use_case: str) -> list[dict[str, Any]]:
