@@ -12,7 +12,7 @@ from prefect.logging import get_run_logger
 
 from flows.artifacts import links_of, publish
 from interlock.control import deploying
-from interlock.control.endpoint import endpoint_from
+from interlock.control.endpoint import reached
 from interlock.control.opening import Installation, opened
 from interlock.records.store import utc_now
 from interlock.rules.releases import ReleaseState
@@ -60,7 +60,8 @@ def go_on(installation: Installation, release_id: str) -> deploying.Outcome:
 @task(cache_policy=NO_CACHE)
 def converge(installation: Installation, outcome: deploying.Outcome) -> deploying.Outcome:
     """Give the endpoint its route at once; the keeper repeats what fails here."""
-    return deploying.converge(endpoint_from(installation.settings), outcome)
+    with reached(installation.settings) as endpoint:
+        return deploying.converge(endpoint, outcome)
 
 
 @task(cache_policy=NO_CACHE)

@@ -13,7 +13,7 @@ from prefect.logging import get_run_logger
 from flows.artifacts import links_of, publish
 from interlock.control import aftermath
 from interlock.control.alerting import deliver
-from interlock.control.endpoint import endpoint_from
+from interlock.control.endpoint import reached
 from interlock.control.opening import Installation, opened
 
 
@@ -31,7 +31,8 @@ def rollback(use_case: str, decision_id: str) -> str:
 @task(cache_policy=NO_CACHE)
 def verify(installation: Installation, decision_id: str) -> aftermath.Aftermath:
     """What the endpoint answers with, against the decision."""
-    return aftermath.verify(installation.store, endpoint_from(installation.settings), decision_id)
+    with reached(installation.settings) as endpoint:
+        return aftermath.verify(installation.store, endpoint, decision_id)
 
 
 @task(cache_policy=NO_CACHE)

@@ -60,7 +60,7 @@ def rollback(use_case: Name, reason: Reason, yes: Yes = False) -> None:
     from sqlalchemy.exc import SQLAlchemyError
 
     from interlock.control import actions
-    from interlock.control.endpoint import endpoint_from
+    from interlock.control.endpoint import reached
     from interlock.control.people import actor_name
     from interlock.errors import Unavailable
     from interlock.records.ids import new_id
@@ -69,8 +69,8 @@ def rollback(use_case: Name, reason: Reason, yes: Yes = False) -> None:
     from interlock.settings import load_settings
 
     settings = load_settings()
-    with closing(open_store(settings, check=False)) as store:  # a store that is damaged must not stop a rollback
-        endpoint = endpoint_from(settings)
+    # a store that is damaged must not stop a rollback: its revision is not asked for
+    with closing(open_store(settings, check=False)) as store, reached(settings) as endpoint:
         try:
             with store.reading() as session:
                 route = read_route(session, use_case)

@@ -50,6 +50,10 @@ class EmbeddedEndpoint:
                 arms = item["arms"]
         return EndpointStats(generation, _arm(arms.get("champion")), _arm(arms.get("candidate")))
 
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
 
 def _arm(counts: dict[str, Any] | None) -> ArmStats:
     """The server counts refused records among the requests; the analysis keeps answers (also failed ones) and refusals apart."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -41,9 +43,25 @@ class Endpoint(Protocol):
     def stats(self, use_case: str) -> EndpointStats:
         """Both arms since the present generation began."""
 
+    def close(self) -> None:
+        """Give back what it holds (connections)."""
+
 
 def endpoint_from(settings: Settings) -> Endpoint:
     """The installation's endpoint: the embedded prediction server."""
     from interlock.control.embedded import EmbeddedEndpoint
 
     return EmbeddedEndpoint(settings)
+
+
+@contextmanager
+def reached(settings: Settings, endpoint: Endpoint | None = None) -> Iterator[Endpoint]:
+    """The given endpoint, which stays the caller's, or the installation's own, closed at the end."""
+    if endpoint is not None:
+        yield endpoint
+        return
+    own = endpoint_from(settings)
+    try:
+        yield own
+    finally:
+        own.close()

@@ -23,7 +23,7 @@ from typing import Any
 
 from interlock.control import alerting, rollout
 from interlock.control.dispatcher import Dispatcher
-from interlock.control.endpoint import Endpoint, endpoint_from
+from interlock.control.endpoint import Endpoint, reached
 from interlock.control.reconciler import Reconciled, reconcile
 from interlock.errors import InterlockError, SettingsError, StaleState, Unavailable
 from interlock.records import ledger, outbox, releases
@@ -175,8 +175,8 @@ def run(settings: Settings, store: Store, *, endpoint: Endpoint | None = None, c
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: ended.set())
-    with only_one(settings):
-        keeper = Keeper(settings, store, endpoint or endpoint_from(settings), clock)
+    with only_one(settings), reached(settings, endpoint) as seam:
+        keeper = Keeper(settings, store, seam, clock)
         LOG.info("keeper at work for %s", settings.home.resolve())
         try:
             while not ended.is_set():

@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from interlock.control.deployments import ROLLBACK
-from interlock.control.endpoint import Endpoint, endpoint_from
+from interlock.control.endpoint import Endpoint, reached
 from interlock.control.once import check_nonce, replay
 from interlock.control.people import AUTOMATIC, require
 from interlock.control.receipts import Receipt, receipt_of
@@ -36,8 +36,9 @@ def rollback(settings: Settings, store: Store, *, actor: str, use_case: str, rea
     """
     standing = require(settings, actor, "rollback", reason)
     check_nonce(nonce)
-    return roll_back(settings, store, endpoint or endpoint_from(settings), actor=actor, use_case=use_case, reason=reason, nonce=nonce,
-                     expected_generation=expected_generation, standing=standing, clock=clock)
+    with reached(settings, endpoint) as seam:
+        return roll_back(settings, store, seam, actor=actor, use_case=use_case, reason=reason, nonce=nonce,
+                         expected_generation=expected_generation, standing=standing, clock=clock)
 
 
 def roll_back(settings: Settings, store: Store, endpoint: Endpoint, *, actor: str, use_case: str, reason: str, nonce: str,

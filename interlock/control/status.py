@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from interlock.control.endpoint import Endpoint, endpoint_from
+from interlock.control.endpoint import Endpoint, reached
 from interlock.errors import InterlockError, Unavailable
 from interlock.records import decisions, releases
 from interlock.records.routes import all_routes, read_route
@@ -64,14 +64,14 @@ class Status:
 
 def status(settings: Settings, store: Store, *, endpoint: Endpoint | None = None, clock: Callable[[], datetime] = utc_now) -> Status:
     """Ask everything at once; a part that is silent for `ASK_S` is said to be silent."""
-    seam = endpoint or endpoint_from(settings)
     with store.reading() as session:
         names = sorted({route.use_case for route in all_routes(session)} | set(session.scalars(select(Candidate.use_case).distinct())))
         stored = {name: (read_route(session, name), _release(session, name), waiting(session, name)) for name in names}
     urls = {"prediction server": settings.control_url, "Prefect": settings.prefect_url, "MLflow": settings.mlflow_url}
-    observed = {name: _ask(partial(seam.observed, name)) for name in names[:ENDPOINTS_MAX]}
-    parts = {name: _ask(partial(_listens, url)) for name, url in urls.items()}
-    wait([*observed.values(), *parts.values()], timeout=ASK_S)
+    with reached(settings, endpoint) as seam:
+        observed = {name: _ask(partial(seam.observed, name)) for name in names[:ENDPOINTS_MAX]}
+        parts = {name: _ask(partial(_listens, url)) for name, url in urls.items()}
+        wait([*observed.values(), *parts.values()], timeout=ASK_S)
     found = {name: _answer(observed[name]) if name in observed else "not asked: too many use cases" for name in names}
     told = {name: _told(future) for name, future in parts.items()}
     told["keeper"] = keeper_state(settings, clock())

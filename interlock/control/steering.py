@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from interlock.control.deployments import ROLLBACK
-from interlock.control.endpoint import Endpoint, endpoint_from
+from interlock.control.endpoint import Endpoint, reached
 from interlock.control.once import once
 from interlock.control.people import AUTOMATIC, require
 from interlock.control.receipts import Receipt
@@ -32,20 +32,21 @@ def abort(settings: Settings, store: Store, *, actor: str, release_id: str, reas
     Where the store cannot write, the endpoint drops the candidate alone, and the keeper writes it down later.
     """
     standing = require(settings, actor, "abort", reason)
-    seam = endpoint or endpoint_from(settings)
     with store.reading() as session:
         release = releases.get(session, release_id)
-    try:
-        return _act(store, "abort", f"abort:{release_id}", actor, nonce, seam,
-                    lambda session: end_open(session, release_id, kind="abort", actor=actor, reason=reason, now=clock(),
-                                             expected_generation=expected_generation, detail={"nonce": nonce, **standing}))
-    except Unavailable as error:
-        if release.state != ReleaseState.CANARY:
-            raise
-        observed = seam.rollback(release.use_case, actor=actor, reason=reason, override_id=nonce, expected_generation=expected_generation,
-                                 to="champion")
+    with reached(settings, endpoint) as seam:
+        try:
+            return _act(store, "abort", f"abort:{release_id}", actor, nonce, seam,
+                        lambda session: end_open(session, release_id, kind="abort", actor=actor, reason=reason, now=clock(),
+                                                 expected_generation=expected_generation, detail={"nonce": nonce, **standing}))
+        except Unavailable as error:
+            if release.state != ReleaseState.CANARY:
+                raise
+            observed = seam.rollback(release.use_case, actor=actor, reason=reason, override_id=nonce, to="champion",
+                                     expected_generation=expected_generation)
+            warning = error.what
         return Receipt(decision_id=None, kind="abort", use_case=release.use_case, actor=actor, reason=reason, at=clock(), nonce=nonce,
-                       generation=observed.generation, release_id=release_id, observed=observed, warnings=[error.what],
+                       generation=observed.generation, release_id=release_id, observed=observed, warnings=[warning],
                        sentence="the candidate answers nothing now; the keeper writes it down later")
 
 
@@ -64,9 +65,10 @@ def resume(settings: Settings, store: Store, *, actor: str, release_id: str, rea
     standing = require(settings, actor, "resume", reason)
     with store.reading() as session:
         revision = releases.get(session, release_id).revision
-    return _act(store, "resume", f"resume:{release_id}:{nonce}", actor, nonce, endpoint or endpoint_from(settings),
-                lambda session: _resume(settings, session, release_id, revision, actor, reason, expected_generation,
-                                        {"nonce": nonce, **standing}, clock()))
+    with reached(settings, endpoint) as seam:
+        return _act(store, "resume", f"resume:{release_id}:{nonce}", actor, nonce, seam,
+                    lambda session: _resume(settings, session, release_id, revision, actor, reason, expected_generation,
+                                            {"nonce": nonce, **standing}, clock()))
 
 
 def end_open(session: Session, release_id: str, *, kind: str, actor: str, reason: str, now: datetime, expected_generation: int,

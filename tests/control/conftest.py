@@ -142,6 +142,9 @@ class MemoryEndpoint:
             self.absorbed_ids.append(override_id)
         return self.converge(route)
 
+    def close(self) -> None:
+        pass
+
     def stats(self, use_case: str) -> EndpointStats:
         self._up("stats")
         return EndpointStats(self.routes[use_case].generation if use_case in self.routes else 0, *self.arms)
