@@ -93,7 +93,7 @@ def styled(figure: Any, *, height: int = 320, legend: bool = True) -> Any:
         margin={"l": 8, "r": 8, "t": 34 if legend else 8, "b": 8},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": colours.text, "size": 12, "family": "inherit, sans-serif"},
+        font={"color": colours.text, "size": 12, "family": '"Source Sans", sans-serif'},
         colorway=[colours.accent, colours.second, colours.third, colours.states[SignalState.WARN], colours.quiet],
         showlegend=legend,
         legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "bgcolor": "rgba(0,0,0,0)"},

@@ -15,7 +15,7 @@ from interlock.control import actions
 from interlock.control.readmodel.directory import Entry
 from interlock.control.readmodel.endpoint import Live
 from interlock.control.readmodel.proof import Proof, proof, proof_of_package
-from interlock.control.readmodel.signals import SignalState, from_verdict
+from interlock.control.readmodel.signals import SignalState
 from interlock.control.readmodel.waiting import Waiting, duties, expiry, plan
 
 
@@ -30,7 +30,7 @@ def case_file(desk: Desk, entry: Entry, chosen: Waiting) -> None:
     st.subheader(f"Version {candidate.version} waits for a decision", anchor=False)
     verdict = {"pass": "every gate that can stop it passed", "fail": "a gate stops it"}.get(candidate.verdict, "a gate has no answer")
     st.markdown(
-        f"{mark(from_verdict('', candidate.verdict, '').state)} {plain(verdict)} · trained {moment(candidate.trained_at)}, "
+        f"{mark(SignalState(candidate.verdict))} {plain(verdict)} · trained {moment(candidate.trained_at)}, "
         f"started by {plain(candidate.started_by)} · package `{short(candidate.package_digest)}` · evidence `{short(candidate.digest)}`"
     )
     if not candidate.sealed:

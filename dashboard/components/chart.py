@@ -26,10 +26,11 @@ def draw(
     key: str = "",
 ) -> None:
     """Draw the figure under its title; the facts that make it readable stand between the two."""
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.markdown(f"**{plain(title)}**", width="content")
-        note(about)
-    facts = [f"unit: {unit}" if unit else "", f"n = {n:,}" if n is not None else "", window]
-    if any(facts):
-        st.caption(plain(" · ".join(filter(None, facts))))
+    with st.container(gap=None):
+        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+            st.markdown(f"**{plain(title)}**", width="content")
+            note(about, label="About")
+        facts = [f"unit: {unit}" if unit else "", f"n = {n:,}" if n is not None else "", window]
+        if any(facts):
+            st.caption(plain(" · ".join(filter(None, facts))))
     st.plotly_chart(styled(figure, height=height, legend=legend), config=CONFIG, theme=None, key=key or title, alt=title)

@@ -35,7 +35,8 @@ def column_detail(cells: list[DriftCell], columns: list[str], entry: Entry) -> N
         n=figure.rows_current,
         window=span(cell.window.start, cell.window.end),
         height=300,
-        about=f"Grey: the {figure.rows_baseline:,} rows the model learned from. Blue: the rows of this window. The groups were fixed when the "
+        about=f"Grey: the {figure.rows_baseline:,} rows the model learned from. Blue: the rows of this window. The groups were fixed "
+        "when the "
         "model was made, each holding about a tenth of the training rows, so equal bars mean that nothing moved.",
     )
     moved = [one for one in own if one.psi is not None]

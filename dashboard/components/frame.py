@@ -57,9 +57,9 @@ def use_case_page(title: str, about: str) -> Callable[[Callable[[Desk, Entry], N
     return wrap
 
 
-def note(text: str) -> None:
+def note(text: str, *, label: str = "What am I looking at?") -> None:
     """A small explanation a tap away."""
-    with st.popover("What am I looking at?", type="tertiary"):
+    with st.popover(label, type="tertiary"):
         st.markdown(text)
 
 

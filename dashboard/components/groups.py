@@ -7,7 +7,7 @@ import streamlit as st
 from dashboard.components.chart import draw
 from dashboard.components.plots import intervals
 from dashboard.components.words import interval, number, plain
-from interlock.control.readmodel.figures import GroupTable
+from interlock.control.readmodel.figures import GroupTable, Value
 
 
 def groups_of(table: GroupTable) -> None:
@@ -18,39 +18,43 @@ def groups_of(table: GroupTable) -> None:
             {
                 "group": plain(group.name),
                 "n": f"{group.sample_size:,}",
-                **{title: _cell(group.values.get(name), group.enough, group.note) for name, title in table.titles.items()},
+                **{title: plain(_cell(group.values[name])) for name, title in table.titles.items()},
             }
             for group in table.groups
         ],
         border="horizontal",
         hide_index=True,
     )
-    name = table.main
-    shown = [group for group in table.groups if group.enough and group.values.get(name) and group.values[name].value is not None]
-    if len(shown) > 1:
-        draw(
-            intervals(
-                [group.name for group in shown],
-                [group.values[name].value for group in shown],
-                [group.values[name].low for group in shown],
-                [group.values[name].high for group in shown],
-            ),
-            title=f"{table.titles[name]} by {table.attribute}",
-            unit="share of rows, 0 to 1",
-            n=sum(group.sample_size for group in shown),
-            legend=False,
-            height=90 + 36 * len(shown),
-            about="One dot per group with its 95 % interval. Intervals that overlap a lot do not show a difference; small groups have wide ones. "
-            "Groups with too few rows are left out here and named in the table.",
-        )
+    st.caption(
+        f"Shares with their 95 % interval; the favourable answer is the {table.favourable} one. "
+        f"{table.missing:,} rows without this attribute form no group."
+    )
+    shown = [(group, group.values[table.main]) for group in table.groups if group.values[table.main].value is not None]
+    if len(shown) < 2:
+        return
+    figure = intervals(
+        [group.name for group, _ in shown],
+        [value.value for _, value in shown],
+        [value.low for _, value in shown],
+        [value.high for _, value in shown],
+    )
+    draw(
+        figure,
+        title=f"{table.titles[table.main].capitalize()} by {table.attribute}",
+        unit="share of rows, 0 to 1",
+        legend=False,
+        n=sum(group.sample_size for group, _ in shown),
+        height=90 + 36 * len(shown),
+        about=ABOUT,
+    )
 
 
-def _cell(value: object, enough: bool, note: str) -> str:
-    """A cell of the table; a small group says so in every cell."""
-    if not enough:
-        return note or "not enough evidence"
-    number_of = getattr(value, "value", None)
-    if number_of is None:
-        return "not measured"
-    tail = interval(getattr(value, "low", None), getattr(value, "high", None))
-    return f"{number(number_of)}{f' ({tail})' if tail else ''}"
+ABOUT = """One dot per group with its 95 % interval. Intervals that overlap a lot do not show a difference; small groups have wide ones.
+Groups with too few rows are left out here and named in the table."""
+
+
+def _cell(value: Value) -> str:
+    """A cell of the table; a group that is too small says so."""
+    if value.value is None:
+        return value.note
+    return f"{number(value.value)} ({interval(value.low, value.high)})"

@@ -28,7 +28,7 @@ def live_strip(live: Live) -> None:
     state = SignalState.PASS if live.agreed else SignalState.WARN
     with st.container(border=True):
         st.markdown(
-            f"{mark(state, 'live')} **The endpoint answers with version {observed.champion.version}** · digest "
+            f"{mark(state)} **The endpoint answers with version {observed.champion.version}** · digest "
             f"`{short(observed.champion.digest)}` · generation {observed.generation}"
         )
         facts = [f"{observed.workers_ready} of {observed.workers_total} workers ready"]
@@ -38,7 +38,7 @@ def live_strip(live: Live) -> None:
             facts.append(
                 f"version {observed.candidate.version} ({short(observed.candidate.digest)}) answers {observed.candidate_percent:g} %"
             )
-        facts.append(f"asked {live.address} at {moment(live.asked_at)}")
+        facts.append(f"asked at {moment(live.asked_at)}")
         st.caption(plain(" · ".join(facts)))
         if not live.agreed:
             st.markdown(plain(live.sentence()))

@@ -12,6 +12,7 @@ from dashboard.theme import palette
 from interlock.control.readmodel.signals import SignalState
 
 PSI_TOP = 0.5  # colours end here: twice the usual limit
+TICKS = 5  # labels that fit side by side on a phone
 
 
 def heat_map(
@@ -44,7 +45,8 @@ def heat_map(
         )
     )
     figure.update_yaxes(autorange="reversed", type="category")
-    figure.update_xaxes(type="category", nticks=8)
+    step = max(1, -(-len(windows) // TICKS))
+    figure.update_xaxes(type="category", tickvals=list(windows)[::step], tickangle=0)
     return figure
 
 
@@ -85,7 +87,7 @@ def bars(names: Sequence[str], series: Mapping[str, Sequence[float | None]], hov
 
 
 def beeswarm(points: Sequence[tuple[str, Sequence[float], Sequence[float | None]]]) -> Any:
-    """One row per feature: x is the SHAP value of a case, colour the feature's own value from low to high."""
+    """One row per feature: x is the SHAP value of a case, colour the place of the feature's own value, low to high."""
     colours = palette()
     figure = go.Figure()
     for row, (name, shap_values, feature_values) in enumerate(points):
@@ -99,7 +101,7 @@ def beeswarm(points: Sequence[tuple[str, Sequence[float], Sequence[float | None]
             marker={
                 "size": 5,
                 "opacity": 0.75,
-                "color": ranks(feature_values),
+                "color": [0.5 if place is None else place for place in feature_values],
                 "cmin": 0,
                 "cmax": 1,
                 "showscale": row == 0,
@@ -169,8 +171,16 @@ def over_time(
             showlegend=False,
             hoverinfo="skip",
         )
-    for name, values in lines.items():
-        figure.add_scatter(x=list(times), y=list(values), name=name, mode="lines+markers", marker={"size": 5}, connectgaps=False)
+    for (name, values), colour in zip(lines.items(), (colours.accent, colours.second, colours.third), strict=False):
+        figure.add_scatter(
+            x=list(times),
+            y=list(values),
+            name=_safe(name),
+            mode="lines+markers",
+            marker={"size": 5},
+            line={"color": colour},
+            connectgaps=False,
+        )
     if limit is not None:
         figure.add_hline(y=limit, line_color=colours.states[SignalState.FAIL], line_dash="dash", line_width=1)
     if reference is not None:
@@ -226,13 +236,6 @@ def intervals(
         figure.add_vline(x=reference, line_color=colours.quiet, line_dash="dot", line_width=1)
     figure.update_yaxes(autorange="reversed", type="category")
     return figure
-
-
-def ranks(values: Sequence[float | None]) -> list[float]:
-    """Each value's place between the smallest (0) and the largest (1); 0.5 for a missing one, and where all are equal."""
-    known = sorted({value for value in values if value is not None and value == value})
-    place = {value: n / (len(known) - 1) if len(known) > 1 else 0.5 for n, value in enumerate(known)}
-    return [0.5 if value is None else place.get(value, 0.5) for value in values]
 
 
 def _offset(n: int) -> float:

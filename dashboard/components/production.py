@@ -45,7 +45,7 @@ def _metrics(views: list[WindowView]) -> None:
                 high=[one.high for one in findings],
             ),
             title=titled(findings[0]),
-            unit=findings[0].unit or "no unit",
+            unit=findings[0].unit or "pure number",
             legend=False,
             height=240,
             n=sum(one.sample_size for one in findings),

@@ -8,6 +8,7 @@ from dashboard.components.live import live_of, live_strip
 from dashboard.components.signal import mark
 from dashboard.components.words import age, moment, plain, short
 from dashboard.desk import Desk
+from dashboard.theme import LOOKS
 from interlock.control.readmodel.rollouts import ReleaseView, releases
 from interlock.control.readmodel.signals import SignalState
 from interlock.records.store import utc_now
@@ -43,10 +44,16 @@ def answer(desk: Desk, release: ReleaseView) -> None:
         st.markdown(f"{mark(SignalState.WARN)} On its way: the endpoint does not answer with `{short(release.package_digest)}` yet.")
 
 
+def badge_of(release: ReleaseView) -> str:
+    """The state of the release in its own words, with the shape and colour of its signal."""
+    look = LOOKS[release.signal]
+    return f":{look.colour}-badge[{look.shape} {release.words}]"
+
+
 def stages(release: ReleaseView) -> None:
     """Stages in one row that wraps, then what waits and what was measured."""
     with st.container(border=True):
-        st.markdown(f"**Version {release.version}** · `{short(release.package_digest)}` · {mark(release.signal, release.words)}")
+        st.markdown(f"**Version {release.version}** · `{short(release.package_digest)}` · {badge_of(release)}")
         with st.container(horizontal=True, gap="small"):
             for word, state in release.way():
                 colour = {"done": "green", "now": "orange", "next": "gray", "stopped": "red"}[state]

@@ -28,8 +28,7 @@ def badges(signals: Iterable[Signal]) -> None:
 
 def line(signal: Signal) -> None:
     """One signal with its sentence."""
-    prefix = f"{signal.name}: {signal.state.value.upper()} — "
-    st.markdown(f"{mark(signal.state)} **{plain(signal.name)}** — {plain(signal.sentence.removeprefix(prefix))}")
+    st.markdown(f"{mark(signal.state)} **{plain(signal.name)}**: {plain(signal.sentence)}")
 
 
 def legend() -> None:

@@ -6,13 +6,14 @@ import re
 from datetime import UTC, datetime
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>$~&^=])")
-_DIRECTIVE = re.compile(r":(?=[\w+-]+[:\[/(])")
+_DIRECTIVE = re.compile(r":(?=[A-Za-z_+-][\w+-]*[:\[/(])")  # :red[…], :material/…:, :smile:
+_LINK = re.compile(r"(?=://|(?<=www)\.|@)")  # addresses become links by themselves unless something invisible parts them
 
 
 def plain(text: object) -> str:
     """Text for a place that reads Markdown, so that it shows letter by letter: no link, image, colour or icon comes out of it."""
-    flat = " ".join(str(text).split())
-    return _DIRECTIVE.sub("&#58;\u2060", _SPECIAL.sub(r"\\\1", flat))
+    flat = _LINK.sub("\u2060", _DIRECTIVE.sub(":\u2060", " ".join(str(text).split())))
+    return _SPECIAL.sub(r"\\\1", flat)
 
 
 def moment(value: datetime | None) -> str:

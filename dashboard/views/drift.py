@@ -19,6 +19,7 @@ from interlock.control.readmodel.windows import (
     drift_cells,
     ranked_columns,
     series,
+    window_labels,
     window_signals,
     windows,
 )
@@ -68,7 +69,7 @@ def _map(cells: list[DriftCell], columns: list[str], views: list[WindowView]) ->
         for row in found
     ]
     draw(
-        heat_map(shown, [f"{view.start:%Y-%m-%d %H:%M} v{view.version}" for view in views], values, notes),
+        heat_map(shown, window_labels(views), values, notes),
         title="Columns × windows",
         unit="PSI",
         n=sum(view.rows for view in views),

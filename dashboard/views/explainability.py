@@ -46,8 +46,8 @@ def _bars(chosen: Proof, champion: Proof | None, found: dict[str, float]) -> Non
         series[f"champion, version {champion.version}"] = [other.get(name) for name in names]
     draw(
         bars(names, series),
-        title="Mean absolute SHAP value per feature",
-        unit="log odds (or the unit of the target)",
+        title="What carries the answers",
+        unit="share of the mean absolute SHAP value",
         n=swarm(chosen).sample_size,
         height=120 + 34 * len(names),
         about="How far a feature moves an answer on average, whichever way. The longest bars carry most of the answer. "
@@ -68,8 +68,10 @@ def _swarm(chosen: Proof) -> None:
         n=cloud.sample_size,
         height=140 + 38 * len(cloud.points),
         legend=False,
-        about="Each dot is one held-out case. Right of the line the feature raised the answer, left of it lowered it. Colour is the feature's own "
-        "value from low (blue) to high (orange); categories take their order in the file. Read: if all orange dots lie right, high values raise "
+        about="Each dot is one held-out case. Right of the line the feature raised the answer, left of it lowered it. Colour "
+        "is the feature's own "
+        "value from low (blue) to high (orange); categories take their order in the file. Read: if all orange dots lie right, high "
+        "values raise "
         "the answer.",
     )
 

@@ -50,6 +50,7 @@ def show(desk: Desk) -> None:
         hide_index=True,
         column_config={
             "no.": st.column_config.NumberColumn(format="%d", width="small"),
+            "who": st.column_config.TextColumn(width="medium"),
             "what": st.column_config.TextColumn(width="large"),
         },
     )

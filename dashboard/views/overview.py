@@ -53,7 +53,7 @@ def _needs(seen: Overview) -> None:
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             st.markdown(f"{mark(need.state)} **{plain(need.title)}** — {plain(need.sentence)}", width="stretch")
             if need.page in LINKS:
-                st.page_link(f"views/{need.page}.py", label=LINKS[need.page], query_params={CHOSEN: need.use_case}, width="content")
+                st.page_link(f"views/{need.page}.py", label=f"{LINKS[need.page]} →", query_params={CHOSEN: need.use_case}, width="content")
         if n == 7 and len(seen.needs) > 8:
             st.caption(f"and {len(seen.needs) - 8} more, shown with their use cases below")
 

@@ -11,7 +11,8 @@ TITLES = {"auc": "AUC", "log_loss": "Log loss", "brier": "Brier score", "accurac
           "r2": "R²", "ece": "Calibration error (ECE)", "vs_champion": "Difference to the champion",
           "vs_naive": "Difference to the naive answer",
           "selection_rate_ratio": "Selection rate ratio", "equal_opportunity_difference": "Equal opportunity difference",
-          "equalized_odds_difference": "Equalized odds difference", "p99_ms": "Slowest 1 % of answers", "stability": "SHAP rank agreement"}
+          "equalized_odds_difference": "Equalized odds difference", "p99_ms": "Slowest 1 % of answers", "stability": "SHAP rank agreement",
+          "drop": "Fall since validation", "bias": "Mean score minus mean outcome"}
 LOWER_IS_BETTER = {"log_loss", "brier", "rmse", "mae", "ece", "equal_opportunity_difference", "equalized_odds_difference", "p99_ms"}
 
 

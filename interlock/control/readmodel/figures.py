@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import sqrt
 from typing import Any
 
 from interlock.control.readmodel.proof import Proof
+from interlock.rules.findings import State
 
 Number = float | None
 AXIS = {"precision": "precision", "recall": "recall", "false_positive_rate": "false positive rate", "selection_rate": "selected"}
-GROUP_TITLES = {"selection_rate": "selected", "true_positive_rate": "true positives", "false_positive_rate": "false positives",
-                "accuracy": "accuracy", "auc": "AUC", "rmse": "RMSE", "mae": "MAE"}
+GROUP_TITLES = {"selection_rate": "favourable answers", "true_positive_rate": "favourable, of the deserving",
+                "false_positive_rate": "favourable, of the others", "accuracy": "right answers"}
+RULES = {"selection_rate": "selection_rate_ratio", "true_positive_rate": "equal_opportunity_difference",
+         "false_positive_rate": "equalized_odds_difference", "accuracy": "selection_rate_ratio"}  # whose minimum of rows counts
+Z95 = 1.959964
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class SwarmRow:
-    """One feature of the cloud: SHAP value and own value of each case (None: missing)."""
+    """One feature of the cloud: SHAP value of each case, and the place of its own value among all, 0 to 1 (None: missing)."""
 
     name: str
     shap: tuple[float, ...]
@@ -49,32 +54,34 @@ class Swarm:
 
 @dataclass(frozen=True)
 class Value:
-    """A value with its interval."""
+    """A rate with its interval; without a value `note` says why."""
 
     value: Number
     low: Number = None
     high: Number = None
-
-
-@dataclass(frozen=True)
-class Group:
-    """One group. `enough` is False where it has too few rows; `note` says how many it would need."""
-
-    name: str
-    sample_size: int
-    values: dict[str, Value]
-    enough: bool = True
     note: str = ""
 
 
 @dataclass(frozen=True)
+class Group:
+    """One group; `values` by measure."""
+
+    name: str
+    sample_size: int
+    values: dict[str, Value]
+
+
+@dataclass(frozen=True)
 class GroupTable:
-    """The groups of one attribute. `titles`: measure → name for people; `main` is the one to draw."""
+    """The groups of one attribute, largest first. `titles`: measure → name for people; `main` is the one to draw; `missing`: rows
+    without a value, which form no group; `favourable`: which answer is good for the person."""
 
     attribute: str
     groups: tuple[Group, ...]
     titles: dict[str, str]
     main: str
+    missing: int = 0
+    favourable: str = "positive"
 
 
 def curves(proof: Proof) -> list[Curve]:
@@ -132,46 +139,46 @@ def _groups_of_predictions(proof: Proof) -> Curve | None:
 
 
 def importance(proof: Proof) -> dict[str, float]:
-    """Feature → mean absolute SHAP value; empty where the evidence has none."""
-    table = found(proof, "importance") or found(proof, "global")
-    if isinstance(table, dict):
-        return {str(name): float(value) for name, value in table.items()}
-    if isinstance(table, list):
-        return {str(row["feature"]): float(row.get("mean_abs", row.get("value", 0.0))) for row in table}
-    return {}
+    """Feature → its share of the mean absolute SHAP value (shares sum to 1); empty where the evidence has none."""
+    return {str(name): float(share) for name, share in (found(proof, "importance") or {}).items()}
 
 
 def swarm(proof: Proof, features: int = 12) -> Swarm:
-    """The cloud of the features that matter most."""
-    cloud = found(proof, "beeswarm")
-    rows = max((finding.sample_size for finding in proof.by_metric("explain.")), default=0) or None
-    if not cloud:
-        return Swarm((), rows)
-    listed = cloud if isinstance(cloud, list) else [{"feature": name, **item} for name, item in cloud.items()]
-    points = [SwarmRow(str(row["feature"]), tuple(float(one) for one in row["shap"]), tuple(_number(one) for one in row["values"]))
-              for row in listed if isinstance(row, dict) and "shap" in row]
+    """The cloud of the features that matter most: per case the SHAP value and the place (0 to 1) of its own value among all."""
+    rows = next((finding.sample_size for finding in proof.by_metric("explain.") if finding.sample_size), None)
+    points = [SwarmRow(str(name), tuple(float(shap) for shap, _ in dots), tuple(_number(place) for _, place in dots))
+              for name, dots in (found(proof, "beeswarm") or {}).items()]
     return Swarm(tuple(points[:features]), rows)
 
 
 def group_tables(proof: Proof) -> list[GroupTable]:
     """One table per sensitive attribute; empty where the evidence has none."""
-    tables = found(proof, "fairness") or found(proof, "group_tables") or {}
-    return [table for attribute, rows in tables.items() if isinstance(rows, list) and (table := _table(str(attribute), rows))]
+    small = {(finding.metric.removeprefix("fairness."), finding.segment): finding.note for finding in proof.by_metric("fairness.")
+             if finding.state is State.TOO_FEW}
+    tables = found(proof, "fairness") or {}
+    return [_table(str(name), table, small) for name, table in tables.items() if isinstance(table, dict) and table.get("groups")]
 
 
-def _table(attribute: str, rows: list[dict[str, Any]]) -> GroupTable | None:
-    titles = {name: title for name, title in GROUP_TITLES.items() if any(name in row for row in rows)}
-    if not titles:
-        return None
-    groups = tuple(Group(str(row.get("group")), int(row.get("n", row.get("rows", 0))), {name: _value(row.get(name)) for name in titles},
-                         bool(row.get("enough", True)), str(row.get("note", ""))) for row in rows)
-    return GroupTable(attribute, groups, titles, next(iter(titles)))
+def _table(attribute: str, table: dict[str, Any], small: dict[tuple[str, str], str]) -> GroupTable:
+    groups = []
+    for row in table["groups"]:
+        name, rows, positives = str(row["group"]), int(row["rows"]), int(row["positives"])
+        sizes = {"selection_rate": rows, "true_positive_rate": positives, "false_positive_rate": rows - positives, "accuracy": rows}
+        values = {measure: Value(None, note=small[rule, f"{attribute}={name}"]) if (rule, f"{attribute}={name}") in small
+                  else _rate(row.get(measure), sizes[measure]) for measure, rule in RULES.items()}
+        groups.append(Group(name, rows, values))
+    return GroupTable(attribute, tuple(groups), GROUP_TITLES, "selection_rate", int(table.get("missing", 0)),
+                      str(table.get("favourable", "positive")))
 
 
-def _value(item: Any) -> Value:
-    if isinstance(item, dict):
-        return Value(_number(item.get("value")), _number(item.get("low")), _number(item.get("high")))
-    return Value(_number(item))
+def _rate(share: Any, rows: int) -> Value:
+    """A rate with its 95 % Wilson score interval (Wilson 1927), as good as exact down to small groups."""
+    value = _number(share)
+    if value is None or rows <= 0:
+        return Value(None, note="no row to measure it on")
+    middle, spread = value + Z95**2 / (2 * rows), Z95 * sqrt(value * (1 - value) / rows + Z95**2 / (4 * rows**2))
+    scale = 1 + Z95**2 / rows
+    return Value(value, max(0.0, (middle - spread) / scale), min(1.0, (middle + spread) / scale))
 
 
 def _number(item: Any) -> Number:

@@ -16,7 +16,7 @@ from interlock.rules.releases import ReleaseState
 from interlock.rules.routes import Slot
 
 S = ReleaseState
-WORDS = {S.PLANNED: "approved, waiting to start", S.STAGED: "verified", S.CANARY: "answers a share of requests",
+WORDS = {S.PLANNED: "approved", S.STAGED: "verified", S.CANARY: "answers a share of requests",
          S.PAUSED: "waits for a person",
          S.PROBATION: "live on probation", S.LIVE: "live, confirmed", S.ROLLED_BACK: "rolled back", S.FAILED: "never went live",
          S.SUPERSEDED: "replaced by a newer one", S.RETIRED: "retired"}

@@ -51,11 +51,13 @@ def from_gate(result: GateResult, at: datetime | None = None) -> Signal:
     state = SignalState(result.verdict.value)
     if state is SignalState.FAIL and result.mode == "observe":
         state = SignalState.WARN
-    return Signal(name=result.title, state=state, sentence=result.sentence, value=result.value, limit=result.threshold,
+    sentence = result.sentence.removeprefix(f"{result.title}: {result.verdict.value.upper()} — ")
+    return Signal(name=result.title, state=state, sentence=sentence, value=result.value, limit=result.threshold,
                   unit=result.unit, sample_size=result.sample_size, at=at)
 
 
 def from_window(name: str, state: WindowState, sentence: str, sample_size: int, at: datetime | None) -> Signal:
     """The signal of what a monitored window says."""
     states = {WindowState.OK: SignalState.PASS, WindowState.WARN: SignalState.WARN, WindowState.BREACH: SignalState.FAIL}
-    return Signal(name=name, state=states.get(state, SignalState.UNKNOWN), sentence=sentence, sample_size=sample_size, at=at)
+    text = sentence.replace(f": {state.value} — ", ": ", 1).replace("(column=", "(")
+    return Signal(name=name, state=states.get(state, SignalState.UNKNOWN), sentence=text, sample_size=sample_size, at=at)

@@ -116,6 +116,13 @@ def ranked_columns(cells: list[DriftCell]) -> list[str]:
     return sorted(peak, key=lambda column: (-peak[column], column))
 
 
+def window_labels(views: list[WindowView]) -> list[str]:
+    """Short, different names of windows: month and day, the hour and the version only where they tell windows apart."""
+    hours = any(view.start.hour or view.start.minute for view in views)
+    versions = len({view.version for view in views}) > 1
+    return [f"{view.start:%m-%d %H:%M}" * hours + f"{view.start:%m-%d}" * (not hours) + f" v{view.version}" * versions for view in views]
+
+
 def series(views: list[WindowView], prefix: str, *, overall: bool = True) -> dict[str, list[MetricPoint]]:
     """Metric (and segment, unless `overall` keeps only findings over all rows) → its points over the windows."""
     found: dict[str, list[MetricPoint]] = {}

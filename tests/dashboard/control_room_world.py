@@ -1,0 +1,439 @@
+"""A small world written through the real tables: what the control room shows when everything has happened once.
+
+Flight delays: version 1 superseded, version 2 live, version 3 waiting. Loan applications: version 1 waiting with a gate that has no answer.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import numpy as np
+from sqlalchemy.orm import Session
+
+from interlock.records import ledger
+from interlock.records.store import Store
+from interlock.records.tables import (
+    Alert,
+    Batch,
+    Candidate,
+    Cost,
+    Decision,
+    EvidenceRow,
+    Outbox,
+    Release,
+    RouteRow,
+    Snapshot,
+    Usage,
+    Window,
+)
+from interlock.rules.evidence import Evidence
+from interlock.rules.findings import Finding, State
+from interlock.rules.gates import Gate, judge
+from interlock.rules.routes import Observed, Route, Slot
+from reports.calibration import calibration_findings
+from reports.curves import binary_curves
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+FLIGHTS, LOANS = "flight_delays", "loan_approvals"
+XSS = "<script>document.title='owned'</script>![x](http://127.0.0.1:9/x.png)[a](javascript:alert(1))<img src=x onerror=alert(1)>"
+COLUMNS = {"carrier": 0.31, "dest": 0.18, "distance": 0.02, "hour": 0.05, "origin": 0.11, "sched_arr_time": 0.27, "<b>tailnum</b>": 0.07}
+
+
+def sha(text: str) -> str:
+    """A digest that differs per text."""
+    import hashlib
+
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def build(store: Store, *, payload: str = "the newest month flies better") -> None:
+    """Write the whole world; `payload` stands in every place where people or data put text."""
+    with store.writing() as session:
+        _data(session, payload)
+        for number in (1, 2, 3):
+            _candidate(session, FLIGHTS, number, payload)
+        _candidate(session, LOANS, 1, payload, unknown=True)
+        session.flush()
+        _decided(session, 1, "superseded", NOW - timedelta(days=40), payload)
+        _decided(session, 2, "live", NOW - timedelta(days=3), payload)
+        route = Route(use_case=FLIGHTS, generation=5, champion=slot(2), previous=slot(1))
+        session.add(RouteRow(use_case=FLIGHTS, generation=5, body=route.model_dump(mode="json"), updated_at=NOW - timedelta(days=3)))
+        _windows(session)
+        _work(session, payload)
+
+
+def slot(number: int) -> Slot:
+    return Slot(version=number, digest=sha(f"{FLIGHTS} {number}"))
+
+
+def observed(champion: int = 2, **changes: Any) -> Observed:
+    """What the endpoint of the flights answers."""
+    facts = {
+        "use_case": FLIGHTS,
+        "generation": 5,
+        "champion": slot(champion),
+        "previous": slot(1),
+        "workers_ready": 2,
+        "workers_total": 2,
+        "observed_at": NOW,
+    }
+    return Observed.model_validate(facts | changes)
+
+
+@contextmanager
+def endpoint(port: int, answers: list[Observed]) -> Iterator[None]:
+    """A control port that says exactly this; `answers` may change while it runs."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = json.dumps([one.model_dump(mode="json") for one in answers] if self.path == "/routes" else {"status": "ok"}).encode()
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            """Quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(timeout=5)
+
+
+def _data(session: Session, payload: str) -> None:
+    for n, rows in ((1, 110_000), (2, 137_000)):
+        start = datetime(2013, 1, 1, tzinfo=UTC)
+        session.add(
+            Snapshot(
+                digest=sha(f"snapshot {n}"),
+                use_case=FLIGHTS,
+                rows=rows,
+                quarantined=12 * n,
+                time_from=start,
+                time_to=start + timedelta(days=60 + 30 * n),
+                manifest={},
+                created_at=NOW - timedelta(days=45 - 20 * n),
+            )
+        )
+        session.add(
+            Batch(
+                use_case=FLIGHTS,
+                source_digest=sha(f"source {n}"),
+                offset=str(n),
+                rows=rows // n,
+                quarantined=12,
+                files=[],
+                reasons={"distance: not a number": 9, payload[:60]: 3},
+                created_at=NOW - timedelta(days=45 - 20 * n),
+            )
+        )
+    session.add(
+        Snapshot(digest=sha("loans"), use_case=LOANS, rows=1989, quarantined=0, time_from=NOW, time_to=NOW, manifest={}, created_at=NOW)
+    )
+
+
+def _candidate(session: Session, use_case: str, number: int, payload: str, *, unknown: bool = False) -> None:
+    made = NOW - timedelta(days=50 - 15 * number)
+    row = Candidate(
+        id=f"{use_case}-{number}",
+        use_case=use_case,
+        number=number,
+        package_digest=sha(f"{use_case} {number}"),
+        snapshot_digest=sha(f"snapshot {min(number, 2)}"),
+        spec_digest=sha("spec"),
+        author="Ada Author",
+        started_by="schedule",
+        mlflow_run_id=f"run{number}",
+        mlflow_version=number,
+        metrics={},
+        created_at=made,
+    )
+    session.add(row)
+    session.flush()
+    evidence = evidence_of(row, number, unknown=unknown, payload=payload)
+    session.add(
+        EvidenceRow(
+            digest=evidence.seal(),
+            use_case=use_case,
+            candidate_id=row.id,
+            verdict=evidence.verdict.value,
+            body=evidence.model_dump(mode="json"),
+            created_at=evidence.created_at,
+        )
+    )
+    ledger.append(session, "evidence.sealed", {"evidence": evidence.seal(), "verdict": evidence.verdict.value, "note": payload}, use_case)
+
+
+def evidence_of(row: Candidate, number: int, *, unknown: bool, payload: str) -> Evidence:
+    """Evidence with every family of findings and every figure a page draws."""
+    rng = np.random.default_rng(number)
+    y = (rng.random(4000) < 0.22).astype(float)
+    score = np.clip(0.22 + 0.25 * (y - 0.22) + rng.normal(0, 0.15, 4000), 0.01, 0.99)
+    calibrated, table = calibration_findings(y, score)
+    findings = [*_findings(number, unknown, payload), *calibrated]
+    gates = [judge(gate, findings) for gate in GATES]
+    rest: list[list[float | None]] = [[round(float(one), 4), round(float(place), 3)] for one, place in rng.normal(0.5, 0.3, (80, 2))]
+    figures = {
+        "performance": binary_curves(y, score, 0.5),
+        "calibration": table,
+        "fairness": _groups(payload),
+        "explain": {
+            "importance": {"sched_dep_time": 0.41 + number / 50, "carrier": 0.25, "dest": 0.2, payload[:40]: 0.1 - number / 50},
+            "beeswarm": dict.fromkeys(("sched_dep_time", "carrier", "dest", payload[:40]), rest),
+        },
+    }
+    return Evidence(
+        use_case=row.use_case,
+        candidate_id=row.id,
+        package_digest=row.package_digest,
+        policy_digest=row.spec_digest,
+        champion_digest=sha(f"{FLIGHTS} 2") if number == 3 else None,
+        snapshots=[row.snapshot_digest],
+        created_at=row.created_at + timedelta(hours=1),
+        findings=findings,
+        gates=gates,
+        figures=figures,
+        observed=[Finding(metric="latency.p99_ms", value=2.1 + number / 10, unit="ms", sample_size=500)],
+    )
+
+
+GATES = [
+    Gate(
+        name="vs_naive",
+        title="Better than the naive answer",
+        metric="performance.vs_naive",
+        direction="at_least",
+        threshold=0,
+        judge_by="interval",
+        question="Is it better than doing nothing clever?",
+        source="convention",
+    ),
+    Gate(
+        name="calibration",
+        title="Calibration",
+        metric="calibration.ece",
+        direction="at_most",
+        threshold=0.3,
+        question="Can scores be read?",
+        source="convention",
+    ),
+    Gate(
+        name="fairness",
+        title="Groups",
+        metric="fairness.selection_rate_ratio",
+        direction="at_least",
+        threshold=0.8,
+        question="Are groups treated alike?",
+        source="29 CFR 1607.4(D)",
+    ),
+    Gate(
+        name="dominance",
+        title="One column decides",
+        metric="explain.dominance",
+        direction="at_most",
+        threshold=0.3,
+        mode="observe",
+        question="Does one column decide all?",
+        source="convention",
+    ),
+]
+
+
+def _findings(number: int, unknown: bool, payload: str) -> list[Finding]:
+    auc = 0.68 + number / 100
+    few: dict[str, Any] = {"state": State.TOO_FEW, "needed": 60, "note": "not enough evidence: n = 31, at least 60 needed (rows)"}
+    return [
+        Finding(metric="performance.auc", value=auc, low=auc - 0.01, high=auc + 0.01, confidence=0.95, sample_size=4000),
+        Finding(metric="performance.log_loss", value=0.512, low=0.5, high=0.524, confidence=0.95, sample_size=4000, unit="nats"),
+        Finding(metric="performance.vs_naive", value=0.11, low=0.09, high=0.13, confidence=0.95, sample_size=4000),
+        Finding(metric="performance.vs_champion", value=0.011, low=0.002, high=0.02, confidence=0.95, sample_size=4000)
+        if number == 3
+        else Finding(metric="performance.vs_champion", state=State.MISSING, note="no champion yet"),
+        Finding(metric="fairness.selection_rate_ratio", segment="attribute=sex", value=0.91, low=0.85, high=0.97, sample_size=3969),
+        *([Finding(metric="fairness.selection_rate_ratio", segment=f"sex={payload[:30]}", sample_size=31, **few)] if unknown else []),
+        Finding(metric="explain.dominance", value=0.41, sample_size=2000, note="Strongest: sched_dep_time."),
+    ]
+
+
+def _groups(payload: str) -> dict[str, Any]:
+    rows = [
+        {
+            "group": group,
+            "rows": n,
+            "positives": n // 3,
+            "mean_score": 0.3,
+            "base_rate": 0.33,
+            "selection_rate": share,
+            "true_positive_rate": 0.6,
+            "false_positive_rate": 0.1,
+            "accuracy": 0.8,
+        }
+        for group, n, share in (("Male", 2600, 0.31), ("Female", 1369, 0.28), (payload[:30], 31, 0.2))
+    ]
+    return {"sex": {"groups": rows, "missing": 4, "favourable": "positive"}}
+
+
+def _decided(session: Session, number: int, state: str, at: datetime, payload: str) -> None:
+    candidate = session.get(Candidate, f"{FLIGHTS}-{number}")
+    evidence = session.query(EvidenceRow).filter_by(candidate_id=f"{FLIGHTS}-{number}").one()
+    decision = Decision(
+        id=f"decision-{number}",
+        identity=f"evidence:{evidence.digest}",
+        kind="approve",
+        use_case=FLIGHTS,
+        candidate_id=candidate.id,
+        evidence_digest=evidence.digest,
+        package_digest=candidate.package_digest,
+        policy_digest=candidate.spec_digest,
+        expected_generation=number,
+        actor="Grace Approver",
+        reason=payload,
+        created_at=at,
+        expires_at=None,
+        detail={},
+    )
+    session.add(decision)
+    session.flush()
+    measures = [
+        {"name": "errors", "value": 0.0, "threshold": 0.01, "verdict": "pass", "sentence": "errors: 0 of 412 answers, at most 1 %"},
+        {"name": "scores", "value": 0.04, "threshold": 0.25, "verdict": "pass", "sentence": "scores: PSI 0.04, at most 0.25"},
+    ]
+    arm = {"requests": 412, "errors": 0, "refusals": 3, "latency_p99_ms": 2.4, "histogram": []}
+    analysis = [
+        {
+            "verdict": "pass",
+            "sentence": "errors, refusals, latency and scores are in bounds over 412 answers",
+            "elapsed_s": 301.0,
+            "measures": measures,
+            "arms": {"champion": arm | {"requests": 3600}, "candidate": arm},
+        }
+    ]
+    session.add(
+        Release(
+            id=f"release-{number}",
+            use_case=FLIGHTS,
+            candidate_id=candidate.id,
+            decision_id=decision.id,
+            state=state,
+            step=2,
+            revision=5,
+            reason="",
+            analysis=analysis,
+            state_since=at + timedelta(hours=1),
+            created_at=at,
+        )
+    )
+    session.add(
+        Outbox(
+            id=f"outbox-{number}",
+            cause=decision.id,
+            deployment="deploy/deploy",
+            state="done",
+            flow_run_id=f"flow-{number}",
+            parameters={"use_case": FLIGHTS, "release_id": f"release-{number}"},
+            created_at=at,
+            updated_at=at,
+        )
+    )
+    ledger.append(session, "decision.approve", {"actor": "Grace Approver", "reason": payload, "decision_id": decision.id}, FLIGHTS)
+
+
+def _windows(session: Session) -> None:
+    for n in range(14):
+        start = NOW.replace(hour=0, minute=0, second=0) - timedelta(days=15 - n)
+        end = start + timedelta(days=1)
+        span: dict[str, Any] = {"window_start": start, "window_end": end, "sample_size": 900}
+        grown = (n / 13) ** 2
+        findings = [
+            Finding(
+                metric="drift.psi",
+                segment=f"column={name}",
+                value=0.01 + top * grown,
+                **span,
+                detail={
+                    "kind": "numeric",
+                    "edges": [100.0, 500.0, 1000.0],
+                    "baseline": [250, 250, 250, 250],
+                    "current": [int(225 + 200 * top * grown), 225, 225, int(225 - 200 * top * grown)],
+                },
+            )
+            for name, top in COLUMNS.items()
+        ]
+        findings.append(Finding(metric="drift.share", value=0.2 * grown, **span))
+        findings.append(Finding(metric="latency.p99_ms", value=2.0 + n / 10, unit="ms", **span))
+        known = 700 - 60 * n
+        late: dict[str, Any] = {"value": None, "state": State.TOO_FEW, "needed": 100, "note": f"outcomes come later: {max(known, 0)} known"}
+        real: dict[str, Any] = {"value": 0.70 - grown / 30, "low": 0.66 - grown / 30, "high": 0.74 - grown / 30}
+        findings.append(Finding(metric="performance.auc", **(real if known >= 100 else late), **span))
+        findings.append(
+            Finding(metric="performance.drop", **({"value": grown / 30, "low": -0.02, "high": 0.05} if known >= 100 else late), **span)
+        )
+        session.add(
+            Window(
+                use_case=FLIGHTS,
+                start=start,
+                end=end,
+                package_digest=sha(f"{FLIGHTS} 2"),
+                version=2,
+                rows=900,
+                labelled=max(known, 0),
+                state="ok",
+                findings=[one.model_dump(mode="json") for one in findings],
+                reports={},
+                created_at=end,
+            )
+        )
+
+
+def _work(session: Session, payload: str) -> None:
+    for n in range(20):
+        day = (NOW - timedelta(days=n)).date().isoformat()
+        for stage, usd in (("train", 0.04 if n % 7 == 0 else 0.0), ("serve", 0.011), ("monitor", 0.003)):
+            session.add(
+                Cost(
+                    use_case=FLIGHTS,
+                    stage=stage,
+                    day=day,
+                    cpu_seconds=usd * 1000,
+                    storage_bytes=40_000_000,
+                    usd=usd,
+                    requests=900 if stage == "serve" else 0,
+                    updated_at=NOW,
+                )
+            )
+    session.add(
+        Usage(
+            id="usage-1",
+            use_case=FLIGHTS,
+            stage="train",
+            cpu_seconds=81.0,
+            wall_seconds=44.0,
+            flow_run_id="flow-9",
+            finished_at=NOW - timedelta(days=1),
+        )
+    )
+    session.add(
+        Alert(
+            id="alert-1",
+            identity="breach-1",
+            use_case=FLIGHTS,
+            severity="warning",
+            title=payload[:200],
+            body=payload,
+            delivered={},
+            created_at=NOW - timedelta(hours=5),
+        )
+    )

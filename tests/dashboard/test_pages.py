@@ -1,0 +1,145 @@
+"""Every page on a world where everything happened once, on an empty store, without a store, and with the server away."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from control_room_world import FLIGHTS, XSS, build, endpoint, observed, sha
+from streamlit.testing.v1 import AppTest
+
+from interlock.records.store import Store
+from interlock.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+APP = ROOT / "dashboard" / "app.py"
+PAGES = sorted(path.stem for path in (ROOT / "dashboard" / "views").glob("*.py") if path.stem != "__init__")
+
+
+def opened(page: str, use_case: str = FLIGHTS) -> AppTest:
+    """The page as a viewer opens it, with the use case in the address."""
+    app = AppTest.from_file(str(APP), default_timeout=60)
+    app.query_params["use_case"] = use_case
+    app.run()
+    if page != "overview":
+        app.switch_page(f"views/{page}.py").run()
+    assert not app.exception, [one.message for one in app.exception]
+    return app
+
+
+def text(app: AppTest) -> str:
+    """Everything that the page says, with what keeps foreign text from becoming Markdown taken out again."""
+    parts = [*app.title, *app.subheader, *app.markdown, *app.caption, *app.error, *app.warning, *app.info, *app.success, *app.code]
+    return "\n".join(str(one.value) for one in parts).replace("\\", "").replace("\u2060", "")
+
+
+@pytest.fixture
+def served(world: Settings) -> Iterator[Settings]:
+    """The world with an endpoint that answers as the route says."""
+    with endpoint(world.control_port, [observed()]):
+        yield world
+
+
+def test_there_are_the_eleven_pages() -> None:
+    assert PAGES == ["approvals", "costs", "data", "drift", "explainability", "fairness", "ledger", "overview", "performance", "releases", "runs"]
+
+
+EXPECTED = {
+    "overview": ["What needs me now", "Flight delays", "version 2", "Version 3 passed every gate and waits for your decision"],
+    "approvals": ["Version 3 waits for a decision", "The endpoint answers with version 2", "Gates: 3 of 3 pass", "The way back:", "10 % of requests"],
+    "releases": ["The endpoint itself answers with the approved digest", "at once and for all requests", "errors: 0 of 412 answers"],
+    "performance": ["In production", "AUC", "ROC curve", "Calibration", "What another threshold would do", "Slowest 1 % of answers"],
+    "drift": ["Columns × windows", "carrier"],
+    "fairness": ["No sensitive attribute is declared"],
+    "explainability": ["What carries the answers", "Every case, feature by feature", "One column decides"],
+    "costs": ["Cost per day", "unit: USD per day (UTC)"],
+    "data": ["Why rows were refused", "Snapshots", "24 of 178,524 rows refused"],
+    "runs": ["Asked for", "Finished", "Trained versions", "Alerts", "MLflow does not answer"],
+    "ledger": ["Entry 6", "n = 6 of 6 entries"],
+}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_shows_the_world(page: str, served: Settings) -> None:
+    shown = text(opened(page))
+    assert [phrase for phrase in EXPECTED[page] if phrase not in shown] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_explains_itself_and_names_who_acts(page: str, served: Settings) -> None:
+    shown = text(opened(page))
+    assert "Grace Approver" in shown
+    assert "Local development mode" in shown
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    spec = spec_from_file_location(page, ROOT / "dashboard" / "views" / f"{page}.py")
+    assert spec is not None
+    assert "ABOUT = " in Path(spec.origin or "").read_text()
+    assert module_from_spec(spec) is not None
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_an_empty_store_is_said_with_the_next_step(page: str, environment: Settings, store: Store) -> None:
+    app = opened(page)
+    assert [one.value for one in app.error if "does not answer" not in one.value.replace("\\", "")] == []
+    words = {"overview": "No use case has any data yet", "approvals": "No decision is waiting", "releases": "Nothing was released yet",
+             "performance": "No window was monitored yet", "drift": "No window was compared yet", "fairness": "No sensitive attribute is declared",
+             "explainability": "No version was validated yet", "costs": "Costs have not been added up yet", "data": "No rows have been taken in yet",
+             "runs": "No run was asked for yet", "ledger": "The ledger is empty"}
+    assert words[page] in text(app)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_without_a_store_the_command_is_named(page: str, environment: Settings) -> None:
+    app = opened(page)
+    assert "interlock migrate" in [one.value for one in app.code]
+    assert "the store's schema is not the one this version needs" in text(app)
+
+
+@pytest.mark.parametrize("page", ["overview", "approvals", "releases"])
+def test_a_server_that_is_away_is_said_with_the_last_known_route(page: str, world: Settings) -> None:
+    shown = text(opened(page))
+    assert f"does not answer at http://127.0.0.1:{world.control_port}" in shown
+    assert sha(f"{FLIGHTS} 2")[7:19] in shown
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("use_case", [FLIGHTS, "loan_approvals"])
+def test_foreign_text_stays_text(page: str, use_case: str, environment: Settings, store: Store) -> None:
+    build(store, payload=XSS)
+    app = opened(page, use_case)
+    for one in [*app.markdown, *app.caption, *app.error, *app.warning, *app.info]:
+        assert not one.allow_html if hasattr(one, "allow_html") else True
+        assert "](javascript" not in str(one.value)
+        assert "](http://127.0.0.1:9" not in str(one.value)
+        assert "<script" not in str(one.value).replace("\\<script", "")
+
+
+def test_too_small_a_group_is_said_and_never_scored(served: Settings) -> None:
+    app = opened("fairness", "loan_approvals")
+    cells = app.table[1].value
+    small = cells[cells["n"] == "31"].iloc[0]
+    assert small["favourable answers"].replace("\\", "") == "not enough evidence: n = 31, at least 60 needed (rows)"
+    assert cells[cells["n"] == "2,600"].iloc[0]["favourable answers"].replace("\\", "") == "0.31 (0.293 to 0.328)"  # Wilson, 2600 rows
+
+
+def test_an_unknown_use_case_in_the_address_is_said(served: Settings) -> None:
+    assert "There is no use case named 'nobody'" in text(opened("drift", "nobody"))
+
+
+def test_another_endpoint_answer_than_the_route_is_not_hidden(world: Settings) -> None:
+    with endpoint(world.control_port, [observed(1, previous=None, generation=6)]):
+        shown = text(opened("releases"))
+    assert "The endpoint answers with version 1" in shown
+    assert "The route says version 2" in shown
+
+
+def test_heavy_libraries_stay_out_of_the_control_room(served: Settings) -> None:
+    import subprocess
+
+    script = (f"import sys; sys.argv=['x']\nfrom streamlit.testing.v1 import AppTest\napp = AppTest.from_file({str(APP)!r}, default_timeout=60).run()\n"
+              "assert not app.exception\nprint([m for m in ('prefect','mlflow','evidently','shap','xgboost','sklearn') if m in sys.modules])")
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip().splitlines()[-1] == "[]"
