@@ -1,0 +1,151 @@
+"""The keeper: heals, isolates errors, is alone, stops when told."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from interlock.control import keeper as keeping
+from interlock.control.keeper import Keeper, head_path
+from interlock.errors import SettingsError
+from interlock.records import ledger, outbox
+from interlock.records.tables import Alert, Outbox, RouteRow
+
+World = Any  # tests/control/conftest.py
+NAME = "small_loans"
+
+
+class NoPrefect:
+    """Nothing is dispatched."""
+
+    def run_once(self) -> list[str]:
+        return []
+
+
+@pytest.fixture
+def keeper(world: World) -> Keeper:
+    return Keeper(world.settings, world.store, world.endpoint, world.clock, dispatcher=NoPrefect(),  # type: ignore[arg-type]
+                  compact=lambda: None)
+
+
+def test_an_endpoint_that_lost_its_route_gets_it_back(world: World, keeper: Keeper) -> None:
+    world.make_live(1)
+    world.endpoint.routes.clear()
+    keeper.run_once()
+    assert (keeper.found[NAME].found, world.endpoint.observed(NAME).champion.version) == ("converged", 1)
+
+
+def test_a_kill_between_the_stores_commit_and_the_endpoint_heals(world: World, keeper: Keeper) -> None:
+    release = world.approve(world.candidate(1)).release_id
+    world.endpoint.down = True
+    world.run(release)            # the route is committed, the endpoint never hears of it
+    assert NAME not in world.endpoint.routes
+    world.endpoint.down = False
+    keeper.run_once()
+    assert world.endpoint.observed(NAME).champion.version == 1
+
+
+def test_an_error_in_one_use_case_leaves_the_others_alone(world: World, keeper: Keeper) -> None:
+    world.make_live(1)
+    world.endpoint.routes.clear()
+    with world.store.writing() as session:
+        session.add(RouteRow(use_case="a_broken_one", generation=1, updated_at=world.clock(), body={
+            "use_case": "a_broken_one", "generation": 1}))
+    sound = world.endpoint.observed
+
+    def observed(use_case: str) -> Any:
+        if use_case == "a_broken_one":
+            raise ZeroDivisionError("broken")
+        return sound(use_case)
+
+    world.endpoint.observed = observed
+    for _ in range(3):
+        keeper.run_once()
+    assert keeper.found[NAME].found == "agrees"
+    with world.store.reading() as session:
+        assert [alert.title for alert in session.query(Alert)] == ["the keeper cannot reconcile a_broken_one"]
+
+
+def test_a_run_that_reported_success_without_effect_is_started_again(world: World, keeper: Keeper) -> None:
+    world.approve(world.candidate(1))
+    with world.store.writing() as session:
+        row = outbox.due(session, world.clock())[0]
+        outbox.move(session, row, world.clock(), state="done")
+    world.clock.forward(60)
+    keeper.run_once()
+    with world.store.reading() as session:
+        assert [(row.state, row.attempt) for row in session.query(Outbox)] == [("pending", 2)]
+
+
+def test_an_endpoint_ahead_of_the_store_is_told_not_guessed(world: World, keeper: Keeper) -> None:
+    world.make_live(1)
+    world.endpoint.routes[NAME] = world.route.model_copy(update={"generation": 9})
+    keeper.run_once()
+    assert keeper.found[NAME].found == "behind"
+    with world.store.reading() as session:
+        assert "was an old store restored?" in session.query(Alert).one().body
+
+
+def test_it_exports_the_ledgers_head_and_tells_that_it_lives(world: World, keeper: Keeper) -> None:
+    world.make_live(1)
+    keeper.run_once()
+    with world.store.reading() as session:
+        assert ledger.read_head(head_path(world.settings)) == ledger.head_of(session)
+    told = json.loads((world.settings.folder("run") / "keeper.json").read_text())
+    assert (told["pid"], told["found"][NAME]["found"]) == (os.getpid(), "agrees")
+
+
+def test_a_failing_compaction_does_not_stop_the_rest(world: World, keeper: Keeper) -> None:
+    def broken() -> None:
+        raise OSError("disk full")
+
+    keeper.compact = broken
+    world.make_live(1)
+    for _ in range(3):
+        keeper.run_once()
+        world.clock.forward(6)
+        time.sleep(0.05)
+    keeper.run_once()
+    keeper.close()
+    assert keeper.found[NAME].found == "agrees"
+    told = json.loads((world.settings.folder("run") / "keeper.json").read_text())
+    assert "disk full" in told["errors"]["compaction"]
+
+
+def test_there_is_one_keeper(world: World) -> None:
+    with keeping.only_one(world.settings), pytest.raises(SettingsError, match="already at work"), keeping.only_one(world.settings):
+        pass
+    with keeping.only_one(world.settings):
+        pass
+
+
+def test_it_runs_until_told_to_stop(world: World) -> None:
+    stop = threading.Event()
+    thread = threading.Thread(target=keeping.run, args=(world.settings, world.store),
+                              kwargs={"endpoint": world.endpoint, "stop": stop})
+    thread.start()
+    time.sleep(0.5)
+    stop.set()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+@pytest.mark.end_to_end
+def test_the_process_ends_cleanly_on_sigterm(world: World) -> None:
+    environment = os.environ | {"INTERLOCK_HOME": str(world.settings.home), "INTERLOCK_PREFECT_PORT": str(world.settings.prefect_port)}
+    process = subprocess.Popen([sys.executable, "-m", "interlock.cli.main", "keeper"], env=environment, stderr=subprocess.PIPE, text=True)
+    beat = world.settings.folder("run") / "keeper.json"
+    deadline = time.monotonic() + 30
+    while not beat.is_file() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    _, log = process.communicate(timeout=20)
+    assert (process.returncode, "Traceback" in log) == (0, False), log

@@ -1,0 +1,26 @@
+"""Who is the same person, and who may do what."""
+
+from __future__ import annotations
+
+import pytest
+
+from interlock.rules.approval import ALLOWED, ROLES, may, same_person
+
+
+@pytest.mark.parametrize(("one", "other", "same"), [
+    ("ben", "ben", True), ("Ben", "ben ", True), ("Ada Lee <ada@x.org>", "ada@x.org", True), ("Ada Lee <ada@x.org>", "ada lee", True),
+    ("Ada Lee <ada@x.org>", "ada", True), ("ada@x.org", "ada@y.org", True),  # one account name: better refused once too often
+    ("ada", "ben", False), ("scheduler", "scheduler", False), ("", "", False), ("keeper", "keeper", False),
+])
+def test_the_same_person_under_several_names(one: str, other: str, same: bool) -> None:
+    assert same_person(one, other) is same
+    assert same_person(other, one) is same
+
+
+def test_a_viewer_and_an_auditor_change_nothing() -> None:
+    assert not any(may([role], action) for role in ("viewer", "auditor") for action in ALLOWED)
+
+
+def test_on_call_may_roll_back_but_not_approve() -> None:
+    assert [action for action in ALLOWED if may(["operator"], action)] == ["rollback", "resume", "abort"]
+    assert set(ROLES) >= {role for roles in ALLOWED.values() for role in roles}
