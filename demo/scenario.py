@@ -15,8 +15,10 @@ from interlock.control import actions
 from interlock.control.deployments import COSTS, LIFECYCLE, MONITOR
 from interlock.errors import InterlockError
 from interlock.records.ids import new_id
+from interlock.records.routes import read_route
 from interlock.records.tables import Decision, Release
 from interlock.rules.releases import ReleaseState
+from interlock.rules.routes import Observed, agrees
 from interlock.serving.client import ServingClient
 
 USE_CASE = "flight_delays"
@@ -99,10 +101,12 @@ class Scenario:
     def persons_rollback(self) -> None:
         """At 03:00 a person goes back one model: the swap comes first, the flow after it."""
         live = self.client.observed(USE_CASE)
+        if live is None or live.previous is None:
+            raise InterlockError("the endpoint names no way back", value=live, next_step="interlock status")
         receipt = actions.rollback(self.stage.settings, self.stage.store, actor=ON_CALL, use_case=USE_CASE, nonce=new_id(),
                                    reason="complaints from the airport: back to the previous model", expected_generation=live.generation)
         now = self.client.observed(USE_CASE)
-        if now.champion != live.previous:
+        if now is None or now.champion != live.previous:
             raise InterlockError("the rollback did not change the answer", value=now)
         self.journal.step("A person rolled back: the previous model answers", "decision.rollback", actor=ON_CALL,
                           decision_id=receipt.decision_id, **self._live())
@@ -126,8 +130,6 @@ class Scenario:
     def _approve(self, reason: str) -> Decision:
         candidate, evidence = self.stage.candidate(USE_CASE)
         with self.stage.store.reading() as session:
-            from interlock.records.routes import read_route
-
             generation = read_route(session, USE_CASE).generation
         receipt = actions.approve(self.stage.settings, self.stage.store, actor=APPROVER, evidence_digest=evidence.digest, reason=reason,
                                   nonce=new_id(), expected_generation=generation)
@@ -169,9 +171,16 @@ class Scenario:
         self.journal.step(title, "route.changed", **self._live())
 
     def _live(self) -> dict[str, Any]:
-        """What the endpoint itself says now."""
-        seen = self.stage.until(lambda: self.client.observed(USE_CASE).champion, "an answer of the endpoint")
-        return {"version": seen.version, "digest": seen.digest, "generation": self.client.observed(USE_CASE).generation}
+        """What the endpoint itself says, once it does what the route asks."""
+        with self.stage.store.reading() as session:
+            route = read_route(session, USE_CASE)
+
+        def look() -> Observed | None:
+            seen = self.client.observed(USE_CASE)
+            return seen if seen is not None and agrees(route, seen) else None
+
+        seen = self.stage.until(look, f"an answer of the endpoint with generation {route.generation}")
+        return {"version": seen.champion.version, "digest": seen.champion.digest, "generation": seen.generation}
 
 
 def _without_tail_number(record: dict[str, Any]) -> dict[str, Any]:

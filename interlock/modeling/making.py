@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from interlock.modeling.boosting import load_xgboost
 from interlock.modeling.features import FeatureSpace
 from interlock.modeling.measures import held_out_metrics
 from interlock.modeling.package import Manifest, Model, Package, Scores, golden_rows, read_package, write_package
@@ -108,12 +109,11 @@ def _unpackaged(booster: bytes, manifest: Manifest) -> Model:
 
 
 def _manifest(use_case: UseCase, space: FeatureSpace, split: Split, tuned: Tuned, tuning_rows: int, snapshot: str, spec: str) -> Manifest:
-    import xgboost
-
-    prediction, context = use_case.prediction, [] if use_case.features.include_sensitive else use_case.sensitive_columns
+    xgboost = load_xgboost()
+    prediction = use_case.prediction
     return Manifest(
         use_case=use_case.name, title=use_case.title, task=prediction.task, classes=prediction.classes or [], features=space,
-        context_columns=context, threshold=prediction.threshold, meaning=prediction.meaning, moment=prediction.moment,
+        context_columns=use_case.context_columns, threshold=prediction.threshold, meaning=prediction.meaning, moment=prediction.moment,
         xgboost_version=xgboost.__version__, code_version=code_version(), snapshot_digest=snapshot, spec_digest=spec,
         training={
             "split": use_case.training.split, "split_note": split.note, "labels_until": iso(split.labels_until),

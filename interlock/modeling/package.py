@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from interlock.errors import PackageError
+from interlock.modeling.boosting import load_xgboost
 from interlock.modeling.features import FeatureSpace, Matrix
 from interlock.rules.canonical import digest_bytes, iso
 
@@ -49,7 +50,7 @@ class Manifest(BaseModel):
     task: Literal["binary", "multiclass", "regression"]
     classes: list[str] = Field(default_factory=list, description="multiclass: names in the order of the scores.")
     features: FeatureSpace
-    context_columns: list[str] = Field(default_factory=list, description="Sensitive attributes: captured with a request, never scored.")
+    context_columns: list[str] = Field(default_factory=list, description="What a request may carry beside the features: captured, never scored.")
     threshold: float = Field(default=0.5, description="binary: probability from which the answer is positive.")
     meaning: str = Field(default="", description="What a positive (or high) answer means, in words.")
     moment: str = Field(default="", description="When the prediction is made, in words.")
@@ -109,8 +110,7 @@ class Package:
 
     def open_model(self, threads: int = 1) -> Model:
         """The model from the verified bytes; another booster or shape than the manifest says is a `PackageError`."""
-        import xgboost
-
+        xgboost = load_xgboost()
         try:
             booster = xgboost.Booster({"nthread": threads})
             booster.load_model(bytearray(self.files["model.ubj"]))

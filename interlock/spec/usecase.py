@@ -66,3 +66,9 @@ class UseCase(Section):
     @property
     def sensitive_columns(self) -> list[str]:
         return self.by_role("sensitive")
+
+    @property
+    def context_columns(self) -> list[str]:
+        """Columns that a request may carry beside the features: known at the prediction moment, captured, never scored."""
+        entering = set(self.feature_columns)
+        return [name for name in self.by_role("sensitive", "identifier", "ignore") if name not in entering]
