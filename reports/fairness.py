@@ -70,7 +70,9 @@ def group_names(values: pl.Series) -> NDArray[np.str_]:
         numbers = values.cast(pl.Float64)
         cuts = sorted({float(numbers.quantile(i / BANDS, "lower") or 0.0) for i in range(1, BANDS)})
         labels = [f"≤ {cuts[0]:g}", *(f"{low:g} < … ≤ {high:g}" for low, high in zip(cuts, cuts[1:], strict=False)), f"> {cuts[-1]:g}"]
-        values = numbers.cut(cuts, labels=labels)
+        place = np.searchsorted(cuts, numbers.fill_null(float("nan")).to_numpy(), side="left")
+        named = np.array(labels)[np.minimum(place, len(labels) - 1)]
+        return np.where(numbers.is_null().to_numpy(), MISSING, named)
     return values.cast(pl.String).fill_null(MISSING).to_numpy().astype(str)
 
 
