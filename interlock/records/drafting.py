@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 ROWS_MAX = 100_000  # of the sample that are looked at
 MISSING = ("", "?", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "unknown")
+_CALENDAR = '[features]\ncalendar = ["hour", "weekday"]  # guess: no column could be a feature, so only the clock is left\n'
 _BARE = re.compile(r"^[A-Za-z0-9_-]+$")
 _NAME = re.compile(r"^[a-z][a-z0-9_]{1,62}$")
 
@@ -40,7 +41,13 @@ def draft_from(name: str, path: Path) -> str:
                           value=", ".join(map(repr, own)), next_step="rename them in the source")
     job = guess_job(frame)
     columns = guess_columns(frame, job)
-    parts = [_head(name, Path(path)), _prediction(job), source, _time(job), *(_column(column) for column in columns), _training(job)]
+    featureless = all(column.role != "feature" for column in columns)
+    if featureless and job.time is None:
+        raise DataError(f"no column of {path} could be a feature", value=", ".join(f"{column.name} ({column.role})" for column in columns),
+                        allowed="at least one column of numbers, words or booleans that varies",
+                        next_step="add columns, or write the file by hand")
+    parts = [_head(name, Path(path)), _prediction(job), source, _time(job), *(_column(column) for column in columns),
+             _CALENDAR if featureless else "", _training(job)]
     return "\n".join(part for part in parts if part)
 
 

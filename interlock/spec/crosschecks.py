@@ -13,6 +13,7 @@ from interlock.spec.problems import Found
 
 FEATURE_TYPES = ("integer", "float", "boolean", "category")
 NUMBER_TYPES = ("integer", "float")
+OTHER_TYPES = ("boolean", "category", "text", "date", "datetime")
 _CRON = re.compile(r"^\S+(\s+\S+){4}$")
 _ENVIRONMENT = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 
@@ -58,7 +59,7 @@ def _target(raw: dict[str, Any]) -> Iterator[Found]:
     if column.get("role", "feature") not in {"target", "later"}:
         yield Found(("columns", str(name), "role"), "this column is the target", column.get("role", "feature"), "target, later")
     needs_number = prediction.get("task") == "regression" or "at_least" in prediction
-    if needs_number and column.get("type") not in NUMBER_TYPES:
+    if needs_number and column.get("type") in OTHER_TYPES:
         yield Found(("columns", str(name), "type"), "a regression target, or one with `at_least`, is a number", column.get("type"),
                     ", ".join(NUMBER_TYPES))
     for other, described in columns.items():
@@ -83,7 +84,7 @@ def _columns(raw: dict[str, Any]) -> Iterator[Found]:
         if name.startswith("_"):
             yield Found(("columns", name), "names that start with an underscore are Interlock's own", name)
         limits = [key for key in ("min", "max") if key in column]
-        if limits and column.get("type") not in NUMBER_TYPES:
+        if limits and column.get("type") in OTHER_TYPES:
             yield Found(("columns", name, limits[0]), "min and max are for numbers", column.get("type"), ", ".join(NUMBER_TYPES))
         yield from _ordered(("columns", name), column)
 

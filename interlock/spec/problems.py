@@ -86,15 +86,10 @@ def _tag(value: Any) -> Any:
 
 def _real_path(location: tuple[str | int, ...], raw: Any) -> KeyPath:
     """Without the union tags that Pydantic puts between the keys."""
-    path: list[str | int] = []
-    here = raw
-    for position, part in enumerate(location):
-        last = position == len(location) - 1
-        if isinstance(here, dict) and part not in here and not last and part == here.get("kind"):
-            continue
-        path.append(part)
-        here = _step(here, part)
-    return tuple(path)
+    source = raw.get("source") if isinstance(raw, dict) else None
+    if location[:1] == ("source",) and len(location) > 1 and isinstance(source, dict) and location[1] == source.get("kind"):
+        return ("source", *location[2:])
+    return location
 
 
 def _step(value: Any, part: str | int) -> Any:
