@@ -72,7 +72,8 @@ def monitor_use_case(settings: Settings, store: Store, use_case: UseCase, *, as_
 def _to_look_at(store: Store, use_case: str, windows: list[Bounds]) -> list[Bounds]:
     """Windows without a row, and the newest `SETTLED_AFTER` (their labels may still arrive); oldest first, bounded."""
     with store.reading() as session:
-        known = set(session.execute(select(Window.start, Window.end).where(Window.use_case == use_case).distinct()).tuples())
+        rows = session.execute(select(Window.start, Window.end).where(Window.use_case == use_case).distinct())
+        known = {(start, end) for start, end in rows}
     newest = set(windows[-SETTLED_AFTER:])
     return [bounds for bounds in windows if bounds not in known or bounds in newest][:CATCH_UP_MAX]
 

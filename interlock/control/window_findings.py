@@ -158,10 +158,12 @@ def fairness_of(use_case: UseCase, rows: pl.DataFrame, *, seed: int) -> list[Fin
     if not captured or use_case.prediction.task != "binary":
         return [Finding(metric=metric, state=State.MISSING, note="no sensitive attribute came with the requests")]
     known = rows if use_case.fairness.metric == "selection_rate_ratio" else rows.filter(pl.col("_label").is_not_null())
+    numbers = [name for name in captured if use_case.columns[name].type in {"integer", "float"}]  # context is captured as text
+    groups = [pl.col(name).cast(pl.Float64, strict=False) if name in numbers else pl.col(name) for name in captured]
     score = known["_score"].to_numpy()
     positive = (score >= use_case.prediction.threshold).astype(np.float64)
     outcome = known["_label"].fill_null(0.0).to_numpy()
-    found, _tables = fairness_findings(outcome, positive, score, known.select(captured), use_case.fairness, seed=seed)
+    found, _tables = fairness_findings(outcome, positive, score, known.select(groups), use_case.fairness, seed=seed)
     return [finding for finding in found if finding.metric == metric]
 
 
