@@ -44,7 +44,7 @@ REPLAYABLE = (
     Plan("leakage", replayable.leakage, ("leakage.later_columns", "leakage.single_feature", "leakage.strongest_feature",
                                          "leakage.same_rows", "leakage.time_travel")),
     Plan("performance", replayable.performance, ("performance.auc", "performance.r2", "performance.vs_naive", "performance.vs_champion",
-                                                 "performance.probabilities")),
+                                                 "performance.log_loss_skill")),
     Plan("calibration", replayable.calibration, ("calibration.ece",), ("binary", "multiclass")),
     Plan("fairness", replayable.fairness, ("fairness.selection_rate_ratio", "fairness.equal_opportunity_difference",
                                            "fairness.equalized_odds_difference"), ("binary",)),

@@ -10,6 +10,7 @@ import polars as pl
 
 from interlock.control.case import Case
 from interlock.errors import InterlockError
+from interlock.modeling.boosting import load_xgboost
 from interlock.modeling.making import SCORE_COLUMN, profile_columns
 from interlock.modeling.package import Package
 from interlock.rules.findings import Finding, failed
@@ -23,11 +24,11 @@ def quality(case: Case) -> Report:
     """Refused, repeated and unlabelled rows of the snapshot. Age is observed, because it depends on today."""
     from reports.quality import duplicate_rows, quality_findings
 
-    until = case.held_out.split.labels_until - timedelta(hours=case.use_case.labels.delay_hours)
-    due = case.frame.filter(pl.col("_event_time") <= until)
+    timed = case.use_case.time.column is not None or case.use_case.time.row_start is not None
+    delay = timedelta(hours=case.use_case.labels.delay_hours if timed else 0)  # rows without a time come with their outcome
+    due = case.frame.filter(pl.col("_event_time") <= case.held_out.split.labels_until - delay)
     told_apart = set(case.use_case.by_role("identifier", "subject"))
     columns = [name for name in case.use_case.columns if name in case.frame.columns and name not in told_apart]
-    timed = case.use_case.time.column is not None or case.use_case.time.row_start is not None
     found = quality_findings(
         rows=case.snapshot.rows, quarantined=case.snapshot.quarantined, labelled=due.height - due["_label"].null_count(),
         matured=due.height, duplicates=duplicate_rows(case.frame, [*columns, "_event_time"] if timed else columns),
@@ -140,8 +141,7 @@ def labels_of(case: Case, rows: pl.DataFrame) -> Any:
 
 
 def _contributions(case: Case, package: Package, rows: pl.DataFrame) -> tuple[Any, Any]:
-    import xgboost
-
+    xgboost = load_xgboost()
     from reports.explain import shap_values
 
     space, threads = package.manifest.features, case.use_case.training.threads

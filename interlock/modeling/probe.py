@@ -20,7 +20,7 @@ from interlock.modeling.package import Package, Scores, read_package
 
 MARGIN_TOLERANCE = 1e-5  # float32 sums may differ in the last digits between processors
 OUTPUT_BYTES_MAX = 16 << 20
-INHERITED = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV", "OMP_NUM_THREADS", "TMPDIR")
+INHERITED = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV", "OMP_NUM_THREADS", "OMP_WAIT_POLICY", "TMPDIR")
 
 
 def probe_package(root: Path, digest: str, timeout_s: float = 60.0) -> Package:

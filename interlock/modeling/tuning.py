@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from interlock.modeling.boosting import load_xgboost
 from interlock.modeling.features import FeatureSpace, Matrix
 from interlock.spec.usecase import UseCase
 
@@ -98,8 +99,7 @@ def tune(use_case: UseCase, space: FeatureSpace, train: Data, validation: Data, 
 
 def fit_booster(space: FeatureSpace, data: Data, parameters: dict[str, Any], rounds: int) -> bytes:
     """The final model's bytes (UBJ) after exactly `rounds` rounds. Same data, parameters and XGBoost: same bytes."""
-    import xgboost
-
+    xgboost = load_xgboost()
     matrix = _matrix(space, data, parameters["nthread"])
     booster = xgboost.train(parameters, matrix, num_boost_round=rounds)
     return bytes(booster.save_raw("ubj"))
@@ -117,8 +117,7 @@ def _suggest(trial: Any) -> dict[str, float | int]:
 
 
 def _matrix(space: FeatureSpace, data: Data, threads: int, reference: Any = None) -> Any:
-    import xgboost
-
+    xgboost = load_xgboost()
     return xgboost.QuantileDMatrix(data.matrix, data.labels, feature_names=space.names, feature_types=space.feature_types,
                                    enable_categorical=True, nthread=threads, ref=reference)
 
@@ -130,9 +129,8 @@ def _matrices(space: FeatureSpace, train: Data, validation: Data, threads: int) 
 
 def _run(use_case: UseCase, trial: Any, parameters: dict[str, Any], matrices: tuple[Any, Any]) -> tuple[float, int, bool]:
     """(best loss, rounds that reached it, whether the trial ran to its own end)."""
-    import xgboost
-
-    class Watch(xgboost.callback.TrainingCallback):  # type: ignore[misc]
+    xgboost = load_xgboost()
+    class Watch(xgboost.callback.TrainingCallback):  # type: ignore[name-defined, misc]
         """Reports the validation loss to the study now and then and stops where it says so."""
 
         pruned = False
