@@ -41,7 +41,8 @@ def explain_findings(contributions: Floats, margins: Floats, names: list[str], *
     """`explain.additivity`, `explain.dominance`, `explain.stability`, and {"importance": {name: share}} as a figure.
 
     `contributions`, `margins` as from `shap_values` over n of `rows_total` rows; `names` the f features in their order.
-    additivity = largest |sum of a row's contributions - its margin|, range [0, inf), 0 = every explanation adds up.
+    additivity = largest |sum of a row's contributions - its margin| / max(1, |margin|), range [0, inf), 0 = every explanation adds up
+    (relative for large margins, such as a regression's in its own unit, because sums are 32 bits wide).
     Importance = mean |contribution| over rows (and classes), divided by the sum over features: shares that sum to 1; all 0 for a
     constant model. dominance = largest share, range [0, 1], 1 = one column decides all.
     stability = Spearman correlation of the shares with the champion's over all features of both (absent ones 0), range [-1, 1],
@@ -57,7 +58,7 @@ def explain_findings(contributions: Floats, margins: Floats, names: list[str], *
                 for name in ("additivity", "dominance", "stability")], {"importance": {}}
     note = "" if rows == rows_total else f"On a seeded sample of {rows:,} of {rows_total:,} rows."
     importance = global_importance(contributions, names)
-    worst = float(np.abs(contributions.sum(axis=-1) - margins).max())
+    worst = float((np.abs(contributions.sum(axis=-1) - margins) / np.maximum(np.abs(margins), 1.0)).max())
     top = max(importance, key=lambda name: importance[name])
     findings = [
         Finding(metric="explain.additivity", value=worst, sample_size=rows, unit="margin", note=note),

@@ -65,7 +65,7 @@ def _quality() -> list[Gate]:
              source="Convention: more than 1 row in 20 refused means that source or schema is wrong, not the rows."),
         Gate(name="duplicates", title="Repeated rows", metric="quality.duplicate_share", direction="at_most", threshold=0.05,
              question="Was something delivered or joined twice?",
-             source="Convention, above the 0.2 % at most found in the seven public data sets that this project is tested on."),
+             source="Convention, far above the 0.12 % at most found in the seven public data sets that this project is tested on."),
         Gate(name="label_share", title="Rows with an outcome", metric="quality.label_share", direction="at_least", threshold=0.8,
              question="Do we know how most cases ended?",
              source="Convention: with more than 1 outcome in 5 unknown, the known ones may be a selection."),
@@ -150,7 +150,7 @@ def _explanation() -> list[Gate]:
              source="Spearman rank correlation of mean |SHAP|; 0.5 is a convention."),
         Gate(name="explain_dominance", title="No single reason", metric="explain.dominance", direction="at_most", threshold=0.8,
              question="Does everything hang on one column?",
-             source="Share of mean |SHAP|; convention, above the largest share found in the seven public data sets (docs/gates.md)."),
+             source="Share of mean |SHAP|; convention, above the largest share (0.46) found in the public data sets (docs/gates.md)."),
     ]
 
 
