@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
-from interlock.modeling.times import parse_times
+from interlock.modeling.times import parse_times, zoned_times
 from interlock.spec.data import Check, Column, FileSource
 from interlock.spec.usecase import UseCase
 
@@ -42,8 +42,13 @@ def cleaned(raw: pl.DataFrame, use_case: UseCase) -> pl.DataFrame:
 
 
 def typed(clean: pl.DataFrame, use_case: UseCase) -> pl.DataFrame:
-    """The columns in their types; null where a text is missing or is not of the type (`untypable` tells the two apart)."""
-    return clean.select(_cast(name, column, use_case) for name, column in use_case.columns.items())
+    """The columns in their types; null where a text is missing or is not of the type (`untypable` tells the two apart).
+
+    The plain spelling of each type is read first; only columns that have others go through the patient way.
+    """
+    frame = clean.select(_plain_cast(name, column, use_case) for name, column in use_case.columns.items())
+    again = [name for name in use_case.columns if frame[name].null_count() > clean[name].null_count()]
+    return frame.with_columns(clean.select(_cast(name, use_case.columns[name], use_case) for name in again)) if again else frame
 
 
 def untypable(clean: pl.DataFrame, frame: pl.DataFrame, use_case: UseCase) -> pl.DataFrame:
@@ -92,6 +97,16 @@ def pandera_schema(use_case: UseCase) -> tuple[Any, dict[tuple[str, int], str]]:
         columns[name] = pa.Column(polars_type(column), [pa.Check(rule, name=reason) for reason, rule in rules], nullable=column.missing)
         reasons |= {(name, number): reason for number, (reason, _) in enumerate(rules)} | {(name, -1): f"missing:{name}"}
     return pa.DataFrameSchema(columns, strict=True, ordered=False), reasons
+
+
+def _plain_cast(name: str, column: Column, use_case: UseCase) -> pl.Expr:
+    import polars as pl
+
+    if column.type == "integer":
+        return pl.col(name).cast(pl.Int64, strict=False)
+    if column.type == "datetime" and (name != use_case.time.column or use_case.time.format is None):
+        return zoned_times(pl.col(name))
+    return _cast(name, column, use_case)
 
 
 def _cast(name: str, column: Column, use_case: UseCase) -> pl.Expr:

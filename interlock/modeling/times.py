@@ -58,7 +58,12 @@ def parse_times(text: pl.Expr, pattern: str | None, zone: str) -> pl.Expr:
     local = _localised(pl.coalesce(naive), zone)
     if pattern is not None:
         return local
-    return pl.coalesce(iso.str.to_datetime(_ZONED, time_unit="us", time_zone="UTC", strict=False), local)
+    return pl.coalesce(zoned_times(iso), local)
+
+
+def zoned_times(text: pl.Expr) -> pl.Expr:
+    """Times in UTC from ISO 8601 text with date, time and zone; null for any other."""
+    return text.str.to_datetime(_ZONED, time_unit="us", time_zone="UTC", strict=False)
 
 
 def _has_zone(pattern: str) -> bool:
