@@ -82,10 +82,11 @@ class Traffic:
         if favour is not None:
             scores = np.where(frame["sex"].to_numpy() == favour, 0.9, 0.1)
         frame = frame.with_columns(pl.Series("_request_id", [f"r{self.served}-{i}" for i in range(rows)]))
-        body = [{"income": row["income"], "region": row["region"], "sex": row["sex"], "_request_id": row["_request_id"], "_version": version,
-                 "_digest": digest or self.digest, "_generation": generation, "_arm": arm, "_event_time": DAY0 + timedelta(days=day, hours=hours),
-                 "_seen_time": DAY0 + timedelta(days=day, hours=hours), "_score": float(score), "_scores": None, "_prediction": str(int(score >= 0.5)),
-                 "_latency_ms": latency_ms, "_flags": []} for row, score in zip(frame.to_dicts(), scores, strict=True)]
+        at = DAY0 + timedelta(days=day, hours=hours)
+        body = [{**{name: row[name] for name in ("income", "region", "sex", "_request_id")}, "_version": version,
+                 "_digest": digest or self.digest, "_generation": generation, "_arm": arm, "_event_time": at, "_seen_time": at,
+                 "_score": float(score), "_scores": None, "_prediction": str(int(score >= 0.5)), "_latency_ms": latency_ms, "_flags": []}
+                for row, score in zip(frame.to_dicts(), scores, strict=True)]
         kinds = {digest or self.digest: {"income": "numeric", "region": "category", "sex": "context"}}
         self._capture({"kind": "predictions", "columns": kinds, "rows": body})
         return frame
