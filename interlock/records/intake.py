@@ -25,6 +25,7 @@ from interlock.spec.usecase import UseCase
 
 Window = tuple[datetime | None, datetime | None]
 END = "end"
+OFFSET_MAX = 200  # characters of batches.offset
 
 
 @dataclass(frozen=True)
@@ -36,13 +37,14 @@ class Piece:
     source_digest: str
     offset: str
     position: str | None
+    upto: str
     window: Window = (None, None)
     closes: bool = False
     detail: dict[str, Any] = field(default_factory=dict)
 
     def entry(self, contract: str) -> dict[str, Any]:
         """What the batch remembers of its source."""
-        return {"kind": "source", "name": self.origin.name, "contract": contract, "upto": self.offset.split("..")[1],
+        return {"kind": "source", "name": self.origin.name, "contract": contract, "upto": self.upto,
                 "first_row": self.origin.first_row, **self.detail}
 
 
@@ -85,9 +87,10 @@ def _file_piece(file: RawFile, source: FileSource, use_case: UseCase, batches: l
     timeless = use_case.time.column is None and use_case.time.row_start is None
     if timeless:
         window = (None, None)  # event time is the time of ingestion: everything there is belongs to it
-    offset = f"{'start' if window[0] is None else iso(window[0])}..{END if window[1] is None else iso(window[1])}"
+    upto = END if window[1] is None else iso(window[1])
+    offset = f"{'start' if window[0] is None else iso(window[0])}..{upto}"
     origin = Origin(file.name, file.digest.removeprefix("sha256:")[:12], file.split, first_row)
-    return Piece(rows=rows, origin=origin, source_digest=identity, offset=offset, position=position, window=window,
+    return Piece(rows=rows, origin=origin, source_digest=identity, offset=offset, position=position, upto=upto, window=window,
                  closes=window[1] is None, detail={"digest": file.digest, "rows_in_file": total, "bytes": file.path.stat().st_size,
                                                    "passed_over": skipped})
 
@@ -143,7 +146,12 @@ def _sql_pieces(store: Store, use_case: UseCase, contract: str, as_of: datetime 
         position = _position(batches, identity)
         first_row = sum(batch.rows + batch.quarantined for batch in batches if batch.source_digest == identity)
         for batch in reader.batches(position, before.astimezone(UTC) if before is not None else None):
-            offset = f"{position or 'start'}..{batch.upto}"
+            offset = _bounded(f"{position or 'start'}..{batch.upto}")
             origin = Origin(reader.name, digest([identity, offset]).removeprefix("sha256:")[:12], None, first_row)
-            yield Piece(rows=batch.rows, origin=origin, source_digest=identity, offset=offset, position=position)
+            yield Piece(rows=batch.rows, origin=origin, source_digest=identity, offset=offset, position=position, upto=batch.upto)
             first_row, position = first_row + batch.rows.rows, batch.upto
+
+
+def _bounded(offset: str) -> str:
+    """The offset as the store can hold it: long text watermarks by their digest."""
+    return offset if len(offset) <= OFFSET_MAX else digest(offset)

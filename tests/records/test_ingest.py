@@ -249,3 +249,17 @@ def test_rows_without_a_clock_have_the_time_of_their_ingestion(settings: Setting
     assert frame.select(pl.col("_event_time", "_seen_time", "_label_seen_time").unique()).row(0) == (moment, moment, moment)
     assert frame["id"].to_list() == list(range(30))
     assert not ingest(settings, store, use_case).changed
+
+
+def test_row_order_as_the_clock_runs_on_from_file_to_file_and_counts_refused_rows(
+        settings: Settings, store: Store, tmp_path: Path, make_use_case: Any) -> None:
+    (tmp_path / "part-1.csv").write_text(HEADER + "1,x,30,a,1,yes\n2,x,-5,a,1,yes\n3,x,30,a,1,yes\n")
+    clock = {"row_start": "2024-01-01T00:00:00Z", "row_step_minutes": 60}
+    columns = {name: column.model_dump() for name, column in make_use_case(tmp_path).columns.items()}
+    columns["at"] = {"type": "text", "role": "ignore"}
+    use_case = make_use_case(tmp_path / "part-*.csv", time=clock, columns=columns)
+    assert ingest(settings, store, use_case, as_of=datetime(2024, 1, 1, 2, tzinfo=UTC)).rows_total == 1  # the second row was refused
+    (tmp_path / "part-2.csv").write_text(HEADER + "4,x,30,a,1,yes\n")
+    result = ingest(settings, store, use_case)
+    frame = load_snapshot(settings, store, result.snapshot_digest)
+    assert [(row["id"], row["_event_time"].hour) for row in frame.iter_rows(named=True)] == [(1, 0), (3, 2), (4, 3)]

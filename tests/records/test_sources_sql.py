@@ -65,6 +65,16 @@ def test_rows_come_once_in_batches(settings: Settings, store: Store, sqlite: Dat
     assert frame["_event_time"].to_list() == [START + timedelta(hours=number) for number in range(31)]
 
 
+def test_a_long_text_watermark_with_dots_is_a_position_too(settings: Settings, store: Store, sqlite: Database, make_use_case: Any,
+                                                            monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOP_URL", sqlite.url)
+    with sqlite.engine.begin() as connection:
+        connection.execute(insert(sqlite.table), [{"id": n, "at": START, "age": 30, "city": f"{n:03d}..{'x' * 150}", "pay": 1.0, "y": "no"}
+                                                  for n in range(25)])
+    assert ingest(settings, store, shop(make_use_case, watermark="city")).rows_total == 25
+    assert not ingest(settings, store, shop(make_use_case, watermark="city")).changed
+
+
 def test_poison_goes_to_quarantine_and_blocks_nobody(settings: Settings, store: Store, sqlite: Database, make_use_case: Any,
                                                      monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHOP_URL", sqlite.url)
