@@ -64,7 +64,7 @@ class Scenario:
             self._send(clock, clock + WEEK, bar)
             self.customers.tell(clock - WEEK, clock)
             clock, weeks = clock + WEEK, weeks + 1
-            if weeks % 3 == 0:
+            if weeks % 2 == 0:
                 self.stage.run(MONITOR, use_case=USE_CASE, as_of=clock.isoformat())
                 if self.stage.retraining(USE_CASE) is not None:
                     self.progress.remove_task(bar)

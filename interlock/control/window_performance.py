@@ -11,6 +11,7 @@ from interlock.modeling.measures import PRIMARY
 from interlock.modeling.package import Package
 from interlock.rules.findings import Finding, State
 from interlock.spec.usecase import UseCase
+from reports.calibration import calibration_findings
 from reports.intervals import Interval, auc_interval, bootstrap
 from reports.losses import log_loss_rows, squared_rows
 from reports.measured import measured
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 Floats = NDArray[np.float64]
-DROP = "performance.drop"
+DROP, BIAS = "performance.drop", "performance.bias"
 
 
 def performance_of(use_case: UseCase, package: Package, rows: pl.DataFrame, *, seed: int) -> list[Finding]:
@@ -27,7 +28,9 @@ def performance_of(use_case: UseCase, package: Package, rows: pl.DataFrame, *, s
 
     Drop: binary, fall of the AUC; multiclass, rise of the log loss in nats; regression, rise of the RMSE as a share of the package's
     RMSE. 0: as good as when it was made; positive: worse. The interval is the metric's own (DeLong; bootstrap), the package's value
-    taken as fixed. Fewer than `labels_min` outcomes, or one class only: TOO_FEW, no value.
+    taken as fixed.
+    binary also `performance.bias`: distance between the mean answer and the observed rate, 0: right on average, at most 1.
+    Fewer than `labels_min` outcomes, or one class only: TOO_FEW, no value.
     """
     import polars as pl
 
@@ -37,15 +40,29 @@ def performance_of(use_case: UseCase, package: Package, rows: pl.DataFrame, *, s
     metric = f"performance.{PRIMARY[task]}"
     if known.height < needed:
         note = f"outcomes come later: {known.height:,} known, at least {needed:,} needed"
-        return [Finding(metric=name, sample_size=known.height, needed=needed, state=State.TOO_FEW, note=note) for name in (metric, DROP)]
+        names = (metric, DROP, BIAS) if task == "binary" else (metric, DROP)
+        return [Finding(metric=name, sample_size=known.height, needed=needed, state=State.TOO_FEW, note=note) for name in names]
     primary = package.manifest.baseline.get("primary")
-    value = _primary(task, *_arrays(use_case, known), seed=seed)
+    outcomes, answers = _arrays(use_case, known)
+    bias = [_bias(outcomes, answers, seed=seed)] if task == "binary" else []
+    value = _primary(task, outcomes, answers, seed=seed)
     found = measured(metric, value, sample_size=known.height, why_missing="only one class among the known outcomes")
     if primary is None:
-        return [found, Finding(metric=DROP, state=State.MISSING, note="the package carries no value to compare with")]
+        return [found, *bias, Finding(metric=DROP, state=State.MISSING, note="the package carries no value to compare with")]
     drop = measured(DROP, _drop(task, primary, value), sample_size=known.height, why_missing=found.note,
                     detail={"metric": PRIMARY[task], "when_made": primary, "now": found.value})
-    return [found, drop]
+    return [found, *bias, drop]
+
+
+def _bias(outcomes: Floats, answers: Floats, *, seed: int) -> Finding:
+    """|mean answer - observed rate| with the seeded bootstrap's interval folded at 0; the detail says which way."""
+    signed = next(found for found in calibration_findings(outcomes, answers, seed=seed)[0] if found.metric == "calibration.bias")
+    if signed.value is None or signed.low is None or signed.high is None:
+        return signed.model_copy(update={"metric": BIAS})
+    near, far = sorted((abs(signed.low), abs(signed.high)))
+    near = 0.0 if signed.low <= 0 <= signed.high else near
+    return signed.model_copy(update={"metric": BIAS, "value": abs(signed.value), "low": near, "high": far,
+                                     "detail": {"mean_answer": float(answers.mean()), "observed_rate": float(outcomes.mean())}})
 
 
 def _arrays(use_case: UseCase, known: pl.DataFrame) -> tuple[Floats, Floats]:

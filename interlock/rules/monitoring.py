@@ -84,6 +84,9 @@ def signals_for(use_case: UseCase) -> list[Signal]:
     """The limits of a use case, from its `[monitoring]` and `[fairness]`."""
     limits, fairness = use_case.monitoring, use_case.fairness
     found = [*_drift_signals(limits), _performance_signal(limits), *_service_signals(limits)]
+    if use_case.prediction.task == "binary":
+        found.append(Signal(metric="performance.bias", title="Answers too high or too low on average", direction="at_most", retrains=True,
+                            judge_by="interval", limit=limits.bias_max, source="[monitoring] bias_max; the interval must exclude 0"))
     if use_case.sensitive_columns and use_case.prediction.task == "binary":
         ratio = fairness.metric == "selection_rate_ratio"
         found.append(Signal(metric=f"fairness.{fairness.metric}", title="Difference between groups", limit=fairness.threshold,

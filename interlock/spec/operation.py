@@ -46,6 +46,7 @@ class Monitoring(Section):
     drift_psi_max: float = Field(default=0.25, gt=0, description="PSI of a feature against the model's baseline that breaches (0.25: Siddiqi 2006, 'Credit Risk Scorecards', convention).")
     drift_share_max: float = Field(default=0.3, gt=0, le=1, description="Share of features over `drift_psi_max` that breaches.")
     performance_drop_max: float = Field(default=0.05, gt=0, description="Fall of the primary metric below its value in the evidence that breaches (regression: relative rise of RMSE).")
+    bias_max: float = Field(default=0.1, gt=0, le=1, description="binary: distance between a window's mean answer and its observed rate that breaches; the interval must exclude 0.")
     labels_min: int = Field(default=100, ge=1, description="Labels below which performance says UNKNOWN.")
     latency_p99_ms_max: float = Field(default=100, gt=0, description="99th percentile of latency that breaches.")
     breaches: int = Field(default=2, ge=1, description="Breached windows among the last `of`, the latest included, that start a retraining.")
