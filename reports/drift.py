@@ -117,7 +117,7 @@ def _share(findings: list[Finding], family: str, rows: int, psi_max: float, fiel
             "state": State.TOO_FEW, "needed": 1, "note": "no column holds a value to compare"}))
     moved = sorted((name for name, value in judged.items() if value > psi_max), key=lambda name: -judged[name])
     fields = dict(fields)
-    fields.setdefault("note", f"moved: {', '.join(moved[:5])}{' …' if len(moved) > 5 else ''}." if moved else "")
+    fields.setdefault("note", f"Moved: {', '.join(moved[:5])}{' and others' if len(moved) > 5 else ''}." if moved else "")
     return Finding(metric=f"{family}share", value=len(moved) / len(judged), sample_size=rows,
                    detail={"moved": moved, "columns": len(judged), "psi_max": psi_max}, **fields)
 

@@ -8,7 +8,7 @@ from itertools import groupby
 from interlock.rules.canonical import iso
 from interlock.rules.evidence import Evidence
 from interlock.rules.findings import Finding, State
-from interlock.rules.gates import GateResult, Verdict
+from interlock.rules.gates import GateResult, Verdict, figure
 from interlock.spec.usecase import UseCase
 from reports.html_drawings import drawings
 
@@ -50,11 +50,6 @@ def evidence_html(evidence: Evidence, use_case: UseCase, *, seal: str | None = N
             f'<body>{"".join(parts)}</body></html>\n')
 
 
-def number(value: float | None) -> str:
-    """Four significant digits, or a dash."""
-    return "–" if value is None else f"{value:.4g}"
-
-
 def _head(evidence: Evidence, use_case: UseCase) -> str:
     stops = [result for result in evidence.gates if result.mode == "block" and result.verdict is not Verdict.PASS]
     said = "Every signal is clear." if evidence.verdict is Verdict.PASS else f"{len(stops)} of {len(evidence.gates)} gates hold it back."
@@ -89,10 +84,10 @@ def _findings(title: str, findings: list[Finding], caption: str) -> str:
 
 
 def _finding(finding: Finding) -> str:
-    span = "" if finding.low is None or finding.high is None else f"{number(finding.low)} to {number(finding.high)}"
+    span = "" if finding.low is None or finding.high is None else f"{figure(finding.low)} to {figure(finding.high)}"
     state = "" if finding.state is State.OK else f'<span class="unknown">{escape(finding.state.value.replace("_", " "))}</span> '
     return (f'<tr><td><code>{escape(finding.metric)}</code></td><td>{escape(finding.segment)}</td>'
-            f'<td class="n">{number(finding.value)} {escape(finding.unit)}</td><td class="n">{span}</td>'
+            f'<td class="n">{figure(finding.value)} {escape(finding.unit)}</td><td class="n">{span}</td>'
             f'<td class="n">{finding.sample_size:,}</td><td>{state}{escape(finding.note)}</td></tr>')
 
 

@@ -130,12 +130,20 @@ def _result(gate: Gate, verdict: Verdict, finding: Finding | None, why: str, *, 
 
 
 def _sentence(gate: Gate, verdict: Verdict, finding: Finding | None, why: str) -> str:
+    where = "" if finding is None or finding.segment == "all" else f" for {finding.segment}"
     if finding is None or finding.value is None or finding.state is not State.OK:
-        return f"{gate.title}: {verdict.value.upper()} — {why.rstrip('.')}."
+        return f"{gate.title}: {verdict.value.upper()}{where} — {why.rstrip('.')}."
     unit = f" {gate.unit}" if gate.unit else ""
-    span = f" ({finding.low:.4g} to {finding.high:.4g})" if finding.low is not None and finding.high is not None else ""
+    bounded = finding.low is not None and finding.high is not None
+    span = f" ({figure(finding.low)} to {figure(finding.high)})" if bounded else ""
     limit = "at least" if gate.direction == "at_least" else "at most"
-    where = "" if finding.segment == "all" else f" for {finding.segment}"
     tail = f" {why}" if why else ""
-    return (f"{gate.title}: {verdict.value.upper()} — {finding.value:.4g}{unit}{span}{where}, {limit} {gate.threshold:.4g}{unit} "
+    return (f"{gate.title}: {verdict.value.upper()} — {figure(finding.value)}{unit}{span}{where}, {limit} {figure(gate.threshold)}{unit} "
             f"needed, n = {finding.sample_size:,}.{tail}")
+
+
+def figure(value: float | None) -> str:
+    """Four significant digits, whole numbers with separators from 1,000 on, a dash for None: how figures are written for people."""
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if 1_000 <= abs(value) < 1e15 else f"{value:.4g}"

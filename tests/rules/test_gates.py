@@ -121,3 +121,9 @@ def test_the_broken_variant_would_let_errors_through() -> None:
 def test_the_sentence_says_value_interval_threshold_and_rows() -> None:
     answer = judge(gate(title="Performance", unit="AUC"), [finding(0.7, low=0.6, high=0.8, sample_size=1234)])
     assert answer.sentence == "Performance: PASS — 0.7 AUC (0.6 to 0.8), at least 0.5 AUC needed, n = 1,234."
+
+
+def test_the_sentence_names_the_group_that_is_too_small_and_reads_large_figures() -> None:
+    small = judge(gate(title="Groups"), [finding(None, state=State.TOO_FEW, segment="race=Other", note="not enough evidence: n = 14")])
+    assert small.sentence == "Groups: UNKNOWN for race=Other — not enough evidence: n = 14."
+    assert "10,213 days" in judge(gate(unit="days"), [finding(10212.6)]).sentence
