@@ -70,6 +70,7 @@ def ingest(settings: Settings, store: Store, use_case: UseCase, *, as_of: dateti
 def data_contract(use_case: UseCase) -> str:
     """Digest of everything that decides what a row becomes. When it changes, the source is judged anew; other edits change nothing."""
     dumped = use_case.model_dump(mode="json", include={"name", "source", "time", "columns", "checks"})
+    dumped["source"].pop("batch_rows", None)
     for column in dumped["columns"].values():
         column["role"] = "subject" if column["role"] == "subject" else None
         column.pop("title")
