@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 from typing import Any
@@ -36,6 +37,11 @@ class Channel:
         except (ConnectionError, ValueError):
             return None
         return json.loads(line) if line.endswith(b"\n") else None
+
+    async def drain(self) -> None:
+        """Wait until everything queued has been handed to the kernel."""
+        with contextlib.suppress(ConnectionError):
+            await self._writer.drain()
 
     def close(self) -> None:
         self._writer.close()

@@ -127,6 +127,8 @@ async def run(arguments: argparse.Namespace) -> None:
     endpoint = Endpoint(shelf, Capture(Path(arguments.capture), arguments.index, limits), Counters(), limits)
     channel = await Channel.over(socket.socket(fileno=arguments.channel))
     await Worker(channel, endpoint, socket.socket(fileno=arguments.listening)).run()
+    await channel.drain()
+    os._exit(0)  # everything is on the disk; taking the interpreter and its libraries apart would only take time
 
 
 def main() -> None:

@@ -171,6 +171,28 @@ def expected_scores_fixture() -> Callable[..., list[float]]:
     return expected_scores
 
 
-@pytest.fixture(name="build_package")
+@pytest.fixture(name="build_package", scope="session")
 def build_package_fixture() -> Callable[..., str]:
     return build_package
+
+
+@pytest.fixture(name="running", scope="session")
+def running_fixture() -> type[Running]:
+    return Running
+
+
+@pytest.fixture(scope="session")
+def free_ports() -> Callable[[int], list[int]]:
+    """Loopback ports that were free a moment ago, outside Prefect's ephemeral range."""
+    import socket
+
+    def find(count: int) -> list[int]:
+        probes = [socket.socket() for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        ports = [int(probe.getsockname()[1]) for probe in probes]
+        for probe in probes:
+            probe.close()
+        return find(count) if any(8000 <= port <= 9000 for port in ports) else ports
+
+    return find
