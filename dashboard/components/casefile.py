@@ -8,7 +8,7 @@ from dashboard.components.decide import signed
 from dashboard.components.embed import attachments
 from dashboard.components.live import live_of, live_strip
 from dashboard.components.sidebyside import side_by_side
-from dashboard.components.signal import line, mark
+from dashboard.components.signal import mark, panel
 from dashboard.components.words import moment, plain, short
 from dashboard.desk import Desk
 from interlock.control import actions
@@ -51,12 +51,10 @@ def _gates(candidate: Proof) -> None:
     watching = [signal for signal, gate in zip(candidate.signals, candidate.gates, strict=True) if gate.mode != "block"]
     clear = sum(signal.state is SignalState.PASS for signal in stopping)
     st.subheader(f"Gates: {clear} of {len(stopping)} pass", anchor=False)
-    for signal in stopping:
-        line(signal)
+    panel(stopping)
     if watching:
         st.caption("Observed only; these stop nothing:")
-        for signal in watching:
-            line(signal)
+        panel(watching)
 
 
 def _plan(entry: Entry, champion_version: int | None) -> None:
@@ -73,6 +71,13 @@ def _sign(desk: Desk, entry: Entry, candidate: Proof, live: Live) -> None:
     objection = duties(desk.settings, entry.spec, candidate, desk.actor)
     if objection:
         (st.info if desk.settings.single_person else st.warning)(plain(objection))
+    if candidate.verdict != "pass":
+        st.warning(
+            plain(
+                "Approve will be refused as it stands: every gate that stops this version must be waived by another person first "
+                "(interlock waive), and an error, missing or stale evidence can never be waived."
+            )
+        )
     if until := expiry(entry.spec, candidate):
         st.caption(f"The evidence counts until {moment(until)}. It is void as soon as evidence, champion or use-case file change.")
     arguments = {"evidence_digest": candidate.digest, "expected_generation": live.route.generation if live.route else 0}

@@ -27,7 +27,7 @@ def groups_of(table: GroupTable) -> None:
     )
     st.caption(
         f"Shares with their 95 % interval; the favourable answer is the {table.favourable} one. "
-        f"{table.missing:,} rows without this attribute form no group."
+        f"Rows without this attribute, which form no group: {table.missing:,}."
     )
     shown = [(group, group.values[table.main]) for group in table.groups if group.values[table.main].value is not None]
     if len(shown) < 2:

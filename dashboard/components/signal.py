@@ -31,6 +31,16 @@ def line(signal: Signal) -> None:
     st.markdown(f"{mark(signal.state)} **{plain(signal.name)}**: {plain(signal.sentence)}")
 
 
+def panel(signals: list[Signal]) -> None:
+    """Signals under each other, close together: state, name, sentence."""
+    st.table(
+        [{"signal": mark(one.state), "question": f"**{plain(one.name)}**", "answer": plain(one.sentence)} for one in signals],
+        border="horizontal",
+        hide_index=True,
+        hide_header=True,
+    )
+
+
 def legend() -> None:
     """The four states, for whoever sees them for the first time."""
     words = {

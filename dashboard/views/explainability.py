@@ -49,7 +49,8 @@ def _bars(chosen: Proof, champion: Proof | None, found: dict[str, float]) -> Non
         title="What carries the answers",
         unit="share of the mean absolute SHAP value",
         n=swarm(chosen).sample_size,
-        height=120 + 34 * len(names),
+        height=110 + 26 * len(names) * len(series),
+        legend=len(series) > 1,
         about="How far a feature moves an answer on average, whichever way. The longest bars carry most of the answer. "
         "Beside the champion: a bar that grew or shrank a lot means that the new version decides differently.",
     )

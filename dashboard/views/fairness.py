@@ -13,11 +13,12 @@ from dashboard.components.signal import line
 from dashboard.components.states import empty
 from dashboard.components.words import interval, number, plain, span
 from dashboard.desk import Desk
-from interlock.control.readmodel.compare import titled, why_missing
+from interlock.control.readmodel.compare import measures_by_attribute, titled, why_missing
 from interlock.control.readmodel.directory import Entry
 from interlock.control.readmodel.figures import group_tables
 from interlock.control.readmodel.proof import Proof
 from interlock.control.readmodel.windows import series, window_signals, windows
+from interlock.rules.findings import Finding
 
 ABOUT = """Groups come from the sensitive attributes of the use-case file; these are measured and kept out of the model unless the file
 says otherwise. A difference between groups calls for a look at its cause. This page assesses; it proves neither fairness nor
@@ -42,26 +43,25 @@ def _evidence(chosen: Proof, entry: Entry) -> None:
             line(signal)
     if entry.spec is not None:
         st.caption(plain(f"Basis: {entry.spec.fairness.basis}"))
-    measured = chosen.by_metric("fairness.")
+    measured = measures_by_attribute(chosen)
     if measured:
         st.table(
-            [
-                {
-                    "measure": plain(titled(one)),
-                    "value": plain(number(one.value, one.unit) if one.value is not None else why_missing(one)),
-                    "interval": interval(one.low, one.high),
-                    "n": f"{one.sample_size:,}",
-                }
-                for one in measured
-            ],
+            [{"attribute": plain(name), **{title: plain(_answer(one)) for title, one in row.items()}} for name, row in measured],
             border="horizontal",
             hide_index=True,
         )
+        st.caption("A ratio of 1 or a difference of 0 means that the groups are treated alike. In brackets the 95 % interval.")
     tables = group_tables(chosen)
     if not tables:
         st.markdown("This evidence holds no table of groups.")
     for table in tables:
         groups_of(table)
+
+
+def _answer(finding: Finding) -> str:
+    if finding.value is None:
+        return finding.note or why_missing(finding)
+    return f"{number(finding.value)} ({interval(finding.low, finding.high)}), n = {finding.sample_size:,}"
 
 
 def _production(desk: Desk, entry: Entry) -> None:

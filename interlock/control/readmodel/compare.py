@@ -33,10 +33,21 @@ def pairs(candidate: Proof, champion: Proof | None) -> list[Pair]:
     found = []
     for finding in candidate.findings:
         family, _, name = finding.metric.partition(".")
+        if family == "fairness" and not finding.segment.startswith("attribute="):
+            continue  # groups that are too small are on the Fairness page
         if family in {"performance", "calibration", "fairness", "latency"} and name in TITLES and not name.startswith("vs_"):
             found.append(Pair(finding.metric, titled(finding), finding, others.get((finding.metric, finding.segment)),
                               "lower" if name in LOWER_IS_BETTER else "higher"))
     return found
+
+
+def measures_by_attribute(proof: Proof) -> list[tuple[str, dict[str, Finding]]]:
+    """Per sensitive attribute the measures over its groups, by their title."""
+    rows: dict[str, dict[str, Finding]] = {}
+    for finding in proof.by_metric("fairness."):
+        if finding.segment.startswith("attribute="):
+            rows.setdefault(finding.segment.removeprefix("attribute="), {})[TITLES[finding.metric.removeprefix("fairness.")]] = finding
+    return list(rows.items())
 
 
 def differences(candidate: Proof) -> list[Finding]:

@@ -112,7 +112,7 @@ def plan(case: UseCase | None, champion_version: int | None) -> Plan:
              f"it refuses {rollout.refusal_rate_difference_max:.0%} more requests than the champion",
              f"its slowest 1 % take more than {rollout.latency_p99_ratio_max:g} times the champion's",
              f"its scores differ from the champion's by a PSI over {rollout.score_shift_max:g}")
-    return Plan(tuple(steps), rules, back)
+    return Plan(tuple(steps), rules if champion_version is not None else (), back)
 
 
 def expiry(case: UseCase | None, proof: Proof) -> datetime | None:

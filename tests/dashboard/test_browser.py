@@ -1,0 +1,164 @@
+"""The control room in a real browser: every page in light, dark and on a phone; foreign text runs no script; reports stay framed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from control_room_world import FLIGHTS, XSS, build, endpoint, observed
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+
+from interlock.records.store import Store
+from interlock.settings import Settings
+
+pytestmark = pytest.mark.browser
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = ("", "approvals", "releases", "performance", "drift", "fairness", "explainability", "data", "costs", "runs", "ledger")
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+VIEWERS: dict[str, dict[str, Any]] = {
+    "light": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "light"},
+    "dark": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark"},
+    "phone": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light"},
+}
+PATIENCE_MS = 60_000
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    path = shutil.which("chromium")
+    if path is None:
+        if os.environ.get("CI"):
+            pytest.fail("chromium is missing; CI never skips")
+        pytest.skip("Debian's chromium is missing: apt-get install chromium")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def room(environment: Settings, store: Store) -> Iterator[str]:
+    """Address of a control room on a world whose every text is an attack."""
+    build(store, payload=XSS)
+    command = [
+        sys.executable,
+        "-m",
+        "streamlit",
+        "run",
+        str(ROOT / "dashboard" / "app.py"),
+        "--server.headless",
+        "true",
+        "--server.address",
+        "127.0.0.1",
+        "--server.port",
+        str(environment.dashboard_port),
+        "--server.fileWatcherType",
+        "none",
+    ]
+    with endpoint(environment.control_port, [observed()]):
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            _until_healthy(environment.dashboard_url)
+            yield environment.dashboard_url
+        finally:
+            process.terminate()
+            process.wait(timeout=20)
+
+
+def test_every_page_in_light_and_dark_and_on_a_phone(room: str, chromium: Browser) -> None:
+    for name, viewer in VIEWERS.items():
+        context = chromium.new_context(**viewer)
+        page = context.new_page()
+        wrong = _watch(page)
+        for path in PAGES:
+            visit(page, room, path)
+            assert page.get_by_test_id("stException").count() == 0, f"{path} in {name}: {page.get_by_test_id('stMain').inner_text()[:500]}"
+            assert page.title() != "owned", f"{path} in {name} ran a script"
+            wide = page.evaluate("() => { const m = document.querySelector('[data-testid=stMain]'); return m.scrollWidth - m.clientWidth }")
+            assert wide <= 0, f"{path} in {name} is {wide} pixels too wide"
+        assert wrong == [], name
+        context.close()
+
+
+def test_the_chosen_use_case_follows_from_page_to_page_and_stands_in_the_address(room: str, chromium: Browser) -> None:
+    context = chromium.new_context(**VIEWERS["light"])
+    page = context.new_page()
+    page.goto(f"{room}/data?use_case=loan_approvals")
+    expect(page.get_by_test_id("stMain")).to_contain_text("Snapshots", timeout=PATIENCE_MS)
+    page.get_by_test_id("stSidebarNav").get_by_text("Fairness", exact=True).click()
+    expect(page.locator("h1").first).to_have_text("Fairness", timeout=PATIENCE_MS)
+    expect(page.get_by_test_id("stMain")).to_contain_text("not enough evidence", timeout=PATIENCE_MS)
+    page.wait_for_url("**use_case=loan_approvals**", timeout=PATIENCE_MS)
+    context.close()
+
+
+def test_a_report_can_be_looked_at_and_cannot_reach_out(chromium: Browser) -> None:
+    """The inner frame has an origin of its own: it reads nothing of the page around it, and no request leaves it."""
+    from dashboard.components.embed import sandboxed
+
+    context = chromium.new_context()
+    page = context.new_page()
+    asked, blocked = [], []
+    page.on("request", lambda request: asked.append(request.url) if request.url.startswith("http") else None)
+    page.on("requestfailed", lambda request: blocked.append(request.url) if request.failure == "csp" else None)
+    report = (
+        "<p id=a>waiting</p><img src='http://127.0.0.1:9/x.png'><script>let out = 'shown';"
+        "try { out += window.parent.document.title } catch (error) { out += ' sealed' }"
+        "document.getElementById('a').textContent = out</script>"
+    )
+    page.set_content(sandboxed(report))
+    expect(page.frame_locator("iframe").locator("#a")).to_have_text("shown sealed")
+    assert asked == blocked  # the policy stops a request before it leaves
+    context.close()
+
+
+def visit(page: Page, room: str, path: str) -> None:
+    page.goto(f"{room}/{path}?use_case={FLIGHTS}")
+    expect(page.locator("h1").first).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0, timeout=PATIENCE_MS)
+
+
+def _watch(page: Page) -> list[str]:
+    """Everything that must not happen while pages are shown; Streamlit's own search for its base path is no error of ours."""
+    wrong: list[str] = []
+
+    def console(message: ConsoleMessage) -> None:
+        if message.type == "error" and "/_stcore/" not in message.location.get("url", ""):
+            wrong.append(f"{message.text} {message.location}")
+
+    page.on("console", console)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on(
+        "request", lambda one: None if one.url.startswith(("http://127.0.0.1:", "data:", "blob:")) else wrong.append(f"left: {one.url}")
+    )
+    page.on("dialog", lambda dialog: (wrong.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+    return wrong
+
+
+def _until_healthy(address: str, patience_s: float = 60) -> None:
+    deadline = time.monotonic() + patience_s
+    while time.monotonic() < deadline:
+        try:
+            if httpx.get(f"{address}/_stcore/health", timeout=1).is_success:
+                return
+        except httpx.HTTPError:
+            pass
+        time.sleep(0.2)
+    pytest.fail(f"the control room did not start within {patience_s:.0f} s")
