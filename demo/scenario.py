@@ -24,7 +24,7 @@ from interlock.serving.client import ServingClient
 USE_CASE = "flight_delays"
 ML_TEAM, APPROVER, ON_CALL = "Mira (ML team, demo)", "Dana (approver, demo)", "Omar (on-call, demo)"
 FIRST_TRAINING, REPLAY_END = utc("2013-04-01"), utc("2013-07-29")
-WEEK = timedelta(days=7)
+WEEK, LABELS_LATE = timedelta(days=7), timedelta(days=1)
 UNASSIGNED = '# aeroplanes are swapped until the last minute: not certain at the prediction moment'
 TAIL_BEFORE = f'[columns.tailnum]\ntype = "category"\nrole = "ignore"                     {UNASSIGNED}'
 TAIL_AFTER = '[columns.tailnum]\ntype = "category"'
@@ -57,12 +57,12 @@ class Scenario:
         return FIRST_TRAINING
 
     def replay_until_drift(self, clock: datetime) -> datetime:
-        """From April on, week by week: predictions now, outcomes a week later; monitoring asks for a retraining when it must."""
+        """From April on, week by week: predictions now, outcomes a day later; monitoring asks for a retraining when it must."""
         bar = self.progress.add_task("flights answered", total=self.customers.count(clock, REPLAY_END))
         weeks = 0
         while clock < REPLAY_END:
             self._send(clock, clock + WEEK, bar)
-            self.customers.tell(clock - WEEK, clock)
+            self.customers.tell(clock - LABELS_LATE, clock + WEEK - LABELS_LATE)
             clock, weeks = clock + WEEK, weeks + 1
             if weeks % 2 == 0:
                 self.stage.run(MONITOR, use_case=USE_CASE, as_of=clock.isoformat())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import click
 from typer.main import get_command
@@ -30,7 +31,7 @@ def commands_page() -> str:
     lines = ["# Commands", "", "`interlock COMMAND --help` says the same.",
              "Exit code 0: done; 1: refused or failed, with the reason; 2: wrong call.", ""]
     group = get_command(app)
-    context = click.Context(group, info_name="interlock")
+    context = click.Context(cast(click.Command, group), info_name="interlock")
     for name, command in sorted(group.commands.items()):  # type: ignore[attr-defined]
         lines += [f"## interlock {name}", "", (command.help or "").strip(), ""]
         lines += [_parameter(parameter, context) for parameter in command.params if parameter.name != "help"]
@@ -42,7 +43,8 @@ def _parameter(parameter: click.Parameter, context: click.Context) -> str:
     record = parameter.get_help_record(context)
     if record is not None:
         return f"- `{record[0].strip()}`: {record[1].strip()}" if record[1] else f"- `{record[0].strip()}`"
-    return f"- `{parameter.human_readable_name}`{': ' + parameter.help if getattr(parameter, 'help', None) else ''}"
+    meaning = getattr(parameter, "help", None)
+    return f"- `{parameter.human_readable_name}`" + (f": {meaning}" if meaning else "")
 
 
 PAGES = {"settings.md": settings_page, "commands.md": commands_page}

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from interlock.control.alerting import record_alert
 from interlock.control.deployments import LIFECYCLE
+from interlock.records import ledger
 from interlock.records.outbox import enqueue
 from interlock.records.tables import Outbox, Window
 from interlock.rules.canonical import iso
@@ -76,6 +77,7 @@ def _enqueue(session: Session, use_case: UseCase, end: datetime, windows: list[W
         return False
     parameters: dict[str, Any] = {"use_case": use_case.name} | ({"as_of": iso(as_of)} if as_of is not None else {})
     enqueue(session, cause, LIFECYCLE, parameters)
+    ledger.append(session, "monitoring.breach", {"cause": cause, "window_end": end, "metrics": reasons, "sentence": why}, use_case.name)
     record_alert(session, identity=f"retrain:{use_case.name}:{iso(end)}", severity="info", use_case=use_case.name,
                  title=f"{use_case.title}: retraining started", body=f"{why} Cause {cause}.")
     return True
