@@ -165,3 +165,19 @@ def test_parquet_with_its_own_types(settings: Settings, store: Store, tmp_path: 
     path.write_bytes(b"no parquet")
     refuse_other = make_use_case(path, name="other", source={"kind": "files", "format": "parquet", "files": [{"path": str(path)}]})
     refuse(settings, store, refuse_other, "is not a Parquet file")
+
+
+def test_headers_that_are_none(settings: Settings, store: Store, csv: Path, make_use_case: Any) -> None:
+    use_case = make_use_case(csv)
+    csv.write_text("\n" + GOOD)
+    refuse(settings, store, use_case, "the first line is empty")
+    csv.write_text("id,at,age,city,pay,pay,y\n" + GOOD)
+    refuse(settings, store, use_case, "'pay' occurs twice")
+    skipping = make_use_case(csv, source={"kind": "files", "files": [{"path": str(csv), "skip_rows": 99}]})
+    refuse(settings, store, skipping, "fewer lines than skip_rows")
+
+
+def test_a_header_after_skipped_lines_and_quotes_around_names(settings: Settings, store: Store, csv: Path, make_use_case: Any) -> None:
+    csv.write_text("made by hand\n" + '"id","at","age","city","pay","y"\n' + GOOD)
+    use_case = make_use_case(csv, source={"kind": "files", "files": [{"path": str(csv), "skip_rows": 1}]})
+    assert ingest(settings, store, use_case).rows_total == 12

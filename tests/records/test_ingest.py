@@ -263,3 +263,10 @@ def test_row_order_as_the_clock_runs_on_from_file_to_file_and_counts_refused_row
     result = ingest(settings, store, use_case)
     frame = load_snapshot(settings, store, result.snapshot_digest)
     assert [(row["id"], row["_event_time"].hour) for row in frame.iter_rows(named=True)] == [(1, 0), (3, 2), (4, 3)]
+
+
+def test_a_snapshot_that_does_not_exist_is_told(settings: Settings, store: Store) -> None:
+    assert latest_snapshot(store, "tiny") is None
+    assert quarantined_rows(settings, store, "tiny", 10).is_empty()
+    with pytest.raises(DataError, match="no such snapshot"):
+        load_snapshot(settings, store, "sha256:" + "0" * 64)
