@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -16,8 +17,12 @@ from interlock.rules.monitoring import (
     cooled_down,
     judge_window,
     retraining_due,
+    signals_for,
     window_of,
 )
+from interlock.spec.load import load_use_case
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def at(day: int, hour: int = 0, minute: int = 0) -> datetime:
@@ -148,3 +153,12 @@ def test_a_larger_drift_is_never_judged_better(first: float, second: float) -> N
     small, large = sorted((first, second))
     states = [judge_window([finding(value=value)], [signal()]).state for value in (small, large)]
     assert order.index(states[0]) <= order.index(states[1])
+
+
+def test_every_signal_is_documented() -> None:
+    use_case = load_use_case(ROOT / "usecases" / "adult_income.toml")
+    text = (ROOT / "docs" / "monitoring.md").read_text()
+    signals = signals_for(use_case)
+    assert [signal.metric for signal in signals if signal.metric not in text and not signal.metric.startswith("fairness.")] == []
+    assert [signal.title for signal in signals if f"| {signal.title} |" not in text] == []
+    assert all(signal.source for signal in signals)
