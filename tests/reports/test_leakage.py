@@ -58,7 +58,7 @@ def test_bank_marketing_without_duration_is_clean(bank: pl.DataFrame) -> None:
 
 
 def test_a_world_that_moves_does_not_hide_the_leak(data_dir: Path) -> None:
-    # over the whole file the falling interest rate tells the years apart, and with them the outcomes: without periods, duration's lead is 0.03
+    # over the whole file the interest rate tells the years apart, and with them the outcomes: without periods the lead is only 0.03
     whole = read(data_dir / "bank-additional-full.csv.gz", separator=";")
     single, _ = powers("binary", whole.drop("y"), (whole["y"] == "yes").cast(pl.Float64).to_numpy())
     assert single.detail["feature"] == "duration"
