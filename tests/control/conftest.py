@@ -122,6 +122,8 @@ class MemoryEndpoint:
     def rollback(self, use_case: str, *, actor: str, reason: str, override_id: str, expected_generation: int,
                  to: Literal["previous", "champion"] = "previous") -> Observed:
         self._up("rollback")
+        if use_case not in self.routes:
+            raise StaleState("the endpoint has no route for this use case")
         route, override = self.routes[use_case], self.overrides.get(use_case)
         if override_id in self.absorbed_ids or (override and override["id"] == override_id):
             return self.observed(use_case)
@@ -137,7 +139,7 @@ class MemoryEndpoint:
     def absorbed(self, use_case: str, override_id: str, route: Route) -> Observed:
         self._up("absorbed")
         override = self.overrides.get(use_case)
-        if override is not None and override["id"] == override_id and route.generation > self.routes[use_case].generation:
+        if override is not None and override["id"] == override_id:
             del self.overrides[use_case]
             self.absorbed_ids.append(override_id)
         return self.converge(route)
