@@ -70,7 +70,7 @@ def count_answers(counters: Counters, answers: list[Answer], latency_ms: float) 
 
 def _score(arm: Arm, rows: list[Row]) -> list[Answer]:
     manifest = arm.loaded.manifest
-    matrix, flags = manifest.features.encode_records([row.values for row in rows], [row.event_time for row in rows])
+    matrix, flags = arm.loaded.encoder.encode([row.values for row in rows], [row.event_time for row in rows])
     found = arm.loaded.model.score(matrix)
     answers = []
     for place, row in enumerate(rows):

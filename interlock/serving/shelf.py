@@ -13,6 +13,7 @@ from interlock.errors import PackageError
 from interlock.modeling.package import Manifest, Model, read_package
 from interlock.rules.routes import Route, Slot
 from interlock.serving.counters import ArmCounts, ArmKey, Counters
+from interlock.serving.encoding import Encoder
 from interlock.serving.limits import Limits
 
 
@@ -25,6 +26,7 @@ class Loaded:
     model: Model
     fields: dict[str, str]  # kind of each field that a record may carry: numeric, boolean, category, context
     inputs: list[str]       # fields that a record must carry
+    encoder: Encoder
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,8 @@ class Shelf:
         warm = np.full((1, len(package.manifest.features.specs)), np.nan, dtype=np.float32)
         model.score(warm)
         gc.freeze()  # what lives as long as the model need not be looked at again by every collection
-        return Loaded(digest, package.manifest, model, fields_of(package.manifest), package.manifest.features.input_names)
+        space = package.manifest.features
+        return Loaded(digest, package.manifest, model, fields_of(package.manifest), space.input_names, Encoder(space))
 
 
 def fields_of(manifest: Manifest) -> dict[str, str]:
