@@ -79,7 +79,8 @@ def rollback(use_case: Name, reason: Reason, yes: Yes = False) -> None:
             generation, champion, previous = observed.generation, observed.champion, observed.previous
         else:
             generation, champion, previous = route.generation, route.champion, route.previous
-        _confirm(yes, f"{use_case}: version {previous.version if previous else '–'} instead of version {champion.version if champion else '–'}?")
+        names = [f"version {slot.version}" if slot else "nothing" for slot in (previous, champion)]
+        _confirm(yes, f"{use_case}: {names[0]} instead of {names[1]}?")
         _print(actions.rollback(settings, store, actor=actor_name(settings), use_case=use_case, reason=reason, nonce=new_id(),
                                 expected_generation=generation, endpoint=endpoint))
 
