@@ -115,7 +115,7 @@ def _bounded(settings: Settings, what: str, write: Callable[[], Mirrored]) -> Mi
     mlflow.set_tracking_uri(settings.mlflow_url)
     try:
         return write()
-    except (mlflow.exceptions.MlflowException, OSError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001 - a mirror never stops the work: recorded as the warning of the result
         return Mirrored(warning=f"{what}: {type(error).__name__}: {error}"[:500])
 
 
