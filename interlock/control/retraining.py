@@ -17,7 +17,7 @@ from interlock.rules.canonical import iso
 from interlock.rules.monitoring import cooled_down, retraining_due
 from interlock.spec.usecase import UseCase
 
-LABELLED_METRIC = "performance.drop"
+LABELLED_METRICS = frozenset({"performance.drop", "performance.bias"})  # wait for outcomes
 LOOK_BACK_MAX = 500  # windows read to find the newest one with labels
 
 
@@ -30,7 +30,7 @@ def ask_for_retraining(session: Session, use_case: UseCase, *, as_of: datetime |
     windows = _windows_of_newest_version(session, use_case.name)
     limits = use_case.monitoring
     for end in _ends(windows):
-        states = [bool(window.reports.get("judgement", {}).get("retrains")) for window in windows if window.end <= end]
+        states = [bool(window.reports["judgement"]["retrains"]) for window in windows if window.end <= end]
         if retraining_due(states, breaches=limits.breaches, of=limits.of) and _enqueue(session, use_case, end, windows, as_of):
             return True
     return False
@@ -55,12 +55,18 @@ def _windows_of_newest_version(session: Session, use_case: str) -> list[Window]:
 
 
 def _ends(windows: list[Window]) -> list[datetime]:
-    """Where the rule is applied: the latest window, and the latest one with judged performance if performance breached there."""
+    """Where the rule is applied: the latest window, and the latest one with judged outcomes if those are what breached there."""
     ends = [window.end for window in windows[-1:]]
-    judged = [window for window in windows if LABELLED_METRIC not in window.reports.get("judgement", {}).get("unknown", [LABELLED_METRIC])]
-    if judged and LABELLED_METRIC in judged[-1].reports["judgement"]["breached"]:
+    judged = [window for window in windows if _judged_outcomes(window)]
+    if judged and LABELLED_METRICS & set(judged[-1].reports["judgement"]["breached"]):
         ends.append(judged[-1].end)
     return ends
+
+
+def _judged_outcomes(window: Window) -> bool:
+    """Whether at least one metric that waits for outcomes could be judged."""
+    measured = {str(finding["metric"]) for finding in window.findings} & LABELLED_METRICS
+    return bool(measured - set(window.reports["judgement"]["unknown"]))
 
 
 def _enqueue(session: Session, use_case: UseCase, end: datetime, windows: list[Window], as_of: datetime | None) -> bool:
@@ -69,7 +75,7 @@ def _enqueue(session: Session, use_case: UseCase, end: datetime, windows: list[W
     if end in earlier or not cooled_down(end, earlier, use_case.monitoring.cooldown_hours):
         return False
     reasons = sorted({metric for window in windows if window.end <= end
-                      for metric in window.reports.get("judgement", {}).get("breached", [])})
+                      for metric in window.reports["judgement"]["breached"]})
     why = f"{', '.join(reasons)} beyond the limit in at least {use_case.monitoring.breaches} of the last {use_case.monitoring.of} windows."
     if not use_case.monitoring.retrain:
         record_alert(session, identity=f"retrain-off:{use_case.name}:{iso(end)}", severity="warning", use_case=use_case.name,

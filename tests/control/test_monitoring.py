@@ -135,6 +135,18 @@ def test_outcomes_that_no_longer_follow_breach_performance(traffic: Traffic) -> 
     assert traffic.windows()[0].reports["judgement"]["breached"] == ["performance.drop"]
 
 
+def test_outcomes_that_became_more_frequent_breach_although_the_order_is_right(traffic: Traffic) -> None:
+    late = [traffic.serve(day, more=2.0) for day in (0, 1)]
+    traffic.serve(2)
+    for frame in late:
+        traffic.label(frame, 3)
+    assert traffic.monitor(4).retrain
+    assert traffic.windows()[1].reports["judgement"]["breached"] == ["performance.bias"]
+    bias = finding(traffic, "performance.bias", 1)
+    assert bias["value"] == pytest.approx(bias["detail"]["observed_rate"] - bias["detail"]["mean_answer"])
+    assert traffic.causes() == ["breach:small_loans:2024-03-03T00:00:00.000000Z"]
+
+
 def test_one_breach_is_not_two(traffic: Traffic) -> None:
     traffic.serve(0)
     traffic.serve(1, shift=2.5)

@@ -38,11 +38,12 @@ def spec(**sections: dict[str, Any]) -> UseCase:
     return UseCase.model_validate(SPEC | {name: SPEC.get(name, {}) | values for name, values in sections.items()})
 
 
-def people(rows: int, seed: int, *, shift: float = 0.0, noise: bool = False) -> pl.DataFrame:
-    """Applicants: `late` depends on income. `shift` moves the incomes; `noise` makes outcomes independent of them."""
+def people(rows: int, seed: int, *, shift: float = 0.0, noise: bool = False, more: float = 0.0) -> pl.DataFrame:
+    """Applicants: `late` depends on income. `shift` moves the incomes; `noise` makes outcomes independent of them; `more`
+    raises the chance of being late for everybody alike."""
     random = np.random.default_rng(seed)
     income = random.normal(0.0, 1.0, rows) + shift
-    chance = 1 / (1 + np.exp(3 * (income if not noise else random.normal(0.0, 1.0, rows))))
+    chance = 1 / (1 + np.exp(3 * (income if not noise else random.normal(0.0, 1.0, rows)) - more))
     return pl.DataFrame({
         "income": income, "region": random.choice(["north", "south", "west"], rows), "sex": random.choice(["f", "m"], rows),
         "_label": (random.random(rows) < chance).astype(np.float64), "_row_id": [f"{seed}-{i}" for i in range(rows)],
@@ -72,12 +73,12 @@ class Traffic:
         self.model = self.package.open_model()
         self.segment = SegmentWriter(self.settings.folder("capture") / self.use_case.name / "w0-1.seg")
 
-    def serve(self, day: int, rows: int = 400, *, shift: float = 0.0, noise: bool = False, latency_ms: float = 2.0, arm: str = "champion",
-              version: int = 1, digest: str | None = None, generation: int = 1, hours: float = 1.0, favour: str | None = None,
+    def serve(self, day: int, rows: int = 400, *, shift: float = 0.0, noise: bool = False, more: float = 0.0, latency_ms: float = 2.0,
+              arm: str = "champion", version: int = 1, digest: str | None = None, generation: int = 1, hours: float = 1.0, favour: str | None = None,
               seed: int | None = None) -> pl.DataFrame:
         """Answers on a day; the applicants with request ids and outcomes. `favour`: that sex gets low scores, whatever else."""
         self.served += 1
-        frame = people(rows, seed or 1000 + self.served, shift=shift, noise=noise)
+        frame = people(rows, seed or 1000 + self.served, shift=shift, noise=noise, more=more)
         scores = self.model.score(self.package.manifest.features.encode_frame(frame)).astype(float)
         if favour is not None:
             scores = np.where(frame["sex"].to_numpy() == favour, 0.9, 0.1)
