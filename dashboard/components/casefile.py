@@ -15,11 +15,12 @@ from interlock.control import actions
 from interlock.control.readmodel.directory import Entry
 from interlock.control.readmodel.endpoint import Live
 from interlock.control.readmodel.proof import Proof, proof, proof_of_package
+from interlock.control.readmodel.rollouts import ReleaseView
 from interlock.control.readmodel.signals import SignalState
 from interlock.control.readmodel.waiting import Waiting, duties, expiry, plan
 
 
-def case_file(desk: Desk, entry: Entry, chosen: Waiting) -> None:
+def case_file(desk: Desk, entry: Entry, chosen: Waiting, followed: ReleaseView | None) -> None:
     """Everything a person needs on one screen, the signature last."""
     candidate = desk.sealed(proof, chosen.evidence_digest)
     if candidate is None:
@@ -35,8 +36,11 @@ def case_file(desk: Desk, entry: Entry, chosen: Waiting) -> None:
     )
     if not candidate.sealed:
         st.error("The stored evidence is not what was sealed. Nothing can be approved on it: validate again.")
-    live_strip(live)
-    side_by_side(candidate, champion)
+    if followed is not None and followed.undecided:
+        st.info("Another release of this use case is on its way (above). Until it has ended, an approval is refused.")
+    if followed is None:
+        live_strip(live)
+    side_by_side(candidate, champion, entry.spec.fairness.metric if entry.spec else "")
     _gates(candidate)
     _plan(entry, champion_slot.version if champion_slot else None)
     _sign(desk, entry, candidate, live)

@@ -10,7 +10,7 @@ from interlock.control.readmodel.proof import Proof
 from interlock.rules.findings import Finding, State
 
 
-def side_by_side(candidate: Proof, champion: Proof | None) -> None:
+def side_by_side(candidate: Proof, champion: Proof | None, gated: str) -> None:
     """One table; below it the paired differences, which are the fair comparison."""
     st.subheader("Candidate beside champion", anchor=False)
     left = f"candidate, version {candidate.version}"
@@ -24,7 +24,7 @@ def side_by_side(candidate: Proof, champion: Proof | None) -> None:
             right: plain(shown(pair.champion)) if champion else "no champion yet",
             "better": pair.better,
         }
-        for pair in pairs(candidate, champion)
+        for pair in pairs(candidate, champion, gated)
     ]
     if rows:
         st.table(rows, border="horizontal", hide_index=True)

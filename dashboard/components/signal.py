@@ -33,12 +33,9 @@ def line(signal: Signal) -> None:
 
 def panel(signals: list[Signal]) -> None:
     """Signals under each other, close together: state, name, sentence."""
-    st.table(
-        [{"signal": mark(one.state), "question": f"**{plain(one.name)}**", "answer": plain(one.sentence)} for one in signals],
-        border="horizontal",
-        hide_index=True,
-        hide_header=True,
-    )
+    with st.container(gap=None):
+        for signal in signals:
+            line(signal)
 
 
 def legend() -> None:

@@ -26,14 +26,15 @@ def show(desk: Desk, entry: Entry) -> None:
     """The first waiting decision in full, the others by choice, the history below."""
     receipt(entry.name)
     found = desk.soon(releases, entry.name, 1)
-    if found and found[0].open:
+    followed = found[0] if found and found[0].open else None
+    if followed is not None:
         st.subheader("On its way", anchor=False)
         follow(entry.name)
     open_decisions = desk.soon(waiting, entry.name)
     if open_decisions:
-        case_file(desk, entry, _choose(open_decisions))
+        case_file(desk, entry, _choose(open_decisions), followed)
     else:
-        if not (found and found[0].open):
+        if followed is None:
             live_strip(live_of(desk, entry.name))
         empty(
             "No decision is waiting.",

@@ -34,7 +34,7 @@ def show(desk: Desk, entry: Entry) -> None:
     if not found:
         empty("Nothing was released yet.", "Approving a candidate starts its release; it is followed here step by step.")
         return
-    if found[0].state in {ReleaseState.PLANNED, ReleaseState.STAGED, ReleaseState.CANARY, ReleaseState.PAUSED}:
+    if found[0].undecided:
         _steer(desk, entry, found[0])
     analysis(found[0])
     _history(found)

@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 from control_room_world import FLIGHTS, XSS, build, endpoint, observed, sha
+from sqlalchemy import text as sql
+from sqlalchemy import update
 from streamlit.testing.v1 import AppTest
 
 from interlock.records.store import Store
+from interlock.records.tables import Outbox, Release
 from interlock.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -218,3 +221,32 @@ def test_rollback_is_previewed_and_needs_the_name(served: Settings) -> None:
     assert "Version 1 answers instead of version 2, at once and for all requests." in text(app)
     next(one for one in app.button if one.label == "Roll back to version 1").click()
     assert "Nothing was done" in text(app.run())
+
+
+def test_a_release_on_its_way_is_followed_and_says_why_it_waits(served: Settings, store: Store) -> None:
+    with store.writing() as session:
+        session.execute(update(Release).where(Release.id == "release-2").values(state="canary", step=1))
+        session.execute(update(Outbox).where(Outbox.id == "outbox-2").values(state="pending", last_error="Prefect does not answer"))
+    shown = text(opened("approvals"))
+    assert "The deploy/deploy run has not started (attempt 1): Prefect does not answer" in shown
+    assert "Until it has ended, an approval is refused." in shown
+    badges = [one.value.replace("\\", "") for one in opened("releases").markdown]
+    assert any("answers a share of requests, step 1" in one for one in badges)
+
+
+def test_a_store_of_another_version_is_refused_with_the_command(environment: Settings, store: Store) -> None:
+    with store.writing() as session:
+        session.execute(sql("UPDATE alembic_version SET version_num = 'older'"))
+    app = opened("data")
+    assert "Found: older." in text(app)
+    assert "interlock migrate" in [one.value for one in app.code]
+
+
+def test_verify_recomputes_the_chain_and_names_what_was_changed(served: Settings, store: Store) -> None:
+    app = opened("ledger")
+    assert "The chain holds: 6 entries recomputed." in text(app.button[0].click().run())
+    with store.writing() as session:
+        session.execute(sql('UPDATE ledger SET body = \'{"reason":"another"}\' WHERE seq = 5'))
+    shown = text(app.button[0].click().run())
+    assert "The chain does not hold." in shown
+    assert "entry 5 was changed after it was written" in shown

@@ -13,6 +13,7 @@ TITLES = {"auc": "AUC", "log_loss": "Log loss", "brier": "Brier score", "accurac
           "selection_rate_ratio": "Selection rate ratio", "equal_opportunity_difference": "Equal opportunity difference",
           "equalized_odds_difference": "Equalized odds difference", "p99_ms": "Slowest 1 % of answers", "stability": "SHAP rank agreement",
           "drop": "Fall since validation", "bias": "Mean score minus mean outcome"}
+UNPAIRED = {"vs_champion", "vs_naive", "bias", "drop"}
 LOWER_IS_BETTER = {"log_loss", "brier", "rmse", "mae", "ece", "equal_opportunity_difference", "equalized_odds_difference", "p99_ms"}
 
 
@@ -27,15 +28,15 @@ class Pair:
     better: str
 
 
-def pairs(candidate: Proof, champion: Proof | None) -> list[Pair]:
-    """Performance, calibration, fairness and latency of the candidate with the champion's own value beside it."""
+def pairs(candidate: Proof, champion: Proof | None, gated: str = "") -> list[Pair]:
+    """Performance, calibration, latency and the `gated` fairness measure of the candidate, the champion's own value beside each."""
     others = {(finding.metric, finding.segment): finding for finding in champion.findings} if champion else {}
     found = []
     for finding in candidate.findings:
         family, _, name = finding.metric.partition(".")
-        if family == "fairness" and not finding.segment.startswith("attribute="):
-            continue  # groups that are too small are on the Fairness page
-        if family in {"performance", "calibration", "fairness", "latency"} and name in TITLES and not name.startswith("vs_"):
+        if family == "fairness" and (name != gated or not finding.segment.startswith("attribute=")):
+            continue  # the other measures, and groups that are too small, are on the Fairness page
+        if family in {"performance", "calibration", "fairness", "latency"} and name in TITLES and name not in UNPAIRED:
             found.append(Pair(finding.metric, titled(finding), finding, others.get((finding.metric, finding.segment)),
                               "lower" if name in LOWER_IS_BETTER else "higher"))
     return found
@@ -66,7 +67,7 @@ def why_missing(finding: Finding | None) -> str:
     """What stands where a value is not there: never a zero."""
     if finding is None:
         return "not measured"
-    if finding.state is State.TOO_FEW:
+    if finding.state is State.TOO_FEW and not finding.note:
         needed = f", {finding.needed:,} needed" if finding.needed else ""
         return f"not enough evidence (n = {finding.sample_size:,}{needed})"
     return finding.note or finding.state.value

@@ -12,7 +12,7 @@ from interlock.control.readmodel.endpoint import Live
 from interlock.control.readmodel.signals import SignalState
 from interlock.records.store import Store
 from interlock.records.tables import Candidate, Decision, Outbox, Release
-from interlock.rules.releases import ReleaseState
+from interlock.rules.releases import OPEN, ReleaseState
 from interlock.rules.routes import Slot
 
 S = ReleaseState
@@ -59,6 +59,11 @@ class ReleaseView:
         """Whether something is still going to happen by itself or by a person."""
         return self.state in {S.PLANNED, S.STAGED, S.CANARY, S.PAUSED, S.PROBATION}
 
+    @property
+    def undecided(self) -> bool:
+        """Whether it has not become live yet; until it has, or has ended, no other candidate can be approved."""
+        return self.state in OPEN
+
     def way(self) -> list[tuple[str, str]]:
         """(word, `done` / `now` / `next` / `stopped`) of every stage, in order."""
         if self.state in WAY:
@@ -102,7 +107,7 @@ def preview_rollback(live: Live) -> RollbackPreview:
     generation = source.generation if source else 0
     now, then = (source.champion, source.previous) if source else (None, None)
     if now is None or then is None:
-        what = "Nothing is live." if now is None else "There is no earlier model kept ready: this is the first one that went live."
+        what = "Nothing is live." if now is None else "No earlier model is kept ready."
         return RollbackPreview(False, f"{what} A rollback has nothing to go back to.", now, then, generation)
     when = ("at once" if live.reachable else f"as soon as the prediction server is back (it does not answer at {live.address} now)")
     return RollbackPreview(True, f"Version {then.version} answers instead of version {now.version}, {when} and for all requests. "
