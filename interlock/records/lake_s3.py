@@ -106,7 +106,7 @@ def mapped(doing: str, key: str) -> Iterator[None]:
     except ClientError as error:
         code = str(error.response.get("Error", {}).get("Code", ""))
         if code in MISSING_CODES:
-            raise DataError("a file of the bucket is missing", value=key, next_step="restore it, or check the bucket and the environment") from error
+            raise DataError("a file of the bucket is missing", value=key, next_step="restore it, or check the bucket") from error
         if code in {"AccessDenied", "403", "NoSuchBucket", "InvalidAccessKeyId", "SignatureDoesNotMatch"}:
             raise SettingsError(f"S3 refuses to {doing} {key}: {code}", next_step="check the bucket and its policy") from error
         raise Unavailable(f"S3 could not {doing} {key}: {code}") from error

@@ -74,8 +74,8 @@ class Traffic:
         self.segment = SegmentWriter(self.settings.folder("capture") / self.use_case.name / "w0-1.seg")
 
     def serve(self, day: int, rows: int = 400, *, shift: float = 0.0, noise: bool = False, more: float = 0.0, latency_ms: float = 2.0,
-              arm: str = "champion", version: int = 1, digest: str | None = None, generation: int = 1, hours: float = 1.0, favour: str | None = None,
-              seed: int | None = None) -> pl.DataFrame:
+              arm: str = "champion", version: int = 1, digest: str | None = None, generation: int = 1, hours: float = 1.0,
+              favour: str | None = None, seed: int | None = None) -> pl.DataFrame:
         """Answers on a day; the applicants with request ids and outcomes. `favour`: that sex gets low scores, whatever else."""
         self.served += 1
         frame = people(rows, seed or 1000 + self.served, shift=shift, noise=noise, more=more)
