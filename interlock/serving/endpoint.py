@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -48,8 +49,8 @@ class Endpoint:
             status, body, headers, close = refusal.status, refusal.body, refusal.headers, refusal.close
             if scope["method"] == "HEAD":
                 body = b""
-        except Exception:  # one request must not take the worker down: logged, counted, 500
-            log.exception("a request failed: %s", scope["path"][:200])
+        except Exception as error:  # noqa: BLE001 - one request must not take the worker down: logged, counted, 500
+            log.error("a request failed: %s\n%s", scope["path"][:200], "".join(traceback.format_exception(error)))
             status, body, headers, close = 500, {"error": "the server failed on this request; it is in its log"}, {}, False
         self.statuses[status] = self.statuses.get(status, 0) + 1
         await reply(send, status, body, headers, close=close)

@@ -217,9 +217,11 @@ def test_refused_records_are_counted_for_the_arm(server: Any, post: Callable[...
     assert 0 < after["latency_ms"]["p50"] <= after["latency_ms"]["p99"]
 
 
-def test_metrics_are_prometheus_text(server: Any) -> None:
+def test_metrics_are_prometheus_text(server: Any, post: Callable[..., Any], record: Callable[..., Any]) -> None:
     from prometheus_client.parser import text_string_to_metric_families
 
+    for use_case in ("late", "kind", "bikes"):
+        post(f"/v1/{use_case}/predict", {"records": [record()]})
     families = {family.name: family for family in text_string_to_metric_families(server.client.metrics())}
     assert families["interlock_workers_live"].samples[0].value == 1
     assert {sample.labels["use_case"] for sample in families["interlock_predictions"].samples} >= {"late", "kind", "bikes"}
