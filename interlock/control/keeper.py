@@ -25,7 +25,7 @@ from interlock.control import alerting, rollout
 from interlock.control.dispatcher import Dispatcher
 from interlock.control.endpoint import Endpoint, reached
 from interlock.control.reconciler import Reconciled, reconcile
-from interlock.errors import InterlockError, SettingsError, StaleState, Unavailable
+from interlock.errors import InterlockError, SettingsError, StaleState, Unavailable, UseCaseError
 from interlock.records import ledger, outbox, releases
 from interlock.records.routes import all_routes
 from interlock.records.store import Store, utc_now
@@ -119,7 +119,11 @@ class Keeper:
         self._compaction = self._worker.submit(self.compact or (lambda: _compact(self.settings)))
 
     def _deliver(self) -> None:
-        alerting.deliver(self.settings, self.store, [use_case for _, use_case in all_use_cases(self.settings)])
+        try:
+            known = [use_case for _, use_case in all_use_cases(self.settings)]
+        except UseCaseError:  # a broken file must not silence the others: their alerts go to the installation's own addresses
+            known = []
+        alerting.deliver(self.settings, self.store, known)
 
     def _beat(self) -> None:
         """Tell `interlock status` that the keeper lives, and what it found."""
@@ -178,6 +182,9 @@ def run(settings: Settings, store: Store, *, endpoint: Endpoint | None = None, c
     with only_one(settings), reached(settings, endpoint) as seam:
         keeper = Keeper(settings, store, seam, clock)
         LOG.info("keeper at work for %s", settings.home.resolve())
+        if clock is not utc_now:
+            with store.writing() as session:
+                ledger.append(session, "clock.injected", {"sentence": "the keeper runs on a clock that is not the machine's"})
         try:
             while not ended.is_set():
                 began = time.monotonic()

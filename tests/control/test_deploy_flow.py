@@ -79,3 +79,37 @@ def test_the_rollback_flow_says_when_the_endpoint_is_silent(flowing: World) -> N
     assert "does not answer" in rollback(NAME, decision)
     with flowing.store.reading() as session:
         assert len(ledger.entries(session, kinds=["rollback.unverified"])) == 1
+
+
+def test_the_keeper_starts_one_run_over_prefects_own_api(flowing: World) -> None:
+    """The addresses, fields and idempotency that the dispatcher relies on, asked of the real server."""
+    import asyncio
+
+    from prefect.client.orchestration import get_client
+    from prefect.settings import PREFECT_API_URL
+
+    from interlock.control.dispatcher import Dispatcher
+    from interlock.records.tables import Outbox
+
+    async def deployed() -> None:
+        async with get_client() as client:
+            flow = await client.create_flow_from_name("deploy")
+            await client.create_deployment(flow_id=flow, name="deploy", enforce_parameter_schema=False)
+
+    async def runs() -> list[Any]:
+        async with get_client() as client:
+            return [run for run in await client.read_flow_runs() if run.idempotency_key == f"{receipt.decision_id}:1"]
+
+    asyncio.run(deployed())
+    receipt = flowing.approve(flowing.candidate(1))
+    settings = flowing.settings.model_copy(update={"prefect_api_url": PREFECT_API_URL.value()})
+    Dispatcher(settings, flowing.store, flowing.clock).run_once()
+    with flowing.store.writing() as session:  # as if the keeper had been killed before it wrote the run down
+        row = session.query(Outbox).one()
+        assert (row.state, row.last_error) == ("dispatched", "")
+        row.state, row.lease_until = "pending", None
+    Dispatcher(settings, flowing.store, flowing.clock).run_once()
+    found = asyncio.run(runs())
+    assert [run.parameters for run in found] == [{"use_case": NAME, "release_id": receipt.release_id}]
+    flowing.clock.forward(3)
+    assert Dispatcher(settings, flowing.store, flowing.clock).run_once() == []  # it follows a run that waits for a worker

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from interlock.control import keeper as keeping
+from interlock.control.alerting import record_alert
 from interlock.control.keeper import Keeper, head_path
 from interlock.errors import SettingsError
 from interlock.records import ledger, outbox
@@ -125,6 +126,25 @@ def test_there_is_one_keeper(world: World) -> None:
         pass
     with keeping.only_one(world.settings):
         pass
+
+
+def test_a_broken_use_case_file_does_not_silence_alerts(world: World, keeper: Keeper) -> None:
+    release = world.approve(world.candidate(1)).release_id
+    world.run(release)
+    (world.settings.usecases_dir / "broken.toml").write_text("name = ")
+    with world.store.writing() as session:
+        record_alert(session, identity="x", severity="warning", title="t", body="b")
+    keeper.run_once()
+    with world.store.reading() as session:
+        assert session.query(Alert).one().delivered["state"] == "delivered"
+
+
+def test_an_injected_clock_is_said_in_the_ledger(world: World) -> None:
+    stop = threading.Event()
+    stop.set()
+    keeping.run(world.settings, world.store, endpoint=world.endpoint, clock=world.clock, stop=stop)
+    with world.store.reading() as session:
+        assert [entry.kind for entry in ledger.entries(session)] == ["clock.injected"]
 
 
 def test_it_runs_until_told_to_stop(world: World) -> None:
