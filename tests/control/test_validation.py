@@ -90,6 +90,20 @@ def test_evidently_report_is_attached_and_says_its_sample(judged: tuple[Bench, C
     assert evidence.replayable_digest() == judged[2].replayable_digest()
 
 
+HOUSEHOLD = ["Husband", "Not-in-family", "Own-child", "Unmarried", "Wife", "Other-relative"]
+
+
+@pytest.mark.parametrize(("prediction", "target"), [
+    (f'task = "multiclass"\ntarget = "relationship"\nclasses = {json.dumps(HOUSEHOLD)}', "relationship"),
+    ('task = "regression"\ntarget = "hours-per-week"', "hours-per-week")])
+def test_other_tasks_are_measured_whole(tmp_path: Path, data_dir: Path, prediction: str, target: str) -> None:
+    bench = Bench(tmp_path, *census(data_dir))
+    evidence = bench.judge(bench.make(prediction=prediction, roles={target: "target", "income": "feature"}))
+    bench.store.close()
+    assert {result.gate: result.sentence for result in evidence.gates if result.verdict is Verdict.UNKNOWN} == {}
+    assert answer(evidence, "vs_naive").verdict is Verdict.PASS
+
+
 def on_real_data(settings: Settings, store: Store, name: str) -> Evidence:
     """The shipped or changed use case on its real rows, with a small budget."""
     ingest(settings, store, find_use_case(settings, name)[1])

@@ -38,9 +38,7 @@ title = "Census"
 description = "For tests."
 owner = "tests"
 [prediction]
-task = "binary"
-target = "income"
-positive = [">50K"]
+{prediction}
 moment = "When the form is filled in."
 [source]
 kind = "files"
@@ -71,15 +69,18 @@ def census(data_dir: Path, train_rows: int = 3_000, test_rows: int = 1_200) -> t
     return parts[0], parts[1]
 
 
-def toml(*, split: str = "official", time: str = "", more: str = "", roles: dict[str, str] | None = None) -> str:
-    """The use case, with a split, a `[time]`, further sections or other roles of columns."""
+BINARY = 'task = "binary"\ntarget = "income"\npositive = [">50K"]'
+
+
+def toml(*, split: str = "official", time: str = "", more: str = "", roles: dict[str, str] | None = None, prediction: str = BINARY) -> str:
+    """The use case, with a split, a `[time]`, further sections, other roles of columns or another prediction."""
     role = {**dict.fromkeys(IGNORED, "ignore"), "sex": "sensitive", "income": "target", **(roles or {})}
     lines = []
     for name in COLUMNS:
         kind = "integer" if name in NUMBERS else "category"
         lines += [f'[columns."{name}"]', f'type = "{kind}"', f'role = "{role.get(name, "feature")}"']
         lines += ["min = 0"] if name in NUMBERS else []
-    return TOML.format(columns="\n".join(lines), split=split, time=time, more=more)
+    return TOML.format(columns="\n".join(lines), split=split, time=time, more=more, prediction=prediction)
 
 
 @dataclass

@@ -1,0 +1,44 @@
+"""`interlock train` and `interlock validate`: what the flows of these names do, by hand and without Prefect."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Name = Annotated[str, typer.Argument(help="Name of the use case.")]
+AsOf = Annotated[str | None, typer.Option(help="Use only what was known at this time (ISO 8601); default: now.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the app."""
+    app.command()(train)
+    app.command()(validate)
+
+
+def train(name: Name, as_of: AsOf = None) -> None:
+    """Make a candidate from the newest snapshot of a use case."""
+    from interlock.control.opening import moment, opened
+    from interlock.control.people import actor_name
+    from interlock.control.training import train_candidate
+
+    with opened(name) as here:
+        made = train_candidate(here.settings, here.store, here.use_case, as_of=moment(as_of), started_by=actor_name(here.settings),
+                               progress=typer.echo)
+        typer.echo(f"version {made.number} of {name}: candidate {made.id}, package {made.package_digest}")
+
+
+def validate(name: Name, candidate: Annotated[str | None, typer.Option(help="Candidate id; default: the newest without evidence.")] = None,
+             as_of: AsOf = None) -> None:
+    """Measure a candidate, judge it by its gates and seal the evidence."""
+    from interlock.control.opening import moment, opened
+    from interlock.control.validation import next_candidate, validate_candidate
+
+    with opened(name) as here:
+        chosen = candidate or next_candidate(here.store, name)
+        if chosen is None:
+            typer.echo("every candidate has evidence already")
+            return
+        evidence = validate_candidate(here.settings, here.store, chosen, as_of=moment(as_of), progress=typer.echo)
+        for gate in evidence.gates:
+            typer.echo(gate.sentence)
