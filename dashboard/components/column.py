@@ -23,33 +23,33 @@ def column_detail(cells: list[DriftCell], columns: list[str], entry: Entry) -> N
             format_func=lambda n: f"{own[n].window.start:%Y-%m-%d %H:%M} UTC, version {own[n].window.version}",
         )
     cell = own[place]
-    figure = shape(cell.finding)
     st.markdown(f"**{plain(column)}**: PSI {number(cell.psi)}. {plain(cell.finding.note)}")
-    if figure is None:
-        st.markdown("This measurement carries no distributions.")
-        return
-    draw(
-        pair_of_histograms(figure.labels, figure.baseline, figure.current),
-        title=f"Distribution of {column}",
-        unit="share of rows",
-        n=figure.rows_current,
-        window=span(cell.window.start, cell.window.end),
-        height=300,
-        about=f"Grey: the {figure.rows_baseline:,} rows the model learned from. Blue: the rows of this window. The groups were fixed "
-        "when the "
-        "model was made, each holding about a tenth of the training rows, so equal bars mean that nothing moved.",
-    )
+    _distributions(cell)
     moved = [one for one in own if one.psi is not None]
+    limit = entry.spec.monitoring.drift_psi_max if entry.spec else None
     draw(
-        over_time(
-            [one.window.start for one in moved],
-            {column: [one.psi for one in moved]},
-            limit=entry.spec.monitoring.drift_psi_max if entry.spec else None,
-        ),
+        over_time([one.window.start for one in moved], {column: [one.psi for one in moved]}, limit=limit),
         title=f"PSI of {column} over time",
         unit="PSI",
         n=sum(one.finding.sample_size for one in moved),
         height=220,
         legend=False,
         about="One point per window; dashed: the limit of the use-case file.",
+    )
+
+
+def _distributions(cell: DriftCell) -> None:
+    figure = shape(cell.finding)
+    if figure is None:
+        st.markdown("This measurement carries no distributions.")
+        return
+    draw(
+        pair_of_histograms(figure.labels, figure.baseline, figure.current),
+        title=f"Distribution of {cell.column}",
+        unit="share of rows",
+        n=figure.rows_current,
+        window=span(cell.window.start, cell.window.end),
+        height=300,
+        about=f"Grey: the {figure.rows_baseline:,} rows the model learned from. Blue: the rows of this window. The groups were fixed when "
+        "the model was made, those of numbers each holding about a tenth of the training rows, so equal bars mean that nothing moved.",
     )

@@ -1,6 +1,8 @@
 """Forms that sign something: reason, typed confirmation, nonce. They only call `interlock.control.actions`, which checks everything again.
 
-The nonce is made when the form is drawn and kept until the action has used it, so that a double click is one decision.
+The nonce is made when the form is first drawn and stays the same for as long as the session lives: a second click that interrupts the
+run of the first one asks for the same decision again and gets the same receipt. `key` names the effect (evidence, generation), so another
+effect has another nonce.
 """
 
 from __future__ import annotations
@@ -44,7 +46,6 @@ def signed(desk: Desk, *, key: str, button: str, word: str, act: Act, arguments:
         st.markdown("**Nothing was done.**")
         trouble(error)
         return
-    nonces.pop(key, None)
     st.session_state["receipt"] = receipt
     forget()
     st.rerun()

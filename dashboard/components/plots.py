@@ -155,22 +155,12 @@ def over_time(
     low: Sequence[float | None] | None = None,
     high: Sequence[float | None] | None = None,
     limit: float | None = None,
-    reference: tuple[str, float] | None = None,
 ) -> Any:
     """Values over windows with their interval as a band; a window without a value is a gap in the line."""
     colours = palette()
     figure = go.Figure()
-    if low is not None and high is not None and any(value is not None for value in low):
-        known = [(time, bottom, top) for time, bottom, top in zip(times, low, high, strict=True) if bottom is not None and top is not None]
-        figure.add_scatter(
-            x=[time for time, _, _ in known] + [time for time, _, _ in reversed(known)],
-            y=[top for _, _, top in known] + [bottom for _, bottom, _ in reversed(known)],
-            fill="toself",
-            mode="none",
-            fillcolor=_faded(colours.accent),
-            showlegend=False,
-            hoverinfo="skip",
-        )
+    if low is not None and high is not None:
+        _band(figure, times, low, high)
     for (name, values), colour in zip(lines.items(), (colours.accent, colours.second, colours.third), strict=False):
         figure.add_scatter(
             x=list(times),
@@ -183,23 +173,28 @@ def over_time(
         )
     if limit is not None:
         figure.add_hline(y=limit, line_color=colours.states[SignalState.FAIL], line_dash="dash", line_width=1)
-    if reference is not None:
-        figure.add_hline(
-            y=reference[1],
-            line_color=colours.quiet,
-            line_dash="dot",
-            line_width=1,
-            annotation_text=_safe(reference[0]),
-            annotation_font_color=colours.quiet,
-        )
     return figure
+
+
+def _band(figure: Any, times: Sequence[datetime], low: Sequence[float | None], high: Sequence[float | None]) -> None:
+    known = [(time, bottom, top) for time, bottom, top in zip(times, low, high, strict=True) if bottom is not None and top is not None]
+    if known:
+        figure.add_scatter(
+            x=[time for time, _, _ in known] + [time for time, _, _ in reversed(known)],
+            y=[top for _, _, top in known] + [bottom for _, bottom, _ in reversed(known)],
+            fill="toself",
+            mode="none",
+            fillcolor=_faded(palette().accent),
+            showlegend=False,
+            hoverinfo="skip",
+        )
 
 
 def stacked(days: Sequence[Any], series: Mapping[str, Sequence[float]]) -> Any:
     """Bars per day, one colour per series."""
     figure = go.Figure()
     for name, values in series.items():
-        figure.add_bar(x=list(days), y=list(values), name=name)
+        figure.add_bar(x=list(days), y=list(values), name=_safe(name))
     figure.update_layout(barmode="stack", bargap=0.15)
     figure.update_yaxes(rangemode="tozero")
     return figure

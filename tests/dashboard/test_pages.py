@@ -12,6 +12,8 @@ from sqlalchemy import text as sql
 from sqlalchemy import update
 from streamlit.testing.v1 import AppTest
 
+from interlock.control import actions
+from interlock.control.readmodel.waiting import taken
 from interlock.records.store import Store
 from interlock.records.tables import Outbox, Release
 from interlock.settings import Settings
@@ -250,3 +252,20 @@ def test_verify_recomputes_the_chain_and_names_what_was_changed(served: Settings
     shown = text(app.button[0].click().run())
     assert "The chain does not hold." in shown
     assert "entry 5 was changed after it was written" in shown
+
+
+def test_a_second_click_asks_for_the_same_decision_again(served: Settings, store: Store) -> None:
+    """The first run can be interrupted before the page knows its receipt: the second one repeats the nonce and gets it."""
+    app = decide(opened("approvals"), "reject", 3, "drifts in May", FLIGHTS)
+    nonce = app.session_state["receipt"].nonce
+    assert nonce in app.session_state["nonces"].values()
+    again = actions.reject(
+        served,
+        store,
+        actor="Grace Approver",
+        evidence_digest=taken(store, FLIGHTS)[0].evidence_digest or "",
+        reason="drifts in May",
+        nonce=nonce,
+    )
+    assert again.replayed
+    assert again.decision_id == app.session_state["receipt"].decision_id
