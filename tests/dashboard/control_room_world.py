@@ -124,7 +124,7 @@ def _data(session: Session, payload: str) -> None:
                 quarantined=12 * n,
                 time_from=start,
                 time_to=start + timedelta(days=60 + 30 * n),
-                manifest={},
+                manifest={"reasons": {"distance: not a number": 9 * n, payload[:60]: 3 * n}},
                 created_at=NOW - timedelta(days=45 - 20 * n),
             )
         )

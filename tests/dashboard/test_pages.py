@@ -81,7 +81,7 @@ EXPECTED = {
     "fairness": ["No sensitive attribute is declared"],
     "explainability": ["What carries the answers", "Every case, feature by feature", "One column decides"],
     "costs": ["Cost per day", "unit: USD per day (UTC)"],
-    "data": ["Why rows were refused", "Snapshots", "24 of 178,524 rows refused"],
+    "data": ["Why rows were refused", "Snapshots", "24 of 137,024 rows refused"],
     "runs": ["Asked for", "Finished", "Trained versions", "Alerts", "MLflow does not answer"],
     "ledger": ["Entry 6", "n = 6 of 6 entries"],
 }

@@ -33,7 +33,7 @@ class SnapshotView:
 
 @dataclass(frozen=True)
 class Intake:
-    """All of a use case's data. `reasons` counts refused rows by reason over all batches."""
+    """A use case's data. Rows, refused rows and `reasons` are those of the newest snapshot: earlier data contracts do not count."""
 
     snapshots: tuple[SnapshotView, ...]
     reasons: dict[str, int]
@@ -61,13 +61,12 @@ def intake(store: Store, use_case: str, limit: int = 50) -> Intake:
         rows = session.scalars(newest).all()
         used = session.execute(select(Candidate.snapshot_digest, Candidate.number).where(Candidate.use_case == use_case)).all()
         batches = session.scalars(select(Batch).where(Batch.use_case == use_case)).all()
-    reasons: Counter[str] = Counter()
-    for batch in batches:
-        reasons.update({str(reason): int(count) for reason, count in batch.reasons.items()})
     views = tuple(SnapshotView(row.digest, row.rows, row.quarantined, row.time_from, row.time_to, row.created_at,
                                tuple(sorted(number for digest, number in used if digest == row.digest))) for row in rows)
-    return Intake(views, dict(reasons.most_common()), len(batches), sum(batch.rows for batch in batches),
-                  sum(batch.quarantined for batch in batches), max((batch.created_at for batch in batches), default=None))
+    newest = rows[0] if rows else None
+    reasons = Counter({str(reason): int(count) for reason, count in (newest.manifest.get("reasons") or {}).items()} if newest else {})
+    return Intake(views, dict(reasons.most_common()), len(batches), newest.rows if newest else 0, newest.quarantined if newest else 0,
+                  max((batch.created_at for batch in batches), default=None))
 
 
 def quarantine(settings: Settings, store: Store, use_case: str, limit: int = 200) -> list[dict[str, Any]]:
