@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from rich.progress import Progress
 
 from demo.journal import Journal
-from demo.stage import Stage, edit_use_case, gate_results, utc
+from demo.stage import RUN_TIMEOUT_S, Stage, edit_use_case, gate_results, utc
 from demo.traffic import Customers
 from interlock.control import actions
 from interlock.control.deployments import COSTS, LIFECYCLE, MONITOR
@@ -23,7 +24,8 @@ from interlock.serving.client import ServingClient
 
 USE_CASE = "flight_delays"
 ML_TEAM, APPROVER, ON_CALL = "Mira (ML team, demo)", "Dana (approver, demo)", "Omar (on-call, demo)"
-FIRST_TRAINING, REPLAY_END = utc("2013-04-01"), utc("2013-07-29")
+FIRST_TRAINING, LATER_TRAINING, REPLAY_END = utc("2013-04-01"), utc("2013-07-22"), utc("2013-07-29")
+TRAFFIC_STEP, TRAFFIC_PAUSE_S = timedelta(hours=4), 0.2
 WEEK, LABELS_LATE = timedelta(days=7), timedelta(days=1)
 UNASSIGNED = '# aeroplanes are swapped until the last minute: not certain at the prediction moment'
 TAIL_BEFORE = f'[columns.tailnum]\ntype = "category"\nrole = "ignore"                     {UNASSIGNED}'
@@ -44,9 +46,9 @@ class Scenario:
         clock = self.first_model()
         clock = self.replay_until_drift(clock)
         clock = self.retrained_model(clock)
-        clock = self.bad_candidate(clock)
+        self.bad_candidate(max(clock, LATER_TRAINING))
         self.persons_rollback()
-        self.one_waiting(clock)
+        self.one_waiting()
 
     def first_model(self) -> datetime:
         """January to March: the first candidate, a person's yes, live on probation."""
@@ -81,22 +83,22 @@ class Scenario:
         self.stage.finished(asked.cause)
         self._validated("Retrained candidate passed its gates")
         decision = self._approve("retrained after drift; better than the champion on the same flights")
-        clock = self._canary(decision, clock, {ReleaseState.PROBATION, ReleaseState.LIVE}, ReleaseState.PROBATION)
+        clock = self._canary(decision, clock, {ReleaseState.PROBATION, ReleaseState.ROLLED_BACK}, ReleaseState.PROBATION)
         self._deployed("Retrained model promoted through the canary")
         return clock
 
-    def bad_candidate(self, clock: datetime) -> datetime:
+    def bad_candidate(self, clock: datetime) -> None:
         """A change that passes every offline gate truthfully and breaks on live traffic, where tail numbers come too late."""
         path = self.stage.settings.usecases_dir / f"{USE_CASE}.toml"
         before = edit_use_case(path, TAIL_BEFORE, TAIL_AFTER)
-        self._train("Candidate that also uses the tail number passed its gates", clock)
-        decision = self._approve("tail numbers improve the figures")
-        clock = self._canary(decision, clock, {ReleaseState.ROLLED_BACK}, ReleaseState.ROLLED_BACK, spoil=_without_tail_number)
+        self._train("Candidate that also uses the tail number passed its gates", LATER_TRAINING)
+        decision = self._approve("tail numbers tell aeroplanes apart")
+        ends = {ReleaseState.ROLLED_BACK, ReleaseState.PROBATION}
+        self._canary(decision, clock, ends, ReleaseState.ROLLED_BACK, spoil=_without_tail_number)
         release = self.stage.release(decision.id)
         self.journal.step("Canary breached on live traffic: rolled back automatically", "decision.rollback", reason=release.reason,
                           **self._live())
         path.write_text(before, encoding="utf-8")
-        return clock
 
     def persons_rollback(self) -> None:
         """At 03:00 a person goes back one model: the swap comes first, the flow after it."""
@@ -111,10 +113,10 @@ class Scenario:
         self.journal.step("A person rolled back: the previous model answers", "decision.rollback", actor=ON_CALL,
                           decision_id=receipt.decision_id, **self._live())
 
-    def one_waiting(self, clock: datetime) -> None:
+    def one_waiting(self) -> None:
         """A candidate for the person at the keyboard, a second use case, and what all of it cost."""
         second = self.stage.start(LIFECYCLE, use_case="loan_approvals", started_by=ML_TEAM)
-        self._train("Candidate waiting for your own decision", clock)
+        self._train("Candidate waiting for your own decision", LATER_TRAINING)
         self.stage.finished(second)
         self.stage.run(COSTS)
 
@@ -139,19 +141,22 @@ class Scenario:
             return session.get_one(Decision, receipt.decision_id)
 
     def _canary(self, decision: Decision, clock: datetime, ends: set[ReleaseState], wanted: ReleaseState, *, spoil: Any = None) -> datetime:
-        """Real traffic while the keeper judges the steps, until the release ends."""
-        start, state = clock, ReleaseState.PLANNED
-        bar = self.progress.add_task("canary", total=None)
-        while state not in ends:
+        """Real traffic at a steady pace while the keeper judges the steps, until the release ends."""
+        self._until_state(decision, ReleaseState.CANARY, *ends)
+        bar, deadline = self.progress.add_task("flights answered during the canary", total=None), time.monotonic() + RUN_TIMEOUT_S
+        while True:
             release = self.stage.release(decision.id)
             state = ReleaseState(release.state)
-            if state in {ReleaseState.FAILED, ReleaseState.ROLLED_BACK} and state is not wanted:
-                raise InterlockError(f"the release ended as {state}", value=release.reason)
-            if clock >= start + 6 * WEEK:
-                raise InterlockError("the canary did not end within six weeks of traffic", value=state, next_step="interlock status")
-            self._send(clock, clock + timedelta(hours=6), bar, spoil=spoil if state is ReleaseState.CANARY else None)
-            clock += timedelta(hours=6)
+            if state in ends:
+                break
+            if state in {ReleaseState.FAILED, ReleaseState.PAUSED} or time.monotonic() > deadline:
+                raise InterlockError(f"the release is {state}, not {wanted}", value=release.reason or release.analysis)
+            self._send(clock, clock + TRAFFIC_STEP, bar, spoil=spoil)
+            clock += TRAFFIC_STEP
+            time.sleep(TRAFFIC_PAUSE_S)
         self.progress.remove_task(bar)
+        if state is not wanted:
+            raise InterlockError(f"the release ended as {state}, not {wanted}", value=release.reason)
         return clock
 
     def _send(self, start: datetime, end: datetime, bar: Any, *, spoil: Any = None) -> None:
