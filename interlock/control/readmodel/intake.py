@@ -57,8 +57,8 @@ class Intake:
 def intake(store: Store, use_case: str, limit: int = 50) -> Intake:
     """Snapshots (newest first, at most `limit`), reasons and totals."""
     with store.reading() as session:
-        newest = select(Snapshot).where(Snapshot.use_case == use_case).order_by(Snapshot.created_at.desc()).limit(limit)
-        rows = session.scalars(newest).all()
+        query = select(Snapshot).where(Snapshot.use_case == use_case).order_by(Snapshot.created_at.desc()).limit(limit)
+        rows = session.scalars(query).all()
         used = session.execute(select(Candidate.snapshot_digest, Candidate.number).where(Candidate.use_case == use_case)).all()
         batches = session.scalars(select(Batch).where(Batch.use_case == use_case)).all()
     views = tuple(SnapshotView(row.digest, row.rows, row.quarantined, row.time_from, row.time_to, row.created_at,
