@@ -27,9 +27,11 @@ ML_TEAM, APPROVER, ON_CALL = "Mira (ML team, demo)", "Dana (approver, demo)", "O
 FIRST_TRAINING, LATER_TRAINING, REPLAY_END = utc("2013-04-01"), utc("2013-07-22"), utc("2013-07-29")
 TRAFFIC_STEP, TRAFFIC_PAUSE_S = timedelta(hours=4), 0.2
 WEEK, LABELS_LATE = timedelta(days=7), timedelta(days=1)
-UNASSIGNED = '# aeroplanes are swapped until the last minute: not certain at the prediction moment'
-TAIL_BEFORE = f'[columns.tailnum]\ntype = "category"\nrole = "ignore"                     {UNASSIGNED}'
-TAIL_AFTER = '[columns.tailnum]\ntype = "category"'
+HHMM_INSTEAD_OF_HOUR_AND_MINUTE = {
+    'role = "ignore"                     # hour and minute say the same in numbers that can be compared\n': "",
+    '[columns.hour]\ntype = "integer"\n': '[columns.hour]\ntype = "integer"\nrole = "ignore"\n',
+    '[columns.minute]\ntype = "integer"\n': '[columns.minute]\ntype = "integer"\nrole = "ignore"\n',
+}
 
 
 @dataclass
@@ -88,13 +90,13 @@ class Scenario:
         return clock
 
     def bad_candidate(self, clock: datetime) -> None:
-        """A change that passes every offline gate truthfully and breaks on live traffic, where tail numbers come too late."""
+        """A change that passes every offline gate truthfully and breaks on live traffic, where its one new field means another thing."""
         path = self.stage.settings.usecases_dir / f"{USE_CASE}.toml"
-        before = edit_use_case(path, TAIL_BEFORE, TAIL_AFTER)
-        self._train("Candidate that also uses the tail number passed its gates", LATER_TRAINING)
-        decision = self._approve("tail numbers tell aeroplanes apart")
+        before = edit_use_case(path, HHMM_INSTEAD_OF_HOUR_AND_MINUTE)
+        self._train("Candidate that reads the departure as one hhmm number passed its gates", LATER_TRAINING)
+        decision = self._approve("one column instead of two; the figures are as good")
         ends = {ReleaseState.ROLLED_BACK, ReleaseState.PROBATION}
-        self._canary(decision, clock, ends, ReleaseState.ROLLED_BACK, spoil=_without_tail_number)
+        self._canary(decision, clock, ends, ReleaseState.ROLLED_BACK, spoil=_minutes_after_midnight)
         release = self.stage.release(decision.id)
         self.journal.step("Canary breached on live traffic: rolled back automatically", "decision.rollback", reason=release.reason,
                           **self._live())
@@ -188,6 +190,7 @@ class Scenario:
         return {"version": seen.champion.version, "digest": seen.champion.digest, "generation": seen.generation}
 
 
-def _without_tail_number(record: dict[str, Any]) -> dict[str, Any]:
-    """The planted fault: at the prediction moment the aeroplane is not assigned yet."""
-    return {**record, "tailnum": None}
+def _minutes_after_midnight(record: dict[str, Any]) -> dict[str, Any]:
+    """The planted fault: the booking system means minutes after midnight where the model learned hhmm (17:30: 1050, not 1730)."""
+    hours, minutes = divmod(record["sched_dep_time"], 100)
+    return {**record, "sched_dep_time": 60 * hours + minutes}

@@ -22,7 +22,7 @@ from interlock.errors import SourceError, Unavailable
 BATCH_ROWS = 250
 LATE_MINUTES = 15
 TIMEOUT_S = 30.0
-COLUMNS = ["carrier", "origin", "dest", "distance", "hour", "minute", "sched_arr_time", "tailnum"]  # what a timetable system knows
+COLUMNS = ["carrier", "origin", "dest", "distance", "hour", "minute", "sched_dep_time", "sched_arr_time"]  # what a timetable knows
 
 
 @dataclass

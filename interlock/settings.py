@@ -31,7 +31,6 @@ QUIET = {
     "STREAMLIT_BROWSER_GATHER_USAGE_STATS": "false",
     "GIT_PYTHON_REFRESH": "quiet",
     "OMP_WAIT_POLICY": "PASSIVE",  # threads of XGBoost sleep, not spin, while they wait: interlock/modeling/boosting.py
-    "OMP_WAIT_POLICY": "passive",  # spinning threads starve the other programs of a small machine
 }
 
 

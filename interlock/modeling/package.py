@@ -50,7 +50,7 @@ class Manifest(BaseModel):
     task: Literal["binary", "multiclass", "regression"]
     classes: list[str] = Field(default_factory=list, description="multiclass: names in the order of the scores.")
     features: FeatureSpace
-    context_columns: list[str] = Field(default_factory=list, description="What a request may carry beside the features: captured, never scored.")
+    context_columns: list[str] = Field(default_factory=list, description="What else a request may carry: captured, never scored.")
     threshold: float = Field(default=0.5, description="binary: probability from which the answer is positive.")
     meaning: str = Field(default="", description="What a positive (or high) answer means, in words.")
     moment: str = Field(default="", description="When the prediction is made, in words.")
