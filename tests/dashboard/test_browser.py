@@ -40,8 +40,9 @@ VIEWERS: dict[str, dict[str, Any]] = {
 PATIENCE_MS = 60_000
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
+    """A browser for this file only: while it lives, its event loop counts as running in this thread, and no other test could start one."""
     path = shutil.which("chromium")
     if path is None:
         if os.environ.get("CI"):

@@ -53,8 +53,9 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
         supervision.stop(settings)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """A browser for one file: while it lives, its event loop counts as running in this thread, and no other test could start one."""
     path = shutil.which("chromium")
     if path is None:
         if os.environ.get("CI"):
