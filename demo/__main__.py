@@ -75,7 +75,7 @@ def _facts(settings: Settings, store: Any, customers: Customers) -> dict[str, An
              "control_room": settings.dashboard_url}
     probe = next(iter(customers.records(FIRST_TRAINING, FIRST_TRAINING + timedelta(hours=12))))
     return {"links": links, "ledger_file": str(settings.home / "store.db"), "registered_model": USE_CASE, "mlflow_versions": versions,
-            "flow_runs": runs, "probe_record": probe, "predictions": customers.sent, "labels": customers.told,
+            "flow_runs": runs, "probe_record": probe, "predictions": customers.sent, "labels": customers.told, "refused": customers.refused,
             "answers": [{"version": v, "digest": d, "rows": n} for (v, d), n in sorted(customers.answers.items())]}
 
 

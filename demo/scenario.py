@@ -27,11 +27,7 @@ ML_TEAM, APPROVER, ON_CALL = "Mira (ML team, demo)", "Dana (approver, demo)", "O
 FIRST_TRAINING, LATER_TRAINING, REPLAY_END = utc("2013-04-01"), utc("2013-07-22"), utc("2013-07-29")
 TRAFFIC_STEP, TRAFFIC_PAUSE_S = timedelta(hours=4), 0.2
 WEEK, LABELS_LATE = timedelta(days=7), timedelta(days=1)
-HHMM_INSTEAD_OF_HOUR_AND_MINUTE = {
-    'role = "ignore"                     # hour and minute say the same in numbers that can be compared\n': "",
-    '[columns.hour]\ntype = "integer"\n': '[columns.hour]\ntype = "integer"\nrole = "ignore"\n',
-    '[columns.minute]\ntype = "integer"\n': '[columns.minute]\ntype = "integer"\nrole = "ignore"\n',
-}
+FLIGHT, IGNORED = '[columns.flight]\ntype = "integer"\n', 'role = "ignore"'
 
 
 @dataclass
@@ -90,16 +86,16 @@ class Scenario:
         return clock
 
     def bad_candidate(self, clock: datetime) -> None:
-        """A change that passes every offline gate truthfully and breaks on live traffic, where its one new field means another thing."""
+        """A change that passes every offline gate truthfully and breaks on live traffic, where its new field is written another way."""
         path = self.stage.settings.usecases_dir / f"{USE_CASE}.toml"
-        before = edit_use_case(path, HHMM_INSTEAD_OF_HOUR_AND_MINUTE)
-        self._train("Candidate that reads the departure as one hhmm number passed its gates", LATER_TRAINING)
-        decision = self._approve("one column instead of two; the figures are as good")
+        before = edit_use_case(path, FLIGHT + IGNORED, FLIGHT + "#")
+        self._train("Candidate that also reads the flight number passed its gates", LATER_TRAINING)
+        decision = self._approve("the flight number makes it a little better on the same flights")
         ends = {ReleaseState.ROLLED_BACK, ReleaseState.PROBATION}
-        self._canary(decision, clock, ends, ReleaseState.ROLLED_BACK, spoil=_minutes_after_midnight)
-        release = self.stage.release(decision.id)
-        self.journal.step("Canary breached on live traffic: rolled back automatically", "decision.rollback", reason=release.reason,
-                          **self._live())
+        self._canary(decision, clock, ends, ReleaseState.ROLLED_BACK, spoil=_airline_code_in_front)
+        candidate, _ = self.stage.candidate(USE_CASE)
+        self.journal.step("Canary breached on live traffic: rolled back automatically", "decision.rollback", version=candidate.number,
+                          digest=candidate.package_digest, reason=self.stage.release(decision.id).reason, answers=self._live())
         path.write_text(before, encoding="utf-8")
 
     def persons_rollback(self) -> None:
@@ -113,14 +109,14 @@ class Scenario:
         if now is None or now.champion != live.previous:
             raise InterlockError("the rollback did not change the answer", value=now)
         self.journal.step("A person rolled back: the previous model answers", "decision.rollback", actor=ON_CALL,
-                          decision_id=receipt.decision_id, **self._live())
+                          decision_id=receipt.decision_id, **self._answering())
 
     def one_waiting(self) -> None:
         """A candidate for the person at the keyboard, a second use case, and what all of it cost."""
         second = self.stage.start(LIFECYCLE, use_case="loan_approvals", started_by=ML_TEAM)
         self._train("Candidate waiting for your own decision", LATER_TRAINING)
         self.stage.finished(second)
-        self.stage.run(COSTS)
+        self.stage.run(COSTS, use_case=USE_CASE)
 
     def _train(self, title: str, as_of: datetime) -> None:
         self.stage.run(LIFECYCLE, use_case=USE_CASE, as_of=as_of.isoformat(), started_by=ML_TEAM)
@@ -175,7 +171,12 @@ class Scenario:
         return self.stage.until(look, f"a release that is {' or '.join(states)}")  # type: ignore[no-any-return]
 
     def _deployed(self, title: str) -> None:
-        self.journal.step(title, "route.changed", **self._live())
+        self.journal.step(title, "route.changed", **self._answering())
+
+    def _answering(self) -> dict[str, Any]:
+        """Facts of a step after which the endpoint answers with the step's own version."""
+        live = self._live()
+        return {"version": live["version"], "digest": live["digest"], "answers": live}
 
     def _live(self) -> dict[str, Any]:
         """What the endpoint itself says, once it does what the route asks."""
@@ -190,7 +191,6 @@ class Scenario:
         return {"version": seen.champion.version, "digest": seen.champion.digest, "generation": seen.generation}
 
 
-def _minutes_after_midnight(record: dict[str, Any]) -> dict[str, Any]:
-    """The planted fault: the booking system means minutes after midnight where the model learned hhmm (17:30: 1050, not 1730)."""
-    hours, minutes = divmod(record["sched_dep_time"], 100)
-    return {**record, "sched_dep_time": 60 * hours + minutes}
+def _airline_code_in_front(record: dict[str, Any]) -> dict[str, Any]:
+    """The planted fault: a booking system writes UA1545 where the data had 1545, which the candidate must refuse."""
+    return {**record, "flight": f"{record['carrier']}{record['flight']}"}

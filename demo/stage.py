@@ -98,14 +98,12 @@ def copy_use_cases(source: Path, target: Path) -> None:
         (target / f"{name}.toml").write_text(text, encoding="utf-8")
 
 
-def edit_use_case(path: Path, changes: dict[str, str]) -> str:
-    """Change passages of a use-case file (old text → new text) and return the text from before."""
-    before = text = path.read_text(encoding="utf-8")
-    for old, new in changes.items():
-        if old not in text:
-            raise InterlockError(f"{path} does not hold the passage to change", value=old)
-        text = text.replace(old, new)
-    path.write_text(text, encoding="utf-8")
+def edit_use_case(path: Path, old: str, new: str) -> str:
+    """Change one passage of a use-case file and return the text from before."""
+    before = path.read_text(encoding="utf-8")
+    if before.count(old) != 1:
+        raise InterlockError(f"{path} does not hold the passage to change once", value=old)
+    path.write_text(before.replace(old, new), encoding="utf-8")
     return before
 
 

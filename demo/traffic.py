@@ -22,7 +22,8 @@ from interlock.errors import SourceError, Unavailable
 BATCH_ROWS = 250
 LATE_MINUTES = 15
 TIMEOUT_S = 30.0
-COLUMNS = ["carrier", "origin", "dest", "distance", "hour", "minute", "sched_dep_time", "sched_arr_time"]  # what a timetable knows
+Spoil = Callable[[dict[str, Any]], dict[str, Any]]
+COLUMNS = ["carrier", "origin", "dest", "distance", "hour", "minute", "sched_arr_time", "flight"]  # what a timetable knows
 
 
 @dataclass
@@ -35,16 +36,19 @@ class Customers:
     def __post_init__(self) -> None:
         self.flights = read_flights()
         self.http = httpx.Client(base_url=self.address, timeout=TIMEOUT_S)
-        self.sent = self.told = 0
+        self.sent = self.told = self.refused = 0
         self.answers: dict[tuple[int, str], int] = {}
 
-    def ask(self, start: datetime, end: datetime, *, spoil: Callable[[dict[str, Any]], dict[str, Any]] | None = None) -> Iterator[int]:
-        """Send the flights scheduled in [start, end); yields the rows sent after each request. `spoil` plants a fault."""
-        rows = self._between(start, end)
-        for batch in rows.iter_slices(BATCH_ROWS):
+    def ask(self, start: datetime, end: datetime, *, spoil: Spoil | None = None) -> Iterator[int]:
+        """Send the flights scheduled in [start, end); yields the rows sent after each request.
+
+        `spoil` plants a fault; these requests carry one flight each and may be refused, which is counted.
+        """
+        for batch in self._between(start, end).iter_slices(1 if spoil else BATCH_ROWS):
             records = [_record(row) for row in batch.iter_rows(named=True)]
-            reply = self._post(f"/v1/{self.use_case}/predict", {"records": [spoil(r) if spoil else r for r in records]})
-            for answer in reply["predictions"]:
+            reply = self._post("predict", {"records": [spoil(r) for r in records] if spoil else records}, may_refuse=spoil is not None)
+            self.refused += reply is None
+            for answer in reply["predictions"] if reply else []:
                 key = (answer["version"], answer["digest"])
                 self.answers[key] = self.answers.get(key, 0) + 1
             self.sent += batch.height
@@ -56,7 +60,7 @@ class Customers:
         for batch in rows.iter_slices(BATCH_ROWS * 4):
             labels = [{"id": row["id"], "label": float(row["late"]), "label_seen_time": row["known_at"].isoformat()}
                       for row in batch.iter_rows(named=True)]
-            self._post(f"/v1/{self.use_case}/labels", {"labels": labels})
+            self._post("labels", {"labels": labels})
         self.told += rows.height
         return rows.height
 
@@ -70,11 +74,14 @@ class Customers:
     def _between(self, start: datetime, end: datetime) -> pl.DataFrame:
         return self.flights.filter((pl.col("at") >= start) & (pl.col("at") < end))
 
-    def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    def _post(self, what: str, body: dict[str, Any], *, may_refuse: bool = False) -> dict[str, Any] | None:
+        path = f"/v1/{self.use_case}/{what}"
         try:
             reply = self.http.post(path, json=body)
         except httpx.HTTPError as error:
             raise Unavailable(f"the endpoint does not answer: {error}", value=self.address + path, next_step="interlock status") from error
+        if reply.status_code == 422 and may_refuse:
+            return None
         if reply.status_code != 200:
             raise SourceError(f"the endpoint refused {path}", value=reply.text[:300])
         return dict(reply.json())

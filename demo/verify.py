@@ -9,16 +9,16 @@ from __future__ import annotations
 import json
 import sqlite3
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from interlock.rules.canonical import canonical, digest_bytes
+from interlock.rules.canonical import canonical, digest_bytes, iso
 
 GENESIS = "sha256:" + "0" * 64
 TIMEOUT_S = 10.0
-SERVES = {"route.changed", "decision.rollback"}
 
 
 def main(path: str) -> int:
@@ -37,18 +37,25 @@ def read_ledger(path: Path) -> dict[int, dict[str, Any]]:
     """Every entry by sequence number, through a connection that cannot write."""
     connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
     try:
-        rows = connection.execute("SELECT seq, previous_hash, hash, kind, use_case, body FROM ledger ORDER BY seq").fetchall()
+        rows = connection.execute("SELECT seq, previous_hash, hash, kind, use_case, body, created_at FROM ledger ORDER BY seq").fetchall()
     finally:
         connection.close()
-    return {row[0]: dict(zip(("seq", "previous_hash", "hash", "kind", "use_case", "content"), (*row[:5], json.loads(row[5])), strict=True))
-            for row in rows}
+    return {seq: {"previous_hash": previous, "hash": own, "kind": kind, "use_case": use_case, "body": json.loads(body),
+                  "at": datetime.fromisoformat(at).replace(tzinfo=UTC)}
+            for seq, previous, own, kind, use_case, body, at in rows}
+
+
+def entry_hash(seq: int, entry: dict[str, Any]) -> str:
+    """The hash that an entry must have: over the canonical JSON of everything it says (docs/decisions.md)."""
+    return digest_bytes(canonical({"version": 1, "seq": seq, "previous_hash": entry["previous_hash"], "kind": entry["kind"],
+                                   "use_case": entry["use_case"], "at": iso(entry["at"]), "body": entry["body"]}))
 
 
 def chain_problems(entries: dict[int, dict[str, Any]], head: dict[str, Any]) -> list[str]:
     """Gaps, altered entries, and a tail that was cut off before the written head."""
     problems, previous = [], GENESIS
     for expected, (seq, entry) in enumerate(sorted(entries.items()), start=1):
-        if seq != expected or entry["previous_hash"] != previous or digest_bytes(canonical(entry["content"])) != entry["hash"]:
+        if seq != expected or entry["previous_hash"] != previous or entry_hash(seq, entry) != entry["hash"]:
             problems.append(f"ledger entry {seq} does not continue the chain")
         previous = entry["hash"]
     if entries.get(head["seq"], {}).get("hash") != head["hash"]:
@@ -64,12 +71,11 @@ def step_problems(steps: list[dict[str, Any]], entries: dict[int, dict[str, Any]
         if entry is None or entry["kind"] != step["ledger_kind"] or entry["hash"] != step["ledger_hash"]:
             problems.append(f"step {step['step']} '{step['title']}': ledger entry {step['ledger_seq']} says something else")
             continue
-        said = json.dumps(entry["content"])
+        said = json.dumps(entry["body"], ensure_ascii=False)
         for fact in ("digest", "evidence", "decision_id", "actor"):
             if step.get(fact) and step[fact] not in said:
                 problems.append(f"step {step['step']} '{step['title']}': the ledger entry does not name {fact} {step[fact]}")
-        sealed = entry["content"]["body"].get("gates")
-        if "gates" in step and sealed is not None and sealed != step["gates"]:
+        if "gates" in step and entry["body"].get("gates") != step["gates"]:
             problems.append(f"step {step['step']}: gate results differ from the sealed ones")
     return problems
 
@@ -86,7 +92,7 @@ def story_problems(steps: list[dict[str, Any]]) -> list[str]:
 
 def endpoint_problems(told: dict[str, Any]) -> list[str]:
     """The endpoint must answer with the model of the last step that changed it."""
-    last = [step for step in told["steps"] if step["ledger_kind"] in SERVES][-1]
+    last = [step["answers"] for step in told["steps"] if "answers" in step][-1]
     reply = httpx.post(f"{told['links']['predictions']}/v1/{told['use_case']}/predict", json={"records": [told["probe_record"]]},
                        timeout=TIMEOUT_S)
     if reply.status_code != 200:

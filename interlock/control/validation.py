@@ -92,7 +92,8 @@ def _record(settings: Settings, store: Store, candidate: Candidate, evidence: Ev
         ledger.append(session, "evidence.sealed", {
             "evidence": seal, "replayable": evidence.replayable_digest(), "verdict": evidence.verdict, "candidate_id": candidate.id,
             "package": evidence.package_digest, "policy": evidence.policy_digest, "champion": evidence.champion_digest,
-            "snapshots": evidence.snapshots, "attachments": evidence.attachments}, evidence.use_case)
+            "snapshots": evidence.snapshots, "attachments": evidence.attachments,
+            "gates": {result.gate: result.verdict for result in evidence.gates}}, evidence.use_case)
     mirror_evidence(settings, candidate.mlflow_run_id, verdict=evidence.verdict.value, seal=seal, files={**files, "evidence.json": body})
 
 
