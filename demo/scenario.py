@@ -95,7 +95,7 @@ class Scenario:
         self._canary(decision, clock, ends, ReleaseState.ROLLED_BACK, spoil=_airline_code_in_front)
         candidate, _ = self.stage.candidate(USE_CASE)
         self.journal.step("Canary breached on live traffic: rolled back automatically", "decision.rollback", version=candidate.number,
-                          digest=candidate.package_digest, reason=self.stage.release(decision.id).reason, answers=self._live())
+                          candidate_id=candidate.id, reason=self.stage.release(decision.id).reason, answers=self._live())
         path.write_text(before, encoding="utf-8")
 
     def persons_rollback(self) -> None:

@@ -72,7 +72,7 @@ def step_problems(steps: list[dict[str, Any]], entries: dict[int, dict[str, Any]
             problems.append(f"step {step['step']} '{step['title']}': ledger entry {step['ledger_seq']} says something else")
             continue
         said = json.dumps(entry["body"], ensure_ascii=False)
-        for fact in ("digest", "evidence", "decision_id", "actor"):
+        for fact in ("digest", "evidence", "decision_id", "candidate_id", "actor"):
             if step.get(fact) and step[fact] not in said:
                 problems.append(f"step {step['step']} '{step['title']}': the ledger entry does not name {fact} {step[fact]}")
         if "gates" in step and entry["body"].get("gates") != step["gates"]:
