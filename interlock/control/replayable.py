@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -24,14 +23,12 @@ def quality(case: Case) -> Report:
     """Refused, repeated and unlabelled rows of the snapshot. Age is observed, because it depends on today."""
     from reports.quality import duplicate_rows, quality_findings
 
-    timed = case.use_case.time.column is not None or case.use_case.time.row_start is not None
-    delay = timedelta(hours=case.use_case.labels.delay_hours if timed else 0)  # rows without a time come with their outcome
-    due = case.frame.filter(pl.col("_event_time") <= case.held_out.split.labels_until - delay)
+    due = case.frame.filter(pl.col("_event_time") <= case.held_out.split.labels_until - case.use_case.label_delay)
     told_apart = set(case.use_case.by_role("identifier", "subject"))
     columns = [name for name in case.use_case.columns if name in case.frame.columns and name not in told_apart]
     found = quality_findings(
         rows=case.snapshot.rows, quarantined=case.snapshot.quarantined, labelled=due.height - due["_label"].null_count(),
-        matured=due.height, duplicates=duplicate_rows(case.frame, [*columns, "_event_time"] if timed else columns),
+        matured=due.height, duplicates=duplicate_rows(case.frame, [*columns, "_event_time"] if case.use_case.timed else columns),
         holdout_rows=case.held_out.rows.height, newest_event=None, as_of=None)
     return [finding for finding in found if finding.metric != "quality.age_days"], {}
 

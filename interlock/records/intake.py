@@ -84,8 +84,7 @@ def _file_piece(file: RawFile, source: FileSource, use_case: UseCase, batches: l
         rows = _beyond(rows, skipped)
     known = next((source_entry(batch) for batch in batches if batch.source_digest == identity), None)
     first_row = known["first_row"] if known is not None else _rows_before(batches, file.name if skipped else None)
-    timeless = use_case.time.column is None and use_case.time.row_start is None
-    if timeless:
+    if not use_case.timed:
         window = (None, None)  # event time is the time of ingestion: everything there is belongs to it
     upto = END if window[1] is None else iso(window[1])
     offset = f"{'start' if window[0] is None else iso(window[0])}..{upto}"

@@ -142,16 +142,13 @@ def _with_system_columns(public: pl.DataFrame, frame: pl.DataFrame, raw: pl.Data
     import polars as pl
 
     label = schema.labels(frame, use_case)
-    timed = use_case.time.column is not None or use_case.time.row_start is not None
-    # Without a clock the event time is the ingestion, and an outcome that the source already holds is known by then.
-    delay = pl.duration(microseconds=round(use_case.labels.delay_hours * 3_600_000_000) if timed else 0)
     return public.with_columns(
         pl.concat_str(pl.lit(origin.identity + "-"), raw["_row_number"].cast(pl.String).str.zfill(9)).alias("_row_id"),
         times,
         # What a row holds is known at its prediction moment, by declaration (role = "later" says what is not).
         times.alias("_seen_time"),
         label,
-        pl.when(label.is_not_null()).then(times + delay).alias("_label_seen_time"),
+        pl.when(label.is_not_null()).then(times + use_case.label_delay).alias("_label_seen_time"),
         pl.lit(origin.split, dtype=pl.String).alias("_split"),
     )
 

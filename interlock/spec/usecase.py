@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from pydantic import Field, model_validator
 
 from interlock.spec.data import Check, Column, Privacy, Section, Source, Time
@@ -56,6 +58,16 @@ class UseCase(Section):
     def by_role(self, *roles: str) -> list[str]:
         """Names of the columns with one of these roles, in file order."""
         return [name for name, column in self.columns.items() if column.role in roles]
+
+    @property
+    def timed(self) -> bool:
+        """Whether rows have a time of their own, by a column or by their order; if not, their event time is that of ingestion."""
+        return self.time.column is not None or self.time.row_start is not None
+
+    @property
+    def label_delay(self) -> timedelta:
+        """From event time to the moment the outcome is known. Zero for rows without a time: they come with their outcome."""
+        return timedelta(hours=self.labels.delay_hours) if self.timed else timedelta(0)
 
     @property
     def feature_columns(self) -> list[str]:

@@ -130,6 +130,14 @@ def test_frozen_model_of_elec2_is_refused_by_the_naive_gate(settings: Settings, 
     assert answer(evidence, "performance").verdict is Verdict.PASS  # it is a good model by its AUC alone
 
 
+def test_rows_without_a_time_come_with_their_outcome(settings: Settings, store: Store, tmp_path: Path) -> None:
+    """No date in the file, two months from application to decision: none of the 1,989 outcomes is still to come."""
+    evidence = on_real_data(shipped(settings, tmp_path, "loan_approvals", budget=("trials = 20", "trials = 2")), store, "loan_approvals")
+    found = next(finding for finding in evidence.findings if finding.metric == "quality.label_share")
+    assert (found.value, found.sample_size) == (1.0, 1_989)
+    assert answer(evidence, "label_share").verdict is Verdict.PASS
+
+
 def test_duration_is_named_where_it_is_a_feature(settings: Settings, store: Store, tmp_path: Path) -> None:
     later = '[columns.duration]\ntype = "integer"\nrole = "later"'
     own = shipped(settings, tmp_path, "bank_marketing", leak=(later, later.replace("later", "feature")),
