@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -25,6 +26,7 @@ from interlock.records import ledger
 from interlock.records.ids import new_id
 from interlock.records.store import utc_now
 from interlock.serving.client import ServingClient
+from interlock.settings import settings_environment
 
 World = Any  # tests/control/conftest.py
 NAME = "small_loans"
@@ -101,11 +103,17 @@ def until(condition: Callable[[], Any], timeout_s: float = 30) -> None:
     raise TimeoutError(f"not within {timeout_s:g} s")
 
 
-def test_the_whole_way_on_the_real_server(make_world: Callable[..., World], server: Callable[[], subprocess.Popen[bytes]]) -> None:
+def with_quick_steps(make_world: Callable[..., World]) -> World:
+    """A world on the machine's own clock whose canary and probation last moments."""
     text = (make_world().settings.usecases_dir / f"{NAME}.toml").read_text()
     head, _, tail = text.partition("steps =")
     world = make_world(head + STEPS + "\n[approval]" + tail.partition("[approval]")[2])
     world.clock = utc_now
+    return world
+
+
+def test_the_whole_way_on_the_real_server(make_world: Callable[..., World], server: Callable[[], subprocess.Popen[bytes]]) -> None:
+    world = with_quick_steps(make_world)
     packages = world.settings.folder("packages")
     first, second = build(packages, 1), build(packages, 2)
     endpoint = EmbeddedEndpoint(world.settings)
@@ -145,6 +153,67 @@ def test_the_whole_way_on_the_real_server(make_world: Callable[..., World], serv
     until(lambda: keeper.run_once() or keeper.found[NAME].found == "agrees")
     assert ledger.verify(world.store, ledger.read_head(head_path(world.settings))).ok
     keeper.close()
+    endpoint.close()
+    client.close()
+
+
+@pytest.fixture
+def keepers() -> Iterator[Callable[[World], subprocess.Popen[bytes]]]:
+    """Starts real keeper processes, each awaited until its first pass is done; none outlives the test."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(world: World) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen([sys.executable, "-m", "interlock.cli.main", "keeper"],
+                                   env=os.environ | settings_environment(world.settings), stderr=subprocess.DEVNULL)
+        started.append(process)
+        beat = world.settings.folder("run") / "keeper.json"
+        until(lambda: process.poll() is not None or (beat.exists() and json.loads(beat.read_text())["pid"] == process.pid))
+        assert process.poll() is None
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait(10)
+
+
+def test_a_killed_keeper_takes_up_every_release_where_it_was(
+        make_world: Callable[..., World], server: Callable[[], subprocess.Popen[bytes]],
+        keepers: Callable[[World], subprocess.Popen[bytes]]) -> None:
+    """SIGKILL right after an approval, and again in the middle of a canary; the test does only what `deploy` runs would do."""
+    world = with_quick_steps(make_world)
+    packages = world.settings.folder("packages")
+    first, second = build(packages, 1), build(packages, 2)
+    endpoint, client = EmbeddedEndpoint(world.settings), ServingClient(world.settings)
+
+    def deploy(release_id: str) -> str:
+        return str(deploying.carry_out(world.settings, world.store, endpoint, release_id).state)
+
+    def kill(process: subprocess.Popen[bytes]) -> None:
+        process.send_signal(signal.SIGKILL)
+        assert process.wait(10) == -signal.SIGKILL
+
+    keeper = keepers(world)
+    release = str(world.approve(world.candidate(1, package=first)).release_id)
+    kill(keeper)
+    assert deploy(release) == "probation"                               # the route moves on; no server is there to hear of it
+    server()
+    assert (endpoint.observed(NAME).generation, world.route.generation) == (0, 1)
+    keeper = keepers(world)
+    until(lambda: endpoint.observed(NAME).generation == 1)              # only the keeper can have told the server
+    until(lambda: world.release(release).state == "live")
+
+    release = str(world.approve(world.candidate(2, package=second)).release_id)
+    assert deploy(release) == "canary"
+    kill(keeper)
+    answers = client.predict(NAME, [{"id": new_id(), "age": 20 + n % 50, "income": 40 + n} for n in range(200)])["predictions"]
+    assert {answer["digest"] for answer in answers} == {first, second}  # the canary goes on without the keeper
+    assert deploy(release) == "canary"                                  # and nobody else moves it on
+    keepers(world)
+    until(lambda: deploy(release) == "live")
+    assert client.predict(NAME, [{"age": 30, "income": 50}])["digest"] == second
+    assert [found["verdict"] for found in world.release(release).analysis] == ["pass"]
+    assert ledger.verify(world.store).ok
     endpoint.close()
     client.close()
 
