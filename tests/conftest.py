@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,11 +49,31 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     return load_settings(home=tmp_path / "home", usecases_dir=ROOT / "usecases", data_dir=data, **ports)
 
 
+@pytest.fixture(scope="session")
+def prefect_server() -> Iterator[None]:
+    """One Prefect server for all tests that run flows; it takes seconds to start."""
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(server_startup_timeout=60):
+        yield
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """File of a migrated, empty store, made once; tests get copies."""
+    path = tmp_path_factory.mktemp("migrated") / "store.db"
+    opened = Store(f"sqlite:///{path}")
+    migrate_store(opened)
+    opened.close()
+    assert not path.with_name("store.db-wal").exists()  # everything is in the file itself
+    return path
+
+
 @pytest.fixture
-def store(settings: Settings) -> Iterator[Store]:
+def store(settings: Settings, migrated: Path) -> Iterator[Store]:
     """A migrated, empty store."""
     settings.home.mkdir(parents=True, exist_ok=True)
+    shutil.copy(migrated, settings.store_address.removeprefix("sqlite:///"))
     opened = Store(settings.store_address)
-    migrate_store(opened)
     yield opened
     opened.close()

@@ -46,7 +46,7 @@ def test_a_missing_bucket_is_named(bucket: Any) -> None:
 def test_a_server_that_is_down_is_worth_another_try(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    monkeypatch.setattr("interlock.records.lake_s3.ATTEMPTS_MAX", 1)
     lake = lake_from(settings.model_copy(update={"lake": "s3", "lake_s3_bucket": "b", "s3_endpoint_url": "http://127.0.0.1:9"}))
     with pytest.raises(Unavailable) as raised:
         lake.exists("local/flights/snapshot/v1/date=2013-05-04/x.parquet")

@@ -15,14 +15,15 @@ from interlock.records.tables import Decision, Outbox, Release
 World = Any  # tests/control/conftest.py
 NAME = "small_loans"
 APPROVE = """
-import sys, time
+import sys
 from interlock.control import actions
 from interlock.errors import DecisionRefused
 from interlock.records.store import open_store
 from interlock.settings import load_settings
-actor, evidence, nonce, start = sys.argv[1:]
+actor, evidence, nonce = sys.argv[1:]
 settings = load_settings(); store = open_store(settings)
-time.sleep(max(0.0, float(start) - time.time()))
+print("ready", flush=True)
+sys.stdin.read()
 try:
     receipt = actions.approve(settings, store, actor=actor, evidence_digest=evidence, reason="clear", nonce=nonce, expected_generation=0)
     print("receipt", receipt.decision_id, receipt.replayed)
@@ -33,13 +34,16 @@ except DecisionRefused as error:
 
 def press(world: World, evidence: str, people: list[tuple[str, str]]) -> list[str]:
     """Every (actor, nonce) approves from a process of its own at the same moment; their answers."""
-    import time
-
     names = {"home": world.settings.home, "usecases_dir": world.settings.usecases_dir}
     environment = os.environ | {f"INTERLOCK_{name.upper()}": str(value) for name, value in names.items()}
-    start = str(time.time() + 6)
-    running = [subprocess.Popen([sys.executable, "-c", APPROVE, actor, evidence, nonce, start], env=environment, stdout=subprocess.PIPE,
-                                text=True) for actor, nonce in people]
+    gate, opener = os.pipe()  # all wait for its end, which comes to all at once
+    running = [subprocess.Popen([sys.executable, "-c", APPROVE, actor, evidence, nonce], env=environment, stdin=gate,
+                                stdout=subprocess.PIPE, text=True) for actor, nonce in people]
+    os.close(gate)
+    try:
+        assert [process.stdout.readline() for process in running if process.stdout] == ["ready\n"] * len(people)
+    finally:
+        os.close(opener)
     return [process.communicate(timeout=60)[0].strip() for process in running]
 
 

@@ -1,20 +1,11 @@
-"""One Prefect server for all flow tests (12 s once), and an installation that flows find through the environment."""
+"""An installation that flows find through the environment."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from prefect.testing.utilities import prefect_test_harness
 
 from interlock.records.store import Store
 from interlock.settings import Settings
-
-
-@pytest.fixture(scope="session")
-def prefect_server() -> Iterator[None]:
-    with prefect_test_harness(server_startup_timeout=60):
-        yield
 
 
 @pytest.fixture
