@@ -53,17 +53,18 @@ def _settings() -> Settings:
 
 
 def _tell(settings: Settings, console: Console) -> Path:
-    store = open_store(settings)
+    store, customers, client = open_store(settings), Customers(settings.predictions_url, USE_CASE), ServingClient(settings)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     try:
         with Progress(*columns, console=console, transient=True) as progress:
             journal = Journal(store, USE_CASE, settings.home / "demo.json", say=progress.console.print)
-            customers = Customers(settings.predictions_url, USE_CASE)
-            Scenario(Stage(settings, store), journal, customers, ServingClient(settings), progress).tell()
+            Scenario(Stage(settings, store), journal, customers, client, progress).tell()
         journal.write(**_facts(settings, store, customers))
         console.print(_table(journal.steps, settings))
         return journal.path
     finally:
+        client.close()
+        customers.close()
         store.close()
 
 

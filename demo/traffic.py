@@ -39,6 +39,9 @@ class Customers:
         self.sent = self.told = self.refused = 0
         self.answers: dict[tuple[int, str], int] = {}
 
+    def close(self) -> None:
+        self.http.close()
+
     def ask(self, start: datetime, end: datetime, *, spoil: Spoil | None = None) -> Iterator[int]:
         """Send the flights scheduled in [start, end); yields the rows sent after each request.
 

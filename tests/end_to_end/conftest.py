@@ -47,7 +47,8 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     try:
         lifecycle.up(settings, said.append)
         store = open_store(settings)
-        yield Machine(settings, store, ServingClient(settings), demo)
+        with ServingClient(settings) as client:
+            yield Machine(settings, store, client, demo)
         store.close()
     finally:
         supervision.stop(settings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
@@ -20,7 +21,7 @@ from interlock.rules.routes import Observed
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.browser]
 USE_CASE = "flight_delays"
-PAGES = ("overview", "approvals", "releases", "performance", "drift", "fairness", "explainability", "data", "costs", "runs", "ledger")
+PAGES = ("", "approvals", "releases", "performance", "drift", "fairness", "explainability", "data", "costs", "runs", "ledger")
 PAGE_TIMEOUT_MS = 45_000
 
 
@@ -47,7 +48,7 @@ def test_every_page_shows_without_an_exception(machine: Any, page: Page, scheme:
     for name in PAGES:
         visit(page, machine, name)
         assert page.get_by_test_id("stException").count() == 0, f"{name}: {page.get_by_test_id('stException').first.inner_text()}"
-        assert len(page.get_by_test_id("stMain").inner_text()) > 100, f"{name} is empty"
+        page.wait_for_function("document.querySelector('[data-testid=stMain]').innerText.length > 100", timeout=PAGE_TIMEOUT_MS)
     assert errors == []
 
 
@@ -56,11 +57,11 @@ def test_a_persons_yes_and_a_persons_rollback(machine: Any, page: Page) -> None:
     before: Observed = machine.client.observed(USE_CASE)
     supervision.control(machine.settings, "prefect", "stop")
     version = _approve(page, machine)
+    release = _newest_release(machine)
     with machine.store.reading() as session:
-        release = session.scalars(select(Release).where(Release.use_case == USE_CASE).order_by(Release.created_at.desc())).first()
         intent = session.scalars(select(Outbox).where(Outbox.cause == release.decision_id)).one()
     assert (release.state, intent.state) == ("planned", "pending")
-    assert machine.client.observed(USE_CASE) .champion == before.champion
+    assert machine.client.observed(USE_CASE).champion == before.champion
 
     supervision.control(machine.settings, "prefect", "start")
     lifecycle.wait_ready(machine.settings, programs(machine.settings)[0])
@@ -97,19 +98,25 @@ def _approve(page: Page, machine: Any) -> int:
 
 
 def _traffic_until_live(machine: Any, before: Observed) -> Observed:
-    """Real flights keep coming, so that the canary steps can be judged."""
-    customers, clock = Customers(machine.settings.predictions_url, USE_CASE), utc("2013-09-01")
-    deadline = time.monotonic() + 150
-    while time.monotonic() < deadline and clock < utc("2013-12-20"):
-        for _ in customers.ask(clock, clock + timedelta(hours=6)):
-            pass
-        clock += timedelta(hours=6)
-        observed: Observed = machine.client.observed(USE_CASE)
-        if observed.champion != before.champion and observed.candidate is None:
-            return observed
+    """Real flights at a steady pace once the canary runs, so that its steps can be judged."""
+    until(lambda: _newest_release(machine).state != "planned", "the deploy flow")
+    with closing(Customers(machine.settings.predictions_url, USE_CASE)) as customers:
+        clock, deadline = utc("2013-09-01"), time.monotonic() + 150
+        while time.monotonic() < deadline and clock < utc("2013-12-20"):
+            for _ in customers.ask(clock, clock + timedelta(hours=4)):
+                pass
+            clock += timedelta(hours=4)
+            time.sleep(0.2)
+            observed: Observed = machine.client.observed(USE_CASE)
+            if observed.champion != before.champion and observed.candidate is None:
+                return observed
+    release = _newest_release(machine)
+    raise AssertionError(f"the release is {release.state}: {release.reason} {release.analysis}")
+
+
+def _newest_release(machine: Any) -> Release:
     with machine.store.reading() as session:
-        release = session.scalars(select(Release).where(Release.use_case == USE_CASE).order_by(Release.created_at.desc())).first()
-        raise AssertionError(f"the release is {release.state}: {release.reason} {release.analysis}")
+        return session.scalars(select(Release).where(Release.use_case == USE_CASE).order_by(Release.created_at.desc())).first()
 
 
 def _roll_back(page: Page, machine: Any, wanted: Observed) -> None:
@@ -125,4 +132,5 @@ def _roll_back(page: Page, machine: Any, wanted: Observed) -> None:
 
 
 def _record(machine: Any) -> dict[str, Any]:
-    return next(iter(Customers(machine.settings.predictions_url, USE_CASE).records(utc("2013-09-01"), utc("2013-09-02"))))
+    with closing(Customers(machine.settings.predictions_url, USE_CASE)) as customers:
+        return next(customers.records(utc("2013-09-01"), utc("2013-09-02")))

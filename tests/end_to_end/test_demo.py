@@ -57,8 +57,9 @@ def test_a_left_out_step_and_a_cut_or_edited_ledger_are_found(machine: Any, tmp_
         source.backup(target)
     source.close()
     entries = verify.read_ledger(copy)
-    last = entries.pop(max(entries))
-    assert verify.chain_problems(entries, {"seq": last["seq"], "hash": last["hash"]}) != []
+    newest = max(entries)
+    last = entries.pop(newest)
+    assert verify.chain_problems(entries, {"seq": newest, "hash": last["hash"]}) != []
     target.execute("UPDATE ledger SET body = replace(body, 'approver', 'intruder') WHERE kind = 'decision.approve'")
     target.commit()
     target.close()
