@@ -9,11 +9,20 @@ from pathlib import Path
 GIT_TIMEOUT_S = 10
 
 
-def author_of(path: Path, started_by: str) -> str:
-    """The last committer of the file; where git does not know it, or it has uncommitted changes, whoever started the training."""
+def author_of(path: Path, declared: str | None, started_by: str) -> str:
+    """Who is on record as the author: the last committer; where nobody committed this text, the declared author, else the starter."""
+    return committer_of(path) or declared or started_by
+
+
+def committer_of(path: Path) -> str:
+    """The last committer of the file as "Name <address>"; empty where git does not know it, or it has uncommitted changes.
+
+    A commit that the hosting site made for a person ("GitHub <noreply@github.com>") counts as that of its author.
+    """
     if _git(path, "status", "--porcelain", "--", path.name):
-        return started_by
-    return _git(path, "log", "-1", "--format=%an", "--", path.name) or started_by
+        return ""
+    committer, _, author = _git(path, "log", "-1", "--format=%cn <%ce>%n%an <%ae>", "--", path.name).partition("\n")
+    return author if "<noreply@" in committer.casefold() else committer
 
 
 def code_revision(folder: Path) -> str:

@@ -42,7 +42,7 @@ def train_candidate(settings: Settings, store: Store, use_case: str | Path | Use
         policy = spec_digest(path)
         made = make_package(settings.folder("packages"), found, frame, snapshot_digest=digest, spec_digest=policy, as_of=as_of,
                             progress=progress)
-        candidate, is_new = _record(store, found, made, author=found.approval.author or author_of(path, started_by),
+        candidate, is_new = _record(store, found, made, author=author_of(path, found.approval.author, started_by),
                                     started_by=started_by)
         if not is_new:
             progress(f"the same package as candidate {candidate.number}: nothing new to judge")

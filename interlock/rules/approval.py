@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -59,14 +60,24 @@ def may(roles: Iterable[str], action: str) -> bool:
 
 
 def identities(name: str) -> frozenset[str]:
-    """The ways one person is written: "Ann Lee <ann@x.org>" is also "ann lee", "ann@x.org" and "ann"."""
+    """The ways one person is written: "Ann Lee <a.lee@x.org>" is the full name, the address and the login before its "@".
+
+    Dots, dashes and spaces do not tell two people apart ("ann.lee" is "Ann Lee"), nor do the tag of an address ("ann+work@x.org") and
+    the number in front of a hosting site's ("123+ann@users.noreply.github.com"). Better refused once too often.
+    """
     text = " ".join(name.casefold().split())
     found = {text}
     if "<" in text and text.endswith(">"):
         person, _, address = text[:-1].partition("<")
         found |= {person.strip(), address.strip()}
-    found |= {part.partition("@")[0] for part in list(found) if "@" in part and " " not in part}
+    found |= {_login(part.partition("@")[0]) for part in list(found) if "@" in part and " " not in part}
+    found |= {re.sub(r"[ ._-]+", "", part) for part in list(found) if "@" not in part}
     return frozenset(part for part in found if part not in NOBODY)
+
+
+def _login(local_part: str) -> str:
+    before, plus, after = local_part.partition("+")
+    return after if plus and before.isdigit() else before
 
 
 def same_person(one: str, other: str) -> bool:

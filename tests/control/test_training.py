@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 
-from interlock.control.authorship import author_of
 from interlock.control.training import train_candidate
 from interlock.control.usage import measured
 from interlock.errors import DataError
 from interlock.modeling.package import read_package
 from interlock.records import ledger
 from interlock.records.tables import Usage
-from interlock.settings import Settings
-from tests.control.trial_bench import NAME, Bench, census
+from tests.control.repositories import commit
+from tests.control.trial_bench import NAME, Bench, census, toml
 
 
 @pytest.fixture
@@ -70,16 +68,10 @@ def test_without_a_snapshot_there_is_nothing_to_train_on(bench: Bench) -> None:
     empty.store.close()
 
 
-def test_author_is_the_last_committer_unless_the_file_was_changed_since(tmp_path: Path, settings: Settings) -> None:
-    file = tmp_path / "case.toml"
-    file.write_text("a = 1")
-    assert author_of(file, "ben") == "ben"
-    who = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
-    for command in (["init", "-q"], ["add", "case.toml"], [*who, "commit", "-q", "-m", "x"]):
-        subprocess.run(["git", *command], cwd=tmp_path, check=True)
-    assert author_of(file, "ben") == "Ada"
-    file.write_text("a = 2")
-    assert author_of(file, "ben") == "ben"
+def test_the_last_committer_of_the_use_case_is_on_record_as_its_author(bench: Bench) -> None:
+    (bench.folder / f"{NAME}.toml").write_text(toml())
+    commit(bench.folder, "Ada Lee", "ada.lee@example.org")
+    assert bench.make().author == "Ada Lee <ada.lee@example.org>"
 
 
 def test_failed_work_costs_too(bench: Bench) -> None:

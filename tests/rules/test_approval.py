@@ -10,6 +10,9 @@ from interlock.rules.approval import ALLOWED, ROLES, may, same_person
 @pytest.mark.parametrize(("one", "other", "same"), [
     ("ben", "ben", True), ("Ben", "ben ", True), ("Ada Lee <ada@x.org>", "ada@x.org", True), ("Ada Lee <ada@x.org>", "ada lee", True),
     ("Ada Lee <ada@x.org>", "ada", True), ("ada@x.org", "ada@y.org", True),  # one account name: better refused once too often
+    ("Ada Lee <a.lee@x.org>", "a.lee", True), ("Ada Lee <a@x.org>", "ada.lee", True), ("Ada Lee <a@x.org>", "adalee", True),
+    ("Ada Lee <ada+work@x.org>", "ada", True), ("Ada <123+alee@users.noreply.github.com>", "alee", True),
+    ("Ada Lee <a.lee@x.org>", "lee", False), ("Ada Lee <a@x.org>", "Ada Ng <b@x.org>", False), ("ada+work@x.org", "work", False),
     ("ada", "ben", False), ("scheduler", "scheduler", False), ("", "", False), ("keeper", "keeper", False),
 ])
 def test_the_same_person_under_several_names(one: str, other: str, same: bool) -> None:

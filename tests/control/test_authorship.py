@@ -1,0 +1,51 @@
+"""Separation of duties against a real git repository: who committed the use case may not approve its candidates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from interlock.control.authorship import author_of, committer_of
+from interlock.errors import DecisionRefused
+from tests.control.conftest import NAME, World
+from tests.control.repositories import commit
+
+
+def candidate_of_file(world: World, declared: str | None = None, started_by: str = "scheduler") -> str:
+    """Evidence of a candidate whose author is what training records for the use-case file as it lies there."""
+    author = author_of(world.settings.usecases_dir / f"{NAME}.toml", declared, started_by)
+    return world.candidate(1, author=author, started_by=started_by)
+
+
+@pytest.mark.parametrize("actor", ["ada.lee", "Ada Lee", "ada lee", "ada.lee@example.org", "Ada.Lee", "Ada Lee <ada.lee@example.org>"])
+def test_the_last_committer_may_not_approve_under_any_of_their_names(world: World, actor: str) -> None:
+    commit(world.settings.usecases_dir, "Ada Lee", "ada.lee@example.org")
+    evidence = candidate_of_file(world)
+    with pytest.raises(DecisionRefused, match=r"author of the use case \(Ada Lee <ada\.lee@example\.org>\)"):
+        world.approve(evidence, actor=actor)
+    assert world.approve(evidence, actor="ben").release_id
+
+
+def test_the_committer_counts_not_whoever_wrote_the_change_first(world: World) -> None:
+    commit(world.settings.usecases_dir, "Ada Lee", "ada@example.org", author="Cas Moor <cas@example.org>")
+    evidence = candidate_of_file(world)
+    with pytest.raises(DecisionRefused, match="author of the use case"):
+        world.approve(evidence, actor="ada")
+    assert world.approve(evidence, actor="cas").release_id
+
+
+def test_a_commit_that_the_hosting_site_made_counts_as_its_authors(world: World) -> None:
+    commit(world.settings.usecases_dir, "GitHub", "noreply@github.com", author="Cas Moor <12345+cas@users.noreply.github.com>")
+    with pytest.raises(DecisionRefused, match="author of the use case"):
+        world.approve(candidate_of_file(world), actor="cas")
+
+
+def test_author_is_the_last_committer_unless_the_file_was_changed_since(tmp_path: Path) -> None:
+    file = tmp_path / "case.toml"
+    file.write_text("a = 1")
+    assert (committer_of(file), author_of(file, None, "ben"), author_of(file, "risk", "ben")) == ("", "ben", "risk")
+    commit(tmp_path, "Ada", "ada@example.org")
+    assert committer_of(file) == author_of(file, "risk", "ben") == "Ada <ada@example.org>"
+    file.write_text("a = 2")
+    assert (committer_of(file), author_of(file, None, "ben")) == ("", "ben")
