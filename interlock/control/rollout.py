@@ -8,11 +8,11 @@ from datetime import datetime
 from interlock.control import deploying
 from interlock.control.alerting import record_alert
 from interlock.control.deployments import DEPLOY
-from interlock.control.endpoint import Endpoint
+from interlock.control.endpoint import Endpoint, EndpointStats
 from interlock.control.people import AUTOMATIC
 from interlock.control.rollbacks import roll_back
 from interlock.control.steering import brake, end_open
-from interlock.errors import DecisionRefused
+from interlock.errors import DecisionRefused, Unavailable
 from interlock.records import outbox, releases
 from interlock.records.routes import change_route, read_route
 from interlock.records.store import Store, utc_now
@@ -57,10 +57,17 @@ def _canary(store: Store, endpoint: Endpoint, plan: deploying.Plan, clock: Calla
     champion = plan.route.champion.digest if plan.route.champion else None
     if plan.decision.detail.get("champion_digest") != champion:
         return _end(store, plan, "the champion changed during the canary", now)
-    stats = endpoint.stats(release.use_case)
-    if stats.generation != plan.route.generation:
-        return ""  # the endpoint has not taken on the step yet: nothing to judge
     elapsed = (now - release.state_since).total_seconds()
+    late = elapsed > plan.rollout.wait_max_s
+    try:
+        stats = endpoint.stats(release.use_case)
+    except Unavailable as error:
+        if late:
+            return _pause(store, plan, f"the prediction server does not answer: {error.what}", None, now)
+        raise
+    if stats.generation != plan.route.generation:  # the endpoint has not taken on the step yet: nothing to judge
+        unheard = f"the endpoint answers with generation {stats.generation}, the step needs {plan.route.generation}"
+        return _pause(store, plan, unheard, None, now) if late else ""
     judgement = judge_step(plan.rollout, deploying.step_of(plan.rollout, release.step), stats.champion, stats.candidate, elapsed)
     if judgement.verdict is StepVerdict.FAIL:
         brake(store, endpoint, release, reason=judgement.sentence, breach=breach_id(release),
@@ -68,9 +75,7 @@ def _canary(store: Store, endpoint: Endpoint, plan: deploying.Plan, clock: Calla
         return f"rolled back: {judgement.sentence}"
     if judgement.verdict is StepVerdict.PASS:
         return _pass(store, release, judgement, now)
-    if elapsed > plan.rollout.wait_max_s:
-        return _pause(store, plan, judgement, now)
-    return ""
+    return _pause(store, plan, judgement.sentence, judgement, now) if late else ""
 
 
 def _pass(store: Store, release: Release, judgement: StepJudgement, now: datetime) -> str:
@@ -84,13 +89,13 @@ def _pass(store: Store, release: Release, judgement: StepJudgement, now: datetim
     return f"step {release.step} passed: {judgement.sentence}"
 
 
-def _pause(store: Store, plan: deploying.Plan, judgement: StepJudgement, now: datetime) -> str:
+def _pause(store: Store, plan: deploying.Plan, why: str, judgement: StepJudgement | None, now: datetime) -> str:
     """Waits for a person; until then the champion answers everything, and the candidate stays loaded."""
-    reason = f"no verdict after {plan.rollout.wait_max_s:g} s: {judgement.sentence}"
+    reason = f"no verdict after {plan.rollout.wait_max_s:g} s: {why}"
+    judged = {"step": plan.release.step, "at": now.isoformat(), **judgement.plain()} if judgement else None
     with store.writing() as session:
         release = releases.get(session, plan.release.id)
-        releases.move(session, release, ReleaseState.PAUSED, now=now, reason=reason, actor=AUTOMATIC,
-                      judgement={"step": release.step, "at": now.isoformat(), **judgement.plain()})
+        releases.move(session, release, ReleaseState.PAUSED, now=now, reason=reason, actor=AUTOMATIC, judgement=judged)
         change_route(session, read_route(session, release.use_case), actor=AUTOMATIC, reason=reason, decision_id=plan.decision.id, at=now,
                      candidate_percent=0)
         record_alert(session, identity=f"paused:{release.id}:{release.step}:{release.revision}", use_case=release.use_case,
@@ -112,7 +117,13 @@ def _probation(settings: Settings, store: Store, endpoint: Endpoint, plan: deplo
     stats = endpoint.stats(release.use_case)
     if stats.generation == plan.route.generation and (broken := judge_errors(plan.rollout, stats.champion)):
         return _roll_back(settings, store, endpoint, plan, f"on probation: {broken}", f"release:{release.id}:probation", clock)
-    if (now - release.state_since).total_seconds() < plan.rollout.probation_s:
+    elapsed = (now - release.state_since).total_seconds()
+    if elapsed < plan.rollout.probation_s:
+        return ""
+    if lacking := _unproven(plan, stats):
+        if elapsed > plan.rollout.wait_max_s:
+            _alert(store, f"unconfirmed:{release.id}", plan, "it cannot be confirmed", f"{lacking}, {elapsed:,.0f} s after its release",
+                   now)
         return ""
     with store.writing() as session:
         fresh = releases.get(session, release.id)
@@ -120,6 +131,15 @@ def _probation(settings: Settings, store: Store, endpoint: Endpoint, plan: deplo
             releases.move(session, fresh, ReleaseState.LIVE, now=now, actor=AUTOMATIC,
                           reason=f"no breach within {plan.rollout.probation_s:g} s on probation")
     return "live, confirmed"
+
+
+def _unproven(plan: deploying.Plan, stats: EndpointStats) -> str:
+    """What is missing before silence may count as health: the endpoint has taken the route on and has answered with it."""
+    if stats.generation != plan.route.generation:
+        return f"the endpoint answers with generation {stats.generation}, not with {plan.route.generation}"
+    if stats.champion.requests <= stats.champion.errors:
+        return "the endpoint has not answered one request with it"
+    return ""
 
 
 def _waiver(settings: Settings, store: Store, endpoint: Endpoint, plan: deploying.Plan, clock: Callable[[], datetime]) -> str:

@@ -234,6 +234,7 @@ class World:
             self.clock.forward(61)
             self.keep(receipt.release_id)
             self.run(receipt.release_id)
+        self.endpoint.arms = (GOOD, ArmStats())  # customers are answered by it
         self.clock.forward(121)
         self.keep(receipt.release_id)
         assert self.release(receipt.release_id).state == "live"

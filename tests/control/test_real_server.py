@@ -133,8 +133,9 @@ def test_the_whole_way_on_the_real_server(make_world: Callable[..., World], serv
     keeper.run_once()
     assert endpoint.observed(NAME).candidate_percent == 50
     client.predict(NAME, [{"id": new_id(), "age": 20 + n % 50, "income": 40 + n} for n in range(200)])
-    until(lambda: keeper.run_once() or world.release(receipt.release_id).state == "live")
+    until(lambda: keeper.run_once() or endpoint.observed(NAME).generation == 3)
     assert client.predict(NAME, [{"age": 30, "income": 50}])["digest"] == second
+    until(lambda: keeper.run_once() or world.release(receipt.release_id).state == "live")
 
     began = time.monotonic()
     rolled = actions.rollback(world.settings, world.store, actor="cas", use_case=NAME, reason="complaints", nonce=new_id(),
@@ -201,7 +202,8 @@ def test_a_killed_keeper_takes_up_every_release_where_it_was(
     assert (endpoint.observed(NAME).generation, world.route.generation) == (0, 1)
     keeper = keepers(world)
     until(lambda: endpoint.observed(NAME).generation == 1)              # only the keeper can have told the server
-    until(lambda: world.release(release).state == "live")
+    assert client.predict(NAME, [{"age": 30, "income": 50}])["digest"] == first
+    until(lambda: world.release(release).state == "live")               # not before it has answered
 
     release = str(world.approve(world.candidate(2, package=second)).release_id)
     assert deploy(release) == "canary"
@@ -210,8 +212,9 @@ def test_a_killed_keeper_takes_up_every_release_where_it_was(
     assert {answer["digest"] for answer in answers} == {first, second}  # the canary goes on without the keeper
     assert deploy(release) == "canary"                                  # and nobody else moves it on
     keepers(world)
-    until(lambda: deploy(release) == "live")
+    until(lambda: deploy(release) == "probation")
     assert client.predict(NAME, [{"age": 30, "income": 50}])["digest"] == second
+    until(lambda: deploy(release) == "live")
     assert [found["verdict"] for found in world.release(release).analysis] == ["pass"]
     assert ledger.verify(world.store).ok
     endpoint.close()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from interlock.control import actions
-from interlock.errors import StaleState
+from interlock.errors import StaleState, Unavailable
 from interlock.records import ledger
 from interlock.records.ids import new_id
 from interlock.records.outbox import due
@@ -40,6 +40,7 @@ def test_the_first_release_ever_goes_live_on_probation_and_says_why(world: World
     assert (outcome.state, outcome.route.generation, outcome.route.champion.version, outcome.route.previous) == ("probation", 1, 1, None)
     assert "first one ever" in outcome.sentence
     assert outcome.observed.champion.version == 1
+    world.endpoint.arms = (GOOD, ArmStats())
     assert world.keep(receipt.release_id) == ""  # still within its 120 s of probation
     world.clock.forward(120)
     assert world.keep(receipt.release_id) == "live, confirmed"
@@ -62,6 +63,7 @@ def test_a_second_release_takes_its_canary_steps_one_run_each(world: World) -> N
     world.keep(release)
     outcome = world.run(release)
     assert (outcome.state, world.route.champion.version, world.route.previous.version, world.route.candidate) == ("probation", 2, 1, None)
+    world.endpoint.arms = (GOOD, ArmStats())
     world.clock.forward(120)
     world.keep(release)
     assert world.release(release).state == "live"
@@ -108,6 +110,24 @@ def test_too_little_traffic_for_too_long_waits_for_a_person(world: World) -> Non
     assert receipt.observed.candidate_percent == 10
 
 
+@pytest.mark.parametrize(("down", "why"), [(False, "generation 1, the step needs 2"), (True, "does not answer")])
+def test_a_canary_that_the_endpoint_never_takes_on_waits_for_a_person(world: World, down: bool, why: str) -> None:
+    release = canary(world)
+    world.endpoint.routes["small_loans"] = world.route.model_copy(update={"generation": 1})
+    world.endpoint.down = down
+    world.clock.forward(600)  # wait_max_s = 600
+    if down:
+        with pytest.raises(Unavailable):
+            world.keep(release)
+    else:
+        assert world.keep(release) == ""
+    world.clock.forward(1)
+    assert why in world.keep(release)
+    assert (world.release(release).state, world.route.candidate_percent) == ("paused", 0)
+    with world.store.reading() as session:
+        assert session.query(Alert).one().title == "version 2 of small_loans waits for a person"
+
+
 def test_a_person_aborts_a_canary(world: World) -> None:
     release, nonce = canary(world), new_id()
     wanted = {"actor": "cas", "release_id": release, "reason": "no", "nonce": nonce, "expected_generation": world.route.generation,
@@ -152,6 +172,32 @@ def test_errors_on_probation_roll_back_to_the_version_before(world: World) -> No
     world.endpoint.arms = (FAILING, ArmStats())
     assert world.keep(release).startswith("rolled back: on probation: errors")
     assert (world.release(release).state, world.route.champion.version) == ("rolled_back", 1)
+
+
+@pytest.mark.parametrize(("generation", "arm", "why"), [
+    (0, GOOD, "generation 0, not with 1"),                                   # the endpoint never heard of the route
+    (1, ArmStats(), "not answered one request"),
+    (1, ArmStats(requests=0, refusals=9), "not answered one request"),       # it only ever refused
+])
+def test_silence_is_not_health(world: World, generation: int, arm: ArmStats, why: str) -> None:
+    release = world.approve(world.candidate(1)).release_id
+    world.run(release)
+    world.endpoint.routes["small_loans"] = world.route.model_copy(update={"generation": generation})
+    world.endpoint.arms = (arm, ArmStats())
+    for seconds, told in ((120, 0), (480, 0), (1, 1), (600, 1)):  # probation_s = 120, wait_max_s = 600: told once after 601 s
+        world.clock.forward(seconds)
+        assert world.keep(release) == ""
+        with world.store.reading() as session:
+            assert [why in alert.body for alert in session.query(Alert)] == [True] * told
+    assert world.release(release).state == "probation"
+    world.endpoint.routes["small_loans"], world.endpoint.arms = world.route, (GOOD, ArmStats())
+    assert world.keep(release) == "live, confirmed"
+
+
+def test_a_keeper_that_only_counts_seconds_is_caught(make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("interlock.control.rollout._unproven", lambda plan, stats: "")
+    with pytest.raises(AssertionError):
+        test_silence_is_not_health(make_world(), 0, GOOD, "generation 0, not with 1")
 
 
 def test_without_a_way_back_people_are_told_once(world: World) -> None:
