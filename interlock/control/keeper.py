@@ -39,6 +39,7 @@ COMPACTION_S = 5.0
 ALERTS_S = 5.0
 HEAD_S = 30.0
 HEAL_S = 20.0
+SILENT_S = 60.0  # people are told when the prediction server has been silent for longer
 LOUD_AGAIN_S = 300.0  # the same error of the same step is logged again only after this long
 
 
@@ -55,13 +56,17 @@ class Keeper:
     found: dict[str, Reconciled] = field(default_factory=dict)
     _due: dict[str, datetime] = field(default_factory=dict)
     _heard: dict[str, tuple[str, datetime]] = field(default_factory=dict)
+    _silent_since: datetime | None = None
+    _silent: str = ""
     _worker: ThreadPoolExecutor | None = None
     _compaction: Future[Any] | None = None
 
     def run_once(self) -> None:
         """One pass. An error in one step or one use case is logged and leaves the others alone."""
+        self._silent = ""
         self._guard("reconcile", self._reconcile_all)
         self._guard("releases", self._advance_all)
+        self._guard("silence", self._tell_silence)
         self._guard("outbox", self._dispatch)
         self._every("heal", HEAL_S, self._heal)
         self._every("compaction", COMPACTION_S, self._start_compaction)
@@ -92,6 +97,20 @@ class Keeper:
     def _advance(self, release_id: str) -> None:
         if said := rollout.advance(self.settings, self.store, release_id, self.endpoint, clock=self.clock):
             LOG.info("release %s: %s", release_id, said)
+
+    def _tell_silence(self) -> None:
+        """One alert per outage of the prediction server, after `SILENT_S` of passes in each of which it did not answer."""
+        if not self._silent:
+            self._silent_since = None
+            return
+        now = self.clock()
+        since = self._silent_since = self._silent_since or now
+        if now - since > timedelta(seconds=SILENT_S):
+            with self.store.writing() as session:
+                alerting.record_alert(
+                    session, identity=f"silent:endpoint:{since.isoformat()}", severity="critical", at=now,
+                    title=f"the prediction server does not answer since {since:%Y-%m-%d %H:%M:%S} UTC",
+                    body=f"{self._silent[:2_000]}. Releases wait and no route can change until it answers. interlock status")
 
     def _dispatch(self) -> None:
         self.dispatcher = self.dispatcher or Dispatcher(self.settings, self.store, self.clock)
@@ -146,6 +165,8 @@ class Keeper:
         try:
             action()
         except Exception as error:  # noqa: BLE001 - one broken use case must not stop the others; it is logged, shown in the status, alerted
+            if isinstance(error, Unavailable) and step.startswith(("reconcile ", "release ")):
+                self._silent = str(error)
             self._hear(step, error)
         else:
             if self._heard.pop(step, None) is not None:

@@ -95,6 +95,24 @@ def test_an_endpoint_ahead_of_the_store_is_told_not_guessed(world: World, keeper
         assert "was an old store restored?" in session.query(Alert).one().body
 
 
+def test_people_are_told_once_per_outage_of_the_prediction_server(world: World, keeper: Keeper) -> None:
+    world.make_live(1)
+
+    def told_after(seconds: int, *, down: bool) -> int:
+        world.endpoint.down = down
+        for _ in range(seconds):
+            world.clock.forward(1)
+            keeper.run_once()
+        with world.store.reading() as session:
+            return sum("the prediction server does not answer" in alert.title for alert in session.query(Alert))
+
+    assert told_after(60, down=True) == 0   # 59 s since the first silent pass
+    assert told_after(30, down=True) == 1
+    assert told_after(1, down=False) == 1
+    assert told_after(59, down=True) == 1   # a new outage has not lasted yet
+    assert told_after(30, down=True) == 2
+
+
 def test_it_exports_the_ledgers_head_and_tells_that_it_lives(world: World, keeper: Keeper) -> None:
     world.make_live(1)
     keeper.run_once()
