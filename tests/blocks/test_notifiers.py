@@ -13,7 +13,6 @@ from interlock.control.alerting import Notifier
 from tests.blocks.contract_notifier import NotifierContract
 
 # Apprise's PGP helper imports the standard library's imghdr, which Python 3.13 removes (apprise 1.13, apprise/utils/pgp.py).
-pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
 
 
 class TestAppriseNotifier(NotifierContract):

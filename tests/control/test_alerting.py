@@ -18,7 +18,6 @@ from interlock.records.tables import Alert
 from interlock.settings import Settings
 
 # Apprise's PGP helper imports the standard library's imghdr, which Python 3.13 removes (apprise 1.13, apprise/utils/pgp.py).
-pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
 
 
 class Recording:

@@ -81,7 +81,6 @@ def test_unknown_candidate_is_refused(judged: tuple[Bench, Candidate, Evidence])
         validate_candidate(judged[0].settings, judged[0].store, "nobody")
 
 
-@pytest.mark.filterwarnings("ignore")  # Evidently, NLTK and Plotly warn about their own futures while they are imported
 def test_evidently_report_is_attached_and_says_its_sample(judged: tuple[Bench, Candidate, Evidence]) -> None:
     evidence = validate_candidate(judged[0].settings, judged[0].store, judged[1].id)
     assert {"evidently-drift.html", "evidently-drift.json"} <= set(evidence.attachments)

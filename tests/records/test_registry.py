@@ -12,8 +12,6 @@ import pytest
 from interlock.records.registry import Run, environment, mirror_evidence, mirror_run
 from interlock.settings import Settings
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow and its dependencies warn about their own futures
-
 
 @pytest.fixture
 def tracked(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:

@@ -12,8 +12,6 @@ from reports.distances import jensen_shannon
 from reports.evidently_report import drift_report
 from reports.profiles import fit_profile
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # raised inside Evidently's imports
-
 
 def test_evidently_and_our_profiles_name_the_same_shifted_columns(adult: object) -> None:
     kinds = {"age": "numeric", "hours-per-week": "numeric", "workclass": "category", "sex": "category"}
