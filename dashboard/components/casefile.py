@@ -9,6 +9,7 @@ from dashboard.components.embed import attachments
 from dashboard.components.live import live_of, live_strip
 from dashboard.components.sidebyside import side_by_side
 from dashboard.components.signal import mark, panel
+from dashboard.components.waive import exceptions_of, explain_exceptions, may_waive, waive_form
 from dashboard.components.words import moment, plain, short
 from dashboard.desk import Desk
 from interlock.control import actions
@@ -75,17 +76,15 @@ def _sign(desk: Desk, entry: Entry, candidate: Proof, live: Live) -> None:
     objection = duties(desk.settings, entry.spec, candidate, desk.actor)
     if objection:
         (st.info if desk.settings.single_person else st.warning)(plain(objection))
-    if candidate.verdict != "pass":
-        st.warning(
-            plain(
-                "Approve will be refused as it stands: every gate that stops this version must be waived by another person first "
-                "(interlock waive), and an error, missing or stale evidence can never be waived."
-            )
-        )
+    open_gates = exceptions_of(desk, candidate)
+    explain_exceptions(open_gates)
     if until := expiry(entry.spec, candidate):
         st.caption(f"The evidence counts until {moment(until)}. It is void as soon as evidence, champion or use-case file change.")
     arguments = {"evidence_digest": candidate.digest, "expected_generation": live.route.generation if live.route else 0}
-    yes, no = st.tabs(["Approve", "Reject"])
+    yes, no, *more = st.tabs(["Approve", "Reject", *(["Waive"] if may_waive(open_gates) else [])])
+    for place in more:
+        with place:
+            waive_form(desk, entry, candidate, open_gates)
     with yes:
         signed(
             desk,

@@ -19,13 +19,29 @@ from dashboard.desk import Desk, forget
 from interlock.errors import InterlockError
 
 Act = Callable[..., Any]
+Fields = Callable[[], dict[str, Any]]
 
 
-def signed(desk: Desk, *, key: str, button: str, word: str, act: Act, arguments: dict[str, Any], hint: str, main: bool = True) -> None:
-    """A form with reason and typed confirmation. `word` must be typed; `act` gets actor, reason, nonce and `arguments`."""
+def signed(
+    desk: Desk,
+    *,
+    key: str,
+    button: str,
+    word: str,
+    act: Act,
+    arguments: dict[str, Any],
+    hint: str,
+    main: bool = True,
+    fields: Fields | None = None,
+) -> None:
+    """A form with reason and typed confirmation. `word` must be typed; `act` gets actor, reason, nonce and `arguments`.
+
+    `fields` draws further fields at the top of the form and returns the arguments made of them.
+    """
     nonces = st.session_state.setdefault("nonces", {})
     nonce = nonces.setdefault(key, str(uuid4()))
     with st.form(f"form {key}", enter_to_submit=False):
+        filled = fields() if fields else {}
         reason = st.text_area("Reason", key=f"reason {key}", max_chars=2000, height=80, placeholder=hint)
         typed = st.text_input(f"Type {word} to confirm", key=f"typed {key}", autocomplete="off")
         st.caption(
@@ -41,7 +57,7 @@ def signed(desk: Desk, *, key: str, button: str, word: str, act: Act, arguments:
         st.warning("Nothing was done: a reason is needed.")
         return
     try:
-        receipt = act(desk.settings, desk.store, actor=desk.actor, reason=reason.strip(), nonce=nonce, **arguments)
+        receipt = act(desk.settings, desk.store, actor=desk.actor, reason=reason.strip(), nonce=nonce, **arguments, **filled)
     except InterlockError as error:
         st.markdown("**Nothing was done.**")
         trouble(error)

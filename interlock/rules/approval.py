@@ -39,7 +39,7 @@ class ApprovalFacts:
 
     now: datetime
     actor: str
-    author: str
+    authors: tuple[str, ...]  # the one declared in the use case, and the last committer
     started_by: str
     single_person: bool
     evidence: Evidence
@@ -93,9 +93,10 @@ def objections(facts: ApprovalFacts) -> list[str]:
 def _person(facts: ApprovalFacts) -> list[str]:
     if facts.single_person:
         return []
-    found = []
-    if same_person(facts.actor, facts.author):
-        found.append(f"{facts.actor} is the author of the use case ({facts.author}): somebody else must approve")
+    if not any(identities(name) for name in (*facts.authors, facts.started_by)):
+        return ["nobody knows who wrote this: commit it or set [approval] author"]
+    found = [f"{facts.actor} is the author of the use case ({author}): somebody else must approve"
+             for author in facts.authors if same_person(facts.actor, author)]
     if same_person(facts.actor, facts.started_by):
         found.append(f"{facts.actor} started the training: somebody else must approve")
     return found
@@ -138,8 +139,12 @@ def _verdict(facts: ApprovalFacts) -> list[str]:
 
 def valid_waivers(facts: ApprovalFacts) -> list[Waiver]:
     """Waivers that count for this approval: not expired, and signed by somebody else than the approver."""
-    return [waiver for waiver in facts.waivers
-            if waiver.expires_at > facts.now and (facts.single_person or not same_person(waiver.actor, facts.actor))]
+    return [waiver for waiver in facts.waivers if counts(waiver, facts.now, facts.actor, single_person=facts.single_person)]
+
+
+def counts(waiver: Waiver, now: datetime, approver: str, *, single_person: bool) -> bool:
+    """Whether a waiver counts for an approval by `approver`: not expired, and signed by somebody else."""
+    return waiver.expires_at > now and (single_person or not same_person(waiver.actor, approver))
 
 
 def uncovered(gates: list[GateResult], waivers: list[Waiver]) -> list[GateResult]:
