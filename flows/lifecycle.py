@@ -10,15 +10,16 @@ from prefect import flow
 
 from flows import ingest, train, validate
 from interlock.control.opening import moment, opened
+from interlock.control.people import actor_name
 
 
 @flow(name="lifecycle", log_prints=True)
-def lifecycle(use_case: str, as_of: str | None = None, started_by: str = "scheduler") -> str | None:
+def lifecycle(use_case: str, as_of: str | None = None, started_by: str | None = None) -> str | None:
     """Take in new rows of USE_CASE, make a candidate and its evidence; the answer is the evidence's digest."""
     with opened(use_case) as installation:
         result = ingest.take_in(installation, moment(as_of))
         ingest.announce(installation, result)
-        candidate = train.make(installation, moment(as_of), started_by)
+        candidate = train.make(installation, moment(as_of), started_by or actor_name(installation.settings))
         train.announce(installation, candidate)
         evidence = validate.measure(installation, None, moment(as_of))  # None: this candidate, unless it has evidence
         if evidence is None:

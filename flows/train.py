@@ -14,14 +14,18 @@ from prefect.runtime import flow_run
 
 from flows.artifacts import links_of, publish
 from interlock.control.opening import Installation, moment, opened
+from interlock.control.people import actor_name
 from interlock.records.tables import Candidate
 
 
 @flow(name="train", log_prints=True)
-def train(use_case: str, as_of: str | None = None, started_by: str = "scheduler") -> str:
-    """Train a candidate of USE_CASE with the outcomes known at `as_of` (ISO 8601; now where not given); the answer is its id."""
+def train(use_case: str, as_of: str | None = None, started_by: str | None = None) -> str:
+    """Train a candidate of USE_CASE with the outcomes known at `as_of` (ISO 8601; now where not given); the answer is its id.
+
+    `started_by` may not approve it; where nobody is named, it is the person this installation runs as.
+    """
     with opened(use_case) as installation:
-        candidate = make(installation, moment(as_of), started_by)
+        candidate = make(installation, moment(as_of), started_by or actor_name(installation.settings))
         announce(installation, candidate)
         return candidate.id
 

@@ -121,12 +121,17 @@ def _facts(settings: Settings, session: Session, actor: str, evidence: Evidence,
     route = read_route(session, candidate.use_case)
     moving = releases.open_release(session, candidate.use_case)
     return ApprovalFacts(
-        now=now, actor=actor, author=use_case.approval.author or candidate.author, started_by=candidate.started_by,
+        now=now, actor=actor, authors=_authors(use_case, candidate), started_by=candidate.started_by,
         single_person=settings.single_person, evidence=evidence, sealed_digest=evidence_digest, candidate_package=candidate.package_digest,
         policy_digest=policy, champion_digest=route.champion.digest if route.champion else None, generation=route.generation,
         expected_generation=expected_generation, evidence_days_max=use_case.approval.evidence_days_max,
         waivers=decisions.waivers_for(session, evidence_digest), open_release=moving.id if moving else None,
     )
+
+
+def _authors(use_case: UseCase, candidate: Candidate) -> tuple[str, ...]:
+    """Everybody who counts as author: a declared author does not take the last committer's place."""
+    return tuple(dict.fromkeys(name for name in (use_case.approval.author, candidate.author) if name))
 
 
 def _sealed(session: Session, evidence_digest: str) -> tuple[EvidenceRow, Evidence, Candidate]:

@@ -8,6 +8,7 @@ from interlock.errors import DecisionRefused
 from interlock.rules.approval import ALLOWED, NOBODY, ROLES, may
 from interlock.settings import Settings
 
+SCHEDULER = "scheduler"  # who started what a schedule or a breach asked for: nobody
 AUTOMATIC = "interlock"  # the actor of what no person decided
 NAME_MAX = 200
 REASON_MAX = 2_000

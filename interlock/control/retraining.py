@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from interlock.control.alerting import record_alert
 from interlock.control.deployments import LIFECYCLE
+from interlock.control.people import SCHEDULER
 from interlock.records import ledger
 from interlock.records.outbox import enqueue
 from interlock.records.tables import Outbox, Window
@@ -81,7 +82,7 @@ def _enqueue(session: Session, use_case: UseCase, end: datetime, windows: list[W
         record_alert(session, identity=f"retrain-off:{use_case.name}:{iso(end)}", severity="warning", use_case=use_case.name,
                      title=f"{use_case.title}: a retraining is due, but [monitoring] retrain = false", body=why)
         return False
-    parameters: dict[str, Any] = {"use_case": use_case.name} | ({"as_of": iso(as_of)} if as_of is not None else {})
+    parameters: dict[str, Any] = {"use_case": use_case.name, "started_by": SCHEDULER} | ({"as_of": iso(as_of)} if as_of is not None else {})
     enqueue(session, cause, LIFECYCLE, parameters)
     ledger.append(session, "monitoring.breach", {"cause": cause, "window_end": end, "metrics": reasons, "sentence": why}, use_case.name)
     record_alert(session, identity=f"retrain:{use_case.name}:{iso(end)}", severity="info", use_case=use_case.name,

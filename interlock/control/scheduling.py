@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from interlock.control import deployments
 from interlock.control.alerting import record_alert
+from interlock.control.people import SCHEDULER
 from interlock.errors import UseCaseError
 from interlock.records.outbox import enqueue
 from interlock.records.store import Store, utc_now
@@ -25,6 +26,8 @@ from interlock.spec.usecase import UseCase
 
 DEPLOYMENT_OF = {"lifecycle": deployments.LIFECYCLE, "ingest": deployments.INGEST, "train": deployments.TRAIN,
                  "monitor": deployments.MONITOR, "costs": deployments.COSTS}
+
+TRAINING = frozenset({"lifecycle", "train"})  # flows whose runs are on record with who started them
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,8 @@ def start_due_of(store: Store, use_case: UseCase, now: datetime) -> list[Started
                 _tell(session, use_case, flow, expression, error)
                 continue
             if due is not None:
-                enqueue(session, f"tick:{use_case.name}:{flow}:{iso(due)}", DEPLOYMENT_OF[flow], {"use_case": use_case.name}, at=now)
+                parameters = {"use_case": use_case.name} | ({"started_by": SCHEDULER} if flow in TRAINING else {})
+                enqueue(session, f"tick:{use_case.name}:{flow}:{iso(due)}", DEPLOYMENT_OF[flow], parameters, at=now)
                 found.append(Started(use_case.name, flow, due))
     return found
 

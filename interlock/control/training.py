@@ -28,7 +28,7 @@ Progress = Callable[[str], None]
 
 
 def train_candidate(settings: Settings, store: Store, use_case: str | Path | UseCase, *, as_of: datetime | None = None,
-                    started_by: str = "scheduler", snapshot_digest: str | None = None, flow_run_id: str | None = None,
+                    started_by: str, snapshot_digest: str | None = None, flow_run_id: str | None = None,
                     progress: Progress = lambda text: None) -> Candidate:
     """A candidate from the newest (or the named) snapshot, using only labels seen by `as_of`.
 

@@ -164,7 +164,8 @@ def test_the_second_breach_starts_one_retraining_with_its_cause(traffic: Traffic
     assert traffic.causes() == ["breach:small_loans:2024-03-05T00:00:00.000000Z"]
     with traffic.store.reading() as session:
         [row] = session.query(Outbox).all()
-    assert (row.deployment, row.parameters) == ("lifecycle/lifecycle", {"use_case": "small_loans", "as_of": "2024-03-06T00:00:00.000000Z"})
+    assert (row.deployment, row.parameters) == ("lifecycle/lifecycle", {"use_case": "small_loans", "started_by": "scheduler",
+                                                                        "as_of": "2024-03-06T00:00:00.000000Z"})
 
 
 def test_the_latest_window_must_be_one_of_them(traffic: Traffic) -> None:

@@ -67,7 +67,8 @@ def test_the_run_gets_its_deployment_and_use_case(store: Store, use_case: UseCas
     start_due_of(store, both, at(6, day=4))  # 2024-03-04 is a Monday
     with store.reading() as session:
         rows = {row.deployment: row.parameters for row in session.scalars(select(Outbox))}
-    assert rows == {"lifecycle/lifecycle": {"use_case": "loan_approvals"}, "costs/costs": {"use_case": "loan_approvals"}}
+    assert rows == {"lifecycle/lifecycle": {"use_case": "loan_approvals", "started_by": "scheduler"},
+                    "costs/costs": {"use_case": "loan_approvals"}}
 
 
 def test_a_broken_schedule_is_told_once_and_stops_no_other(store: Store, use_case: UseCase) -> None:

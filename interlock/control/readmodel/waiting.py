@@ -85,9 +85,9 @@ def taken(store: Store, use_case: str | None = None, limit: int = 50) -> list[Ta
 
 def duties(settings: Settings, case: UseCase | None, proof: Proof, actor: str) -> str:
     """Why separation of duties stops this actor, in one sentence; empty where it does not. The action decides, not this text."""
-    author = case.approval.author if case and case.approval.author else proof.author
-    made = [role for role, name in (("wrote the use case", author), ("started the training", proof.started_by))
-            if same_person(actor, name)]
+    declared = case.approval.author if case else None
+    names = {"wrote the use case": [declared or "", proof.author], "started the training": [proof.started_by]}
+    made = [role for role, known in names.items() if any(same_person(actor, name) for name in known)]
     if not made:
         return ""
     if settings.single_person:
