@@ -17,13 +17,13 @@ from sqlalchemy.orm import Session
 from interlock.control.alerting import record_alert
 from interlock.control.retraining import ask_for_retraining
 from interlock.control.window_findings import Judged, judge_versions
-from interlock.records.compaction import captured_span, compact, load_predictions
+from interlock.records.compaction import captured_files, compact, event_times, load_predictions
 from interlock.records.lake import lake_from
 from interlock.records.late_labels import labels_seen
 from interlock.records.store import Store, utc_now
 from interlock.records.tables import Window
 from interlock.rules.canonical import iso
-from interlock.rules.monitoring import WindowState, complete_windows
+from interlock.rules.monitoring import WindowState, complete_windows, window_of
 from interlock.settings import Settings
 from interlock.spec.usecase import UseCase
 
@@ -51,14 +51,13 @@ def monitor_use_case(settings: Settings, store: Store, use_case: UseCase, *, as_
     """Judge every complete window at `as_of` (real now where None) that is new or has grown, per version of the model."""
     moment = as_of or utc_now()
     compact(settings, lake_from(settings))
-    limits = use_case.monitoring
-    span = captured_span(settings, use_case.name)
-    if span is None:
+    known = _known_windows(store, use_case.name)
+    windows = _with_events(settings, use_case, moment, known)
+    if not windows:
         return MonitorResult()
-    windows = complete_windows(span[0], span[1], moment, limits.window_hours, limits.watermark_hours)
     labels = labels_seen(settings, use_case, moment)
     recorded: list[Judged] = []
-    for bounds in _to_look_at(store, use_case.name, windows):
+    for bounds in _to_look_at(windows, known):
         frame = load_predictions(settings, use_case.name, *bounds)
         recorded += _judge_and_record(settings, store, use_case, bounds, frame, labels)
     with store.writing() as session:
@@ -69,13 +68,33 @@ def monitor_use_case(settings: Settings, store: Store, use_case: UseCase, *, as_
         sentences=[f"{one.start:%Y-%m-%d %H:%M} version {one.version}: {one.judgement.state}" for one in recorded])
 
 
-def _to_look_at(store: Store, use_case: str, windows: list[Bounds]) -> list[Bounds]:
-    """Windows without a row, and the newest `SETTLED_AFTER` (their labels may still arrive); oldest first, bounded."""
+def _known_windows(store: Store, use_case: str) -> set[Bounds]:
     with store.reading() as session:
         rows = session.execute(select(Window.start, Window.end).where(Window.use_case == use_case).distinct())
-        known = {(start, end) for start, end in rows}
+        return {(start, end) for start, end in rows}
+
+
+def _with_events(settings: Settings, use_case: UseCase, as_of: datetime, known: set[Bounds]) -> list[Bounds]:
+    """The complete windows that hold captured events, oldest first: one odd time adds one window, never the years in between.
+
+    A file holds one day. Its first and last event tell its windows, unless others lie between them that are not known yet: then its
+    times are read.
+    """
+    limits, found = use_case.monitoring, set[Bounds]()
+    for file in captured_files(settings, use_case.name):
+        spanned = complete_windows(file.first, file.last, as_of, limits.window_hours, limits.watermark_hours)
+        sure = {(start, end) for start, end in spanned if start <= file.first < end or start <= file.last < end}
+        if not (sure | known).issuperset(spanned):
+            sure = {window_of(moment, limits.window_hours) for moment in event_times(settings, file) if moment < spanned[-1][1]}
+            spanned = [bounds for bounds in spanned if bounds in sure]
+        found.update(spanned)
+    return sorted(found)
+
+
+def _to_look_at(windows: list[Bounds], known: set[Bounds]) -> list[Bounds]:
+    """Windows without a row, and the newest `SETTLED_AFTER` (their labels may still arrive): the newest `CATCH_UP_MAX`, oldest first."""
     newest = set(windows[-SETTLED_AFTER:])
-    return [bounds for bounds in windows if bounds not in known or bounds in newest][:CATCH_UP_MAX]
+    return [bounds for bounds in windows if bounds not in known or bounds in newest][-CATCH_UP_MAX:]
 
 
 def _judge_and_record(settings: Settings, store: Store, use_case: UseCase, bounds: Bounds, frame: pl.DataFrame, labels: pl.DataFrame

@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,15 @@ TIME_COLUMN = {"predictions": "_event_time", "labels": "_received_at"}
 _decode = msgspec.msgpack.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 Manifest = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class CapturedFile:
+    """A file of predictions in the lake, with the first and last event time in it."""
+
+    key: str
+    first: datetime
+    last: datetime
 
 
 def compact(settings: Settings, lake: Lake) -> dict[str, dict[str, int]]:
@@ -81,6 +91,21 @@ def load_labels(settings: Settings, use_case: str) -> pl.DataFrame:
     if frame.is_empty():
         return pl.DataFrame(schema=labels_schema(pl.Float64()))
     return frame.sort("_received_at", maintain_order=True).unique("_request_id", keep="last", maintain_order=True)
+
+
+def captured_files(settings: Settings, use_case: str) -> list[CapturedFile]:
+    """The files of compacted predictions, each of one day of event time; oldest first."""
+    files = _manifest(settings.folder("capture") / use_case)["files"]
+    found = [CapturedFile(file["key"], _time(file["first"]), _time(file["last"])) for file in files if file["kind"] == "predictions"]
+    return sorted(found, key=lambda file: (file.first, file.last))
+
+
+def event_times(settings: Settings, file: CapturedFile) -> list[datetime]:
+    """The event times in a file of compacted predictions, each once."""
+    import polars as pl
+
+    data = io.BytesIO(lake_from(settings).get(file.key))
+    return pl.read_parquet(data, columns=["_event_time"])["_event_time"].unique().to_list()
 
 
 def captured_span(settings: Settings, use_case: str) -> tuple[datetime, datetime] | None:

@@ -70,11 +70,17 @@ def window_of(moment: datetime, window_hours: float) -> tuple[datetime, datetime
 def complete_windows(
     first: datetime, last: datetime, as_of: datetime, window_hours: float, watermark_hours: float
 ) -> list[tuple[datetime, datetime]]:
-    """The complete windows that hold or lie between the events `first` and `last`, oldest first; incomplete ones are left out."""
+    """The complete windows that hold or lie between the events `first` and `last`, oldest first; incomplete ones are left out.
+
+    An event at the very edge of the calendar, whose window would begin before it, is in none.
+    """
     length = timedelta(hours=window_hours)
-    start = window_of(first, window_hours)[0]
+    try:
+        start = window_of(first, window_hours)[0]
+    except OverflowError:
+        return []
     found = []
-    while start <= last and start + length + timedelta(hours=watermark_hours) <= as_of:
+    while start <= last and start <= as_of - length - timedelta(hours=watermark_hours):
         found.append((start, start + length))
         start += length
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from interlock.errors import did_you_mean
@@ -16,6 +16,8 @@ from interlock.serving.wire import Refusal
 ID_CHARACTERS_MAX = 200
 TEXT_CHARACTERS_MAX = 65_536
 PROBLEMS_MAX = 20
+EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)  # an older time is a unit or a field mixed up, and makes windows nobody looks at
+AHEAD_MAX = timedelta(days=1)                # a clock may be wrong by this much; the future has no events
 OWN = ("id", "event_time")
 ALLOWED = {"numeric": "a number or null", "boolean": "true, false or null", "category": "a text, a whole number, true, false or null",
            "context": "a text, a number, true, false or null"}
@@ -70,7 +72,7 @@ def check_records(serving: Serving, records: list[dict[str, Any]], arm: Arm | No
 
 
 def read_time(value: Any, field: str, default: datetime, problems: list[dict[str, Any]]) -> datetime:
-    """ISO 8601 with a zone, in UTC; the default when absent or null."""
+    """ISO 8601 with a zone, in UTC, from 1990-01-01 to one day from now; the default when absent or null."""
     if value is None:
         return default
     moment = None
@@ -82,11 +84,10 @@ def read_time(value: Any, field: str, default: datetime, problems: list[dict[str
     if moment is None or moment.tzinfo is None:
         problems.append(_problem(field, "is not a time", value, "ISO 8601 with a zone, like 2013-05-04T14:03:00Z"))
         return default
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError:
-        problems.append(_problem(field, "is not a time", value, "years 1 to 9999 in UTC"))
+    if not EARLIEST <= moment <= datetime.now(UTC) + AHEAD_MAX:
+        problems.append(_problem(field, "is too far in the past or the future", value, "1990-01-01 to one day from now"))
         return default
+    return moment.astimezone(UTC)
 
 
 def _id(record: Mapping[str, Any], problems: list[dict[str, Any]]) -> str:

@@ -40,7 +40,7 @@ class Rollout(Section):
 class Monitoring(Section):
     """What is watched in production."""
 
-    window_hours: float = Field(default=24, gt=0, description="Length of a monitored window of event time.")
+    window_hours: float = Field(default=24, ge=1 / 60, description="Length of a monitored window of event time; at least a minute.")
     watermark_hours: float = Field(default=1, ge=0, description="A window is complete this long after its end.")
     rows_min: int = Field(default=200, ge=1, description="Predictions below which a window says UNKNOWN.")
     drift_psi_max: float = Field(default=0.25, gt=0, description="PSI of a feature against the model's baseline that breaches (0.25: Siddiqi 2006, 'Credit Risk Scorecards', convention).")

@@ -88,7 +88,9 @@ def test_an_unseen_category_is_answered_and_flagged(post: Callable[..., Any], re
     ({"carrier": ["AA"]}, "carrier", "a text, a whole number"), ({"sex": {"is": "f"}}, "sex", "a text, a number"),
     ({"carier": "AA"}, "carier", "distance"), ({"event_time": "yesterday"}, "event_time", "ISO 8601 with a zone"),
     ({"event_time": "2013-05-04T14:03:00"}, "event_time", "ISO 8601 with a zone"), ({"id": ""}, "id", "a text of 1 to 200"),
-    ({"event_time": "0001-01-01T00:00:00+23:00"}, "event_time", "years 1 to 9999"),
+    ({"event_time": "0001-01-01T00:00:00+23:00"}, "event_time", "1990-01-01 to one day from now"),
+    ({"event_time": "1989-12-31T23:59:59Z"}, "event_time", "1990-01-01 to one day from now"),
+    ({"event_time": "9999-12-31T23:59:59Z"}, "event_time", "1990-01-01 to one day from now"),
     ({"id": "x" * 201}, "id", "a text of 1 to 200"), ({"sex": "\ud800"}, "sex", "a text")])
 def test_a_wrong_field_is_named_with_value_and_what_is_allowed(post: Callable[..., Any], record: Callable[..., Any],
                                                                changes: dict[str, Any], field: str, allowed: str) -> None:

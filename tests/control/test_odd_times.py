@@ -1,0 +1,72 @@
+"""Odd event times among the captured, and more windows than one run judges, never hide the windows of today."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from interlock.control import monitoring
+from interlock.records.store import Store
+from interlock.settings import Settings
+from tests.control.traffic import DAY0, Traffic, copy_package, small_package, spec
+
+# Optuna marks multi-threaded samplers as experimental.
+pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+ODD = (datetime(1, 1, 1, tzinfo=UTC), datetime(1990, 1, 2, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC))
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    root = tmp_path_factory.mktemp("packages")
+    return root, small_package(root)
+
+
+@pytest.fixture
+def make_traffic(settings: Settings, store: Store, package: tuple[Path, str]) -> Iterator[Callable[..., Traffic]]:
+    copy_package(*package, settings)
+    opened: list[Traffic] = []
+
+    def make(**limits: Any) -> Traffic:
+        opened.append(Traffic(settings, store, package[1], spec(monitoring=limits)))
+        return opened[-1]
+
+    yield make
+    for traffic in opened:
+        traffic.segment.close()
+
+
+@pytest.mark.parametrize("window_hours", [1 / 60, 24, 168])
+def test_odd_times_among_the_captured_hide_no_window(make_traffic: Callable[..., Traffic], window_hours: float) -> None:
+    traffic = make_traffic(window_hours=window_hours)
+    for day in ODD:
+        traffic.serve((day - DAY0).days, rows=1, hours=12)
+    for hours in (1, 5):  # 239 empty minutes lie between
+        traffic.serve(0, rows=3, hours=hours)
+    traffic.monitor(9)
+    ordinary = [window.rows for window in traffic.windows() if window.start.year == 2024]
+    assert ordinary == ([3, 3] if window_hours < 1 else [6])
+    assert len(traffic.windows()) <= len(ordinary) + 2, "one odd time is at most one window; the future is none"
+    assert traffic.monitor(9).windows == 0
+
+
+def test_of_too_many_windows_the_newest_are_judged_first(make_traffic: Callable[..., Traffic], monkeypatch: pytest.MonkeyPatch) -> None:
+    traffic = make_traffic()
+    monkeypatch.setattr(monitoring, "CATCH_UP_MAX", 2)
+    monkeypatch.setattr(monitoring, "SETTLED_AFTER", 1)
+    for day in range(3):
+        traffic.serve(day, rows=5)
+    assert traffic.monitor(5).windows == 2
+    assert [window.start.day for window in traffic.windows()] == [2, 3]
+    traffic.monitor(5)
+    assert [window.start.day for window in traffic.windows()] == [1, 2, 3], "the next run goes on"
+
+
+@pytest.mark.parametrize("hours", [0, 0.01, -1])
+def test_a_window_shorter_than_a_minute_is_refused(hours: float) -> None:
+    with pytest.raises(ValidationError, match="window_hours"):
+        spec(monitoring={"window_hours": hours})
