@@ -4,8 +4,6 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .PHONY: help setup lint test demo up down clean bench docs lock
-# The demo keeps its own copies of the use-case files; `make clean` goes back to usecases/.
-export INTERLOCK_USECASES_DIR ?= $(if $(wildcard var/usecases),var/usecases,usecases)
 .DEFAULT_GOAL := help
 
 help:  ## This list

@@ -34,6 +34,11 @@ QUIET = {
 }
 
 
+def _usecases_of(home: Path) -> Path:
+    own = home / "usecases"
+    return own if own.is_dir() else Path("usecases")
+
+
 class Settings(BaseSettings):
     """One installation's settings. Every field can be set as `INTERLOCK_<NAME>` or in `interlock.toml`."""
 
@@ -42,7 +47,7 @@ class Settings(BaseSettings):
     home: Path = Field(default=Path("var"), description="Folder that holds all state.")
     environment: str = Field(default="local", pattern=r"^[a-z0-9-]+$", description="First part of every key.")
     team: str = Field(default="default", pattern=r"^[a-z0-9-]+$", description="Second part of every key.")
-    usecases_dir: Path = Field(default=Path("usecases"), description="Folder with the use-case files.")
+    usecases_dir: Path = Field(default_factory=lambda known: _usecases_of(known["home"]), description="Folder with the use-case files; default: `usecases` under `home` where it is there (the demo's copies), else `usecases`.")
     data_dir: Path = Field(default=Path("../shared/data"), description="Folder that relative source paths start from.")
     host: str = Field(default="127.0.0.1", description="Address every server binds to; loopback by default.")
     dashboard_port: int = Field(default=8501, ge=0, le=65535, description="Control room.")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from interlock.errors import SettingsError
-from interlock.settings import load_settings
+from interlock.settings import load_settings, settings_environment
 
 
 def test_a_flag_beats_the_environment_and_the_environment_beats_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,3 +29,22 @@ def test_a_wrong_store_address_is_never_printed() -> None:
     with pytest.raises(SettingsError) as raised:
         load_settings(store_url=["postgresql://user:secret@host/db"])
     assert "secret" not in str(raised.value)
+
+
+def test_the_folder_of_use_cases_is_the_one_under_home_where_it_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("INTERLOCK_USECASES_DIR", raising=False)
+    assert load_settings(home=tmp_path).usecases_dir == Path("usecases")
+    (tmp_path / "usecases").mkdir()
+    assert load_settings(home=tmp_path).usecases_dir == tmp_path / "usecases"
+    assert load_settings(home=tmp_path, usecases_dir=Path("usecases")).usecases_dir == Path("usecases")
+    monkeypatch.setenv("INTERLOCK_USECASES_DIR", "elsewhere")
+    assert load_settings(home=tmp_path).usecases_dir == Path("elsewhere")
+
+
+def test_commands_typed_after_the_demo_find_its_use_cases_without_make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("INTERLOCK_USECASES_DIR", raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "var" / "usecases").mkdir(parents=True)
+    settings = load_settings()
+    assert settings.usecases_dir.resolve() == tmp_path / "var" / "usecases"
+    assert settings_environment(settings)["INTERLOCK_USECASES_DIR"] == str(tmp_path / "var" / "usecases")

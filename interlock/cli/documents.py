@@ -20,7 +20,8 @@ def settings_page() -> str:
              "working folder, that file over the default. All state lives under `home`; Prefect's and MLflow's own state too.", "",
              "| setting | default | meaning |", "| --- | --- | --- |"]
     for name, field in Settings.model_fields.items():
-        default = field.get_default(call_default_factory=True)
+        rests_on_others = field.default_factory_takes_validated_data  # its description says how
+        default = None if rests_on_others else field.get_default(call_default_factory=True)
         shown = "" if default in (None, [], {}) else f"`{str(default).lower() if isinstance(default, bool) else default}`"
         lines.append(f"| `{name}` | {shown} | {field.description} |")
     return "\n".join([*lines, "", "A wrong setting is refused with its name, the value and where to correct it.", ""])
