@@ -67,19 +67,33 @@ def compact(settings: Settings, lake: Lake) -> dict[str, dict[str, int]]:
 def load_predictions(settings: Settings, use_case: str, start: datetime, end: datetime) -> pl.DataFrame:
     """Predictions with start ≤ event time < end, by event time; of several with one request id the last answered counts.
 
-    At most `window_rows_max` rows: beyond that a seeded sample. Without any, an empty frame with the system columns.
+    At most `window_rows_max` rows: beyond that a seeded sample of the request ids, drawn while reading, so that never more than twice
+    that and one file are held. Without any, an empty frame with the system columns.
     """
     import polars as pl
 
     manifest, lake = _manifest(settings.folder("capture") / use_case), lake_from(settings)
     inside = (pl.col("_event_time") >= start) & (pl.col("_event_time") < end)
-    parts = [read_frames(lake, [file["key"]]).filter(inside) for file in _overlapping(manifest, start, end)]
+    parts: list[pl.DataFrame] = []
+    for file in _overlapping(manifest, start, end):
+        parts.append(read_frames(lake, [file["key"]]).filter(inside))
+        if sum(part.height for part in parts) > 2 * settings.window_rows_max:
+            parts = [_sampled(parts, settings)]
     if not parts:
         return pl.DataFrame(schema=predictions_schema())
-    frame = pl.concat(parts, how="diagonal_relaxed").sort("_seen_time").unique("_request_id", keep="last", maintain_order=True)
-    if frame.height > settings.window_rows_max:
-        frame = frame.sample(settings.window_rows_max, seed=settings.seed)
-    return frame.sort("_event_time", "_request_id")
+    return _sampled(parts, settings).sort("_event_time", "_request_id")
+
+
+def _sampled(parts: list[pl.DataFrame], settings: Settings) -> pl.DataFrame:
+    """The last answer of each request; of too many the ids with the smallest seeded hashes, so that sampling in steps is sampling once."""
+    import polars as pl
+
+    frame = pl.concat(parts, how="diagonal_relaxed").sort("_seen_time", maintain_order=True)
+    frame = frame.unique("_request_id", keep="last", maintain_order=True)
+    if frame.height <= settings.window_rows_max:
+        return frame
+    chosen = frame.select("_request_id", pl.col("_request_id").hash(settings.seed).alias("_hash")).sort("_hash", "_request_id")
+    return frame.join(chosen.head(settings.window_rows_max), on="_request_id", how="semi", maintain_order="left")
 
 
 def load_labels(settings: Settings, use_case: str) -> pl.DataFrame:
@@ -132,17 +146,27 @@ def count_predictions(settings: Settings, use_case: str, start: datetime | None 
 
 
 def requests_by_day(settings: Settings, use_case: str) -> dict[str, int]:
-    """Compacted predictions by the day (UTC) on which they were answered, whatever their event time; what costs are made of."""
+    """Compacted predictions by the day (UTC) on which they were answered, whatever their event time; what costs are made of.
+
+    The manifest holds the counts; only files that were written before it did are read.
+    """
     import polars as pl
 
     manifest, lake = _manifest(settings.folder("capture") / use_case), lake_from(settings)
     days: dict[str, int] = {}
     for file in manifest["files"]:
         if file["kind"] == "predictions":
-            seen = pl.read_parquet(io.BytesIO(lake.get(file["key"])), columns=["_seen_time"])["_seen_time"].dt.date()
-            for day, rows in seen.value_counts().iter_rows():
-                days[day.isoformat()] = days.get(day.isoformat(), 0) + rows
+            counted = file.get("answered")
+            if counted is None:
+                counted = _by_day(pl.read_parquet(io.BytesIO(lake.get(file["key"])), columns=["_seen_time"]))
+            for day, rows in counted.items():
+                days[day] = days.get(day, 0) + rows
     return days
+
+
+def _by_day(frame: pl.DataFrame) -> dict[str, int]:
+    """Rows by the day on which they were answered."""
+    return {day.isoformat(): rows for day, rows in frame["_seen_time"].dt.date().value_counts(sort=True).iter_rows()}
 
 
 def captured_gaps(settings: Settings, use_case: str) -> list[dict[str, Any]]:
@@ -198,7 +222,9 @@ def _write(lake: Lake, use_case: str, kind: str, frame: pl.DataFrame) -> list[di
     days = frame.sort(column, maintain_order=True).with_columns(pl.col(column).dt.date().alias("_day"))
     for part in days.partition_by("_day", maintain_order=True, include_key=False):
         times = part[column]
-        span = {"kind": kind, "first": iso(times[0]), "last": iso(times[-1]), "day": str(times[0].date())}
+        span: dict[str, Any] = {"kind": kind, "first": iso(times[0]), "last": iso(times[-1]), "day": str(times[0].date())}
+        if kind == "predictions":
+            span["answered"] = _by_day(part)
         entries += [entry | span for entry in write_frame(lake, use_case, kind, part, column)]
     return entries
 

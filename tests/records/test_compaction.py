@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,7 +12,15 @@ import polars as pl
 import pytest
 
 from interlock.records import compaction
-from interlock.records.compaction import captured_gaps, captured_span, compact, count_predictions, load_labels, load_predictions
+from interlock.records.compaction import (
+    captured_gaps,
+    captured_span,
+    compact,
+    count_predictions,
+    load_labels,
+    load_predictions,
+    requests_by_day,
+)
 from interlock.records.lake import lake_from
 from interlock.records.segments import SegmentWriter
 from interlock.settings import Settings
@@ -155,3 +164,43 @@ def test_gaps_and_damage_are_kept(settings: Settings, segment: SegmentWriter) ->
     assert [found["kind"] for found in captured_gaps(settings, "late")] == ["damage", "gap"]
     assert captured_gaps(settings, "late")[1]["rows"] == 7
     assert all_of(settings)["_request_id"].to_list() == ["b"]
+
+
+def test_too_many_rows_are_sampled_while_reading(settings: Settings, segment: SegmentWriter, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake = lake_from(settings)
+    for day in range(6):  # a file each; every id is answered twice, the later answer in a later file
+        segment.append([predictions(*(prediction(f"{(day % 3) * 20 + n}", 24 * day, _score=day / 10, _seen_time=DAY + timedelta(days=day))
+                                      for n in range(20)))])
+        compact(settings, lake)
+    held: list[int] = []
+    sampled = compaction._sampled
+    monkeypatch.setattr(compaction, "_sampled", lambda parts, own: (held.append(sum(p.height for p in parts)), sampled(parts, own))[1])
+    small = settings.model_copy(update={"window_rows_max": 10})
+    found = all_of(small)
+    assert found.height == 10
+    assert max(held) <= 2 * 10 + 20
+    assert min(found["_score"].to_list()) >= 0.3, "the last answer of each request"
+    assert found.equals(all_of(small)), "the same rows each time"
+    everything = all_of(settings)
+    assert everything.height == 60
+    assert found.equals(compaction._sampled([everything], small).sort("_event_time", "_request_id")), "as if drawn from all at once"
+
+
+def test_requests_by_day_come_from_the_manifest(settings: Settings, segment: SegmentWriter) -> None:
+    lake = lake_from(settings)
+    segment.append([predictions(prediction("a"), prediction("b", 30), prediction("c", _seen_time=DAY + timedelta(days=2)))])
+    compact(settings, lake)
+    for key in lake.keys("late", "predictions"):
+        lake.delete(key)
+    assert requests_by_day(settings, "late") == {"2013-05-04": 2, "2013-05-06": 1}
+
+
+def test_files_without_counts_are_read(settings: Settings, segment: SegmentWriter) -> None:
+    segment.append([predictions(prediction("a"), prediction("b", 30))])
+    compact(settings, lake_from(settings))
+    path = settings.folder("capture") / "late" / compaction.MANIFEST
+    manifest = json.loads(path.read_bytes())
+    for file in manifest["files"]:
+        del file["answered"]
+    path.write_text(json.dumps(manifest))
+    assert requests_by_day(settings, "late") == {"2013-05-04": 2}
