@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,6 +33,7 @@ QUIET = {
     "GIT_PYTHON_REFRESH": "quiet",
     "OMP_WAIT_POLICY": "PASSIVE",  # threads of XGBoost sleep, not spin, while they wait: interlock/modeling/boosting.py
 }
+SECRETS = frozenset({"store_url", "alert_urls"})  # settings whose values are never shown
 
 
 def _usecases_of(home: Path) -> Path:
@@ -50,6 +52,7 @@ class Settings(BaseSettings):
     usecases_dir: Path = Field(default_factory=lambda known: _usecases_of(known["home"]), description="Folder with the use-case files; default: `usecases` under `home` where it is there (the demo's copies), else `usecases`.")
     data_dir: Path = Field(default=Path("../shared/data"), description="Folder that relative source paths start from.")
     host: str = Field(default="127.0.0.1", description="Address every server binds to; loopback by default.")
+    allow_remote: bool = Field(default=False, description="Let `host` be another address than this machine's own. Nothing here asks who calls: put a proxy that signs people in before the ports, and let nobody around it.")
     dashboard_port: int = Field(default=8501, ge=0, le=65535, description="Control room.")
     prefect_port: int = Field(default=4200, ge=0, le=65535, description="Prefect's server.")
     mlflow_port: int = Field(default=5000, ge=0, le=65535, description="MLflow's server.")
@@ -123,12 +126,31 @@ def load_settings(**flags: Any) -> Settings:
         return Settings(**{name: value for name, value in flags.items() if value is not None})
     except ValidationError as error:
         first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
+        name, *inside = [str(part) for part in first["loc"]] or ["settings"]
+        hidden = any(not wrong["loc"] or wrong["loc"][0] in SECRETS or wrong["loc"][0] not in Settings.model_fields for wrong in error.errors())
         raise SettingsError(
-            f"setting '{name}' is wrong: {first['msg']}",
-            value=None if name in {"store_url", "alert_urls"} else first.get("input"),
+            f"setting '{'.'.join([name, *inside])}' is wrong: {first['msg']}",
+            value=None if hidden else first.get("input"),
             next_step=f"correct INTERLOCK_{name.upper()} or '{name}' in interlock.toml",
-        ) from error
+        ) from (None if hidden else error)  # the cause holds every text that was given
+
+
+def require_local(settings: Settings) -> None:
+    """Raise `SettingsError` where servers would listen to other machines and `allow_remote` does not say that this is meant."""
+    if settings.allow_remote or _is_loopback(settings.host):
+        return
+    raise SettingsError("this host would open approval, rollback and predictions to the network, and nothing there asks who calls",
+                        value=settings.host or "every address", allowed="127.0.0.1, ::1, localhost",
+                        next_step="put a proxy that signs people in before it, then set allow_remote = true (INTERLOCK_ALLOW_REMOTE=true)")
+
+
+def _is_loopback(host: str) -> bool:
+    if host.casefold() == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:  # a name: nobody knows here where it leads
+        return False
 
 
 def settings_environment(settings: Settings) -> dict[str, str]:

@@ -19,7 +19,7 @@ from interlock.serving.limits import Limits
 from interlock.serving.sockets import listen
 from interlock.serving.supervisor import Supervisor
 from interlock.serving.token import control_token
-from interlock.settings import Settings
+from interlock.settings import Settings, require_local
 
 log = logging.getLogger("interlock.serving")
 
@@ -33,7 +33,11 @@ class _Server(uvicorn.Server):
 
 
 async def serve(settings: Settings, limits: Limits | None = None) -> None:
-    """Serve until a signal asks to stop. Raises `SettingsError` when a port is taken, `StoreError` when a kept route is damaged."""
+    """Serve until a signal asks to stop.
+
+    Raises `SettingsError` when a port is taken or other machines reach the host, `StoreError` when a kept route is damaged.
+    """
+    require_local(settings)
     run = settings.folder("run")
     supervisor = Supervisor(
         packages=settings.folder("packages"), capture=settings.folder("capture"), run=run, host=settings.host,

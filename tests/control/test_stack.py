@@ -16,6 +16,7 @@ from interlock.control.stack import lifecycle, supervision
 from interlock.control.stack.ports import check_ports
 from interlock.control.stack.programs import Program, programs
 from interlock.errors import SettingsError, Unavailable
+from interlock.serving.server import run_server
 from interlock.settings import Settings
 
 
@@ -30,6 +31,15 @@ def test_a_busy_port_is_named_with_its_owner(settings: Settings) -> None:
 def test_every_server_binds_to_the_configured_host_only(settings: Settings) -> None:
     for program in programs(settings):
         assert "0.0.0.0" not in program.command_line  # noqa: S104
+
+
+def test_up_and_serve_refuse_a_host_that_other_machines_reach(settings: Settings) -> None:
+    remote = settings.model_copy(update={"host": "0.0.0.0"})  # noqa: S104 - refused
+    for start in (lambda: lifecycle.up(remote, print), lambda: run_server(remote)):
+        with pytest.raises(SettingsError, match="open approval, rollback and predictions to the network"):
+            start()
+    assert not settings.home.exists()
+    assert supervision.states(settings) == {}
 
 
 def _program(settings: Settings) -> Program:

@@ -16,7 +16,7 @@ from interlock.control.stack.ports import PORTS, check_ports
 from interlock.control.stack.programs import PROJECT, Program, programs
 from interlock.errors import InterlockError, SettingsError, Unavailable
 from interlock.records.migrate import migrate
-from interlock.settings import Settings, settings_environment
+from interlock.settings import Settings, require_local, settings_environment
 
 READY_TIMEOUT_S = 120.0
 POLL_S = 0.25
@@ -26,8 +26,10 @@ Say = Callable[[str], None]
 def up(settings: Settings, say: Say, *, dashboard: bool = True) -> None:
     """Start everything that is not running yet and wait until each part answers.
 
-    Raises `SettingsError` for a busy port (with its owner) and `Unavailable` for a part that does not become ready.
+    Raises `SettingsError` for a host that other machines reach or a busy port (with its owner), and
+    `Unavailable` for a part that does not become ready.
     """
+    require_local(settings)
     wanted = programs(settings, dashboard=dashboard)
     if not supervision.states(settings):
         check_ports(settings, PORTS if dashboard else tuple(port for port in PORTS if port != "dashboard_port"))
