@@ -10,13 +10,14 @@ from dashboard.components.frame import page
 from dashboard.components.states import empty
 from dashboard.components.words import moment, plain
 from dashboard.desk import Desk
+from interlock.control.keeper import head_path
 from interlock.control.readmodel.book import Line, kinds, length, lines
 from interlock.control.readmodel.directory import entries
-from interlock.records.ledger import verify
+from interlock.records.ledger import read_head, verify
 
 ABOUT = """Each entry holds the hash of the one before it, so changing, removing or reordering any entry breaks the chain from there on.
-**Verify** recomputes every hash. A chain alone cannot show that its newest entries were cut off: for that compare with a head
-kept elsewhere (`interlock verify`)."""
+**Verify** recomputes every hash. A chain alone cannot show that its newest entries were cut off: Verify therefore also compares it
+with the head that the keeper exports every half minute. Keep copies of that file elsewhere (`interlock verify --head FILE`)."""
 LIMIT = 300
 
 
@@ -50,7 +51,6 @@ def show(desk: Desk) -> None:
         hide_index=True,
         column_config={
             "no.": st.column_config.NumberColumn(format="%d", width="small"),
-            "who": st.column_config.TextColumn(width="medium"),
             "what": st.column_config.TextColumn(width="large"),
         },
     )
@@ -58,9 +58,13 @@ def show(desk: Desk) -> None:
 
 
 def _verify(desk: Desk) -> None:
-    report = verify(desk.store)
+    """Recompute the chain and compare it with the exported head, as `interlock verify` does."""
+    exported = read_head(head_path(desk.settings))
+    report = verify(desk.store, exported)
     if report.ok:
-        st.success(f"The chain holds: {report.entries:,} entries recomputed. Head: entry {report.head.seq}, {report.head.hash}.")
+        compared = (f"It continues the exported head (entry {exported.seq})." if exported else
+                    "No head was exported yet, so entries cut off at the end would not show.")
+        st.success(f"The chain holds: {report.entries:,} entries recomputed. Head: entry {report.head.seq}, {report.head.hash}. {compared}")
         return
     st.error("The chain does not hold. Keep the store as it is, and compare with a backup.")
     for problem in report.problems[:20]:

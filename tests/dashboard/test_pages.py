@@ -13,6 +13,7 @@ from sqlalchemy import update
 from streamlit.testing.v1 import AppTest
 
 from interlock.control import actions
+from interlock.control.keeper import export_head
 from interlock.control.readmodel.waiting import taken
 from interlock.records.store import Store
 from interlock.records.tables import Outbox, Release
@@ -252,6 +253,16 @@ def test_verify_recomputes_the_chain_and_names_what_was_changed(served: Settings
     shown = text(app.button[0].click().run())
     assert "The chain does not hold." in shown
     assert "entry 5 was changed after it was written" in shown
+
+
+def test_verify_shows_entries_that_were_cut_off_at_the_end(served: Settings, store: Store) -> None:
+    app = opened("ledger")
+    assert "No head was exported yet" in text(app.button[0].click().run())
+    export_head(served, store)
+    assert "It continues the exported head (entry 6)." in text(app.button[0].click().run())
+    with store.writing() as session:  # what is left is a whole chain: only the head tells
+        session.execute(sql("DELETE FROM ledger WHERE seq = 6"))
+    assert "The chain does not hold." in text(app.button[0].click().run())
 
 
 def test_a_second_click_asks_for_the_same_decision_again(served: Settings, store: Store) -> None:
