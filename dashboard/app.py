@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
@@ -11,6 +12,7 @@ from dashboard.components.words import plain
 from dashboard.desk import open_desk
 from interlock.errors import InterlockError
 
+HOME = "overview"
 VIEWS = Path(__file__).parent / "views"
 PAGES = {
     "Now": (("overview", "Overview"), ("approvals", "Approvals"), ("releases", "Releases")),
@@ -22,14 +24,22 @@ PAGES = {
 def main() -> None:
     """Draw the chosen page beside the navigation."""
     st.set_page_config(page_title="Interlock", layout="wide", initial_sidebar_state="auto")
-    pages = {
-        section: [st.Page(VIEWS / f"{name}.py", title=title, url_path=name, default=name == "overview") for name, title in own]
-        for section, own in PAGES.items()
-    }
+    pages = {section: [_page(name, title) for name, title in own] for section, own in PAGES.items()}
+    pages["Now"].append(st.Page(_home, title="Overview", url_path=HOME, visibility="hidden"))
     chosen = st.navigation(pages, expanded=True)
     with st.sidebar:
         _person()
     chosen.run()
+
+
+def _page(name: str, title: str) -> Any:
+    """One page; the home page keeps its own address free, see `_home`."""
+    return st.Page(VIEWS / f"{name}.py", title=title, url_path="home" if name == HOME else name, default=name == HOME)
+
+
+def _home() -> None:
+    """Streamlit serves the default page at `/` alone: `/overview`, which somebody may type or keep, leads there."""
+    st.switch_page("views/overview.py")
 
 
 def _person() -> None:

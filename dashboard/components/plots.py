@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import plotly.graph_objects as go
@@ -12,6 +12,8 @@ from dashboard.theme import palette
 from interlock.control.readmodel.signals import SignalState
 
 PSI_TOP = 0.5  # colours end here: twice the usual limit
+DAY_MS = 86_400_000
+DAYS_SHOWN_MIN = 7
 TICKS = 5  # labels that fit side by side on a phone
 
 
@@ -105,7 +107,7 @@ def beeswarm(points: Sequence[tuple[str, Sequence[float], Sequence[float | None]
                 "cmin": 0,
                 "cmax": 1,
                 "showscale": row == 0,
-                "colorscale": [[0, colours.accent], [0.5, colours.grid], [1, colours.second]],
+                "colorscale": [[0, colours.accent], [0.5, colours.states[SignalState.UNKNOWN]], [1, colours.second]],
                 "colorbar": {
                     "title": {"text": "value", "side": "right"},
                     "tickvals": [0, 1],
@@ -190,13 +192,19 @@ def _band(figure: Any, times: Sequence[datetime], low: Sequence[float | None], h
         )
 
 
-def stacked(days: Sequence[Any], series: Mapping[str, Sequence[float]]) -> Any:
-    """Bars per day, one colour per series."""
+def stacked(days: Sequence[date], series: Mapping[str, Sequence[float]]) -> Any:
+    """Bars per day, one colour per series; the axis shows a week at least, so that one day does not fill it."""
     figure = go.Figure()
     for name, values in series.items():
-        figure.add_bar(x=list(days), y=list(values), name=_safe(name))
-    figure.update_layout(barmode="stack", bargap=0.15)
+        figure.add_bar(x=list(days), y=list(values), name=_safe(name), width=0.8 * DAY_MS)
+    figure.update_layout(barmode="stack")
     figure.update_yaxes(rangemode="tozero")
+    figure.update_xaxes(type="date", tickformat="%b %d\n%Y")
+    if days:
+        first = min(min(days), max(days) - timedelta(days=DAYS_SHOWN_MIN - 1))
+        figure.update_xaxes(range=[f"{first - timedelta(days=1)} 12:00", f"{max(days)} 12:00"])
+        if (max(days) - first).days < DAYS_SHOWN_MIN:
+            figure.update_xaxes(dtick=DAY_MS)
     return figure
 
 

@@ -28,7 +28,10 @@ def side_by_side(candidate: Proof, champion: Proof | None, gated: str) -> None:
     ]
     if rows:
         st.table(rows, border="horizontal", hide_index=True)
-        st.caption("Each value is from that version's own evidence. Intervals cover 95 %.")
+        st.caption(
+            "Each value is from that version's own evidence, on the rows held out then, so other rows where the data changed. "
+            "The fair comparison is the difference on the same rows, below. Intervals cover 95 %."
+        )
     for finding in differences(candidate):
         value = (
             f"{number(finding.value)} ({interval(finding.low, finding.high)}), n = {finding.sample_size:,}; positive is better"

@@ -65,11 +65,12 @@ def _history(desk: Desk, entry: Entry) -> None:
                 "version": one.version,
                 "who": one.actor,
                 "reason": one.reason,
-                "evidence": short(one.evidence_digest),
+                "evidence": short(one.evidence_digest) if one.evidence_digest else None,
             }
             for one in past
         ],
         hide_index=True,
+        placeholder="–",
     )
 
 

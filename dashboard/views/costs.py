@@ -39,7 +39,7 @@ def show(desk: Desk) -> None:
     today = utc_now().date()
     with st.container(horizontal=True):
         st.metric(f"{today:%B %Y}, USD", usd(in_month(rows, today)), width="content")
-        st.metric(f"{rows[0].day} to {rows[-1].day}, USD", usd(sum(row.usd for row in rows)), width="content")
+        st.metric(f"{days_of(rows)}, USD", usd(sum(row.usd for row in rows)), width="content")
         st.metric("per 1,000 predictions, USD", usd(per_thousand(rows)), width="content")
         st.metric("predictions", number(sum(row.requests for row in rows)), width="content")
     if name is not None and name in known:
@@ -50,10 +50,16 @@ def show(desk: Desk) -> None:
         title="Cost per day",
         unit="USD per day (UTC)",
         n=len(rows),
-        window=f"{rows[0].day} to {rows[-1].day}",
+        window=days_of(rows),
         about="Each bar is one day. Colours are stages of one use case, or use cases when all are shown. n counts use case × stage × day.",
     )
     _table(rows)
+
+
+def days_of(rows: list[Spending]) -> str:
+    """The days that the rows are about."""
+    first, last = rows[0].day, rows[-1].day
+    return f"{first}" if first == last else f"{first} to {last}"
 
 
 def _table(rows: list[Spending]) -> None:
@@ -64,15 +70,16 @@ def _table(rows: list[Spending]) -> None:
                 "use case": one.use_case,
                 "stage": one.stage,
                 "USD": one.usd,
-                "CPU seconds": one.cpu_seconds,
-                "requests": one.requests,
-                "stored": size(one.storage_bytes),
+                "CPU seconds": one.cpu_seconds or None,
+                "requests": one.requests or None,
+                "stored": size(one.storage_bytes) if one.storage_bytes else None,
             }
             for one in by_stage(rows)
         ],
         hide_index=True,
+        placeholder="",
         column_config={
-            "USD": st.column_config.NumberColumn(format="%.4f"),
+            "USD": st.column_config.NumberColumn(format="%.6f"),
             "CPU seconds": st.column_config.NumberColumn(format="%.1f"),
             "requests": st.column_config.NumberColumn(format="localized"),
         },

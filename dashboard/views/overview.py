@@ -50,9 +50,10 @@ def _needs(seen: Overview) -> None:
         st.markdown("Nothing. No decision waits, every endpoint does what its route says, and no signal fails.")
         return
     for n, need in enumerate(seen.needs[:8]):
-        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-            st.markdown(f"{mark(need.state)} **{plain(need.title)}** — {plain(need.sentence)}", width="stretch")
-            if need.page in LINKS:
+        told, there = st.columns([5, 1.3], vertical_alignment="center", gap="small")
+        told.markdown(f"{mark(need.state)} **{plain(need.title)}** — {plain(need.sentence)}")
+        if need.page in LINKS:
+            with there:
                 st.page_link(f"views/{need.page}.py", label=f"{LINKS[need.page]} →", query_params={CHOSEN: need.use_case}, width="content")
         if n == 7 and len(seen.needs) > 8:
             st.caption(f"and {len(seen.needs) - 8} more, shown with their use cases below")

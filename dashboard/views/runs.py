@@ -6,10 +6,10 @@ import streamlit as st
 
 from dashboard.components.frame import use_case_page
 from dashboard.components.notices import told
-from dashboard.components.signal import mark
 from dashboard.components.states import empty
 from dashboard.components.words import plain
 from dashboard.desk import Desk
+from dashboard.theme import LOOKS
 from interlock.control.readmodel.directory import Entry
 from interlock.control.readmodel.signals import SignalState
 from interlock.control.readmodel.work import alerts, asked, finished, mlflow_link, parts, prefect_link, tracked
@@ -33,7 +33,8 @@ def _servers(desk: Desk) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         for part in desk.live(parts):
             state = SignalState.PASS if part.answers else SignalState.UNKNOWN
-            st.markdown(f"{mark(state, part.name)}", width="content", help=plain(f"{part.address} {part.problem}".strip()))
+            told = f"{LOOKS[state].shape} {part.name} {'answers' if part.answers else 'does not answer'}"
+            st.markdown(f":{LOOKS[state].colour}-badge[{told}]", width="content", help=plain(f"{part.address} {part.problem}".strip()))
             if part.answers and part.name in links:
                 st.link_button(f"Open {part.name}", links[part.name], type="tertiary")
     away = [part for part in desk.live(parts) if not part.answers]
@@ -63,6 +64,7 @@ def _asked(desk: Desk, entry: Entry) -> None:
         ],
         hide_index=True,
         column_config={"run": st.column_config.LinkColumn(display_text="open in Prefect")},
+        placeholder="",
     )
 
 
@@ -78,7 +80,7 @@ def _finished(desk: Desk, entry: Entry) -> None:
             {
                 "finished (UTC)": f"{one.finished_at:%Y-%m-%d %H:%M:%S}",
                 "stage": one.stage,
-                "wall s": one.wall_seconds,
+                "wall s": one.wall_seconds or None,
                 "CPU s": one.cpu_seconds,
                 "run": prefect_link(desk.settings, one.flow_run_id) if one.flow_run_id else None,
             }
@@ -90,6 +92,7 @@ def _finished(desk: Desk, entry: Entry) -> None:
             "wall s": st.column_config.NumberColumn(format="%.1f"),
             "CPU s": st.column_config.NumberColumn(format="%.1f"),
         },
+        placeholder="–",
     )
 
 
@@ -112,6 +115,7 @@ def _models(desk: Desk, entry: Entry) -> None:
         ],
         hide_index=True,
         column_config={"MLflow": st.column_config.LinkColumn(display_text="open in MLflow")},
+        placeholder="–",
     )
 
 

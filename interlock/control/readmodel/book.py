@@ -32,9 +32,10 @@ class Line:
 
     @property
     def sentence(self) -> str:
-        """The entry in one line: the plain values of its body."""
-        shown = [f"{key} {value}" for key, value in self.body.items() if isinstance(value, str | int) and key not in {"actor", "use_case"}]
-        return ", ".join(shown)[:300]
+        """The entry in one line: the plain values of its body, words before identities and digests."""
+        plain = {key: value for key, value in self.body.items() if isinstance(value, str | int) and key not in {"actor", "use_case"}}
+        shown = sorted(plain.items(), key=lambda item: (_opaque(item[0], item[1]), item[0] != "reason"))
+        return ", ".join(f"{key} {value}" for key, value in shown)[:300]
 
 
 def lines(store: Store, use_case: str | None = None, kind: str | None = None, limit: int = 200) -> list[Line]:
@@ -59,6 +60,11 @@ def kinds(store: Store) -> list[str]:
     """Kinds of entries there are."""
     with store.reading() as session:
         return list(session.scalars(select(LedgerEntry.kind).distinct().order_by(LedgerEntry.kind)))
+
+
+def _opaque(key: str, value: object) -> bool:
+    """Whether a value is an identity or a digest, which tell machines more than people."""
+    return key.endswith("_id") or str(value).startswith("sha256:")
 
 
 def _body(text: str) -> dict[str, Any]:

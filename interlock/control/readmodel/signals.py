@@ -51,7 +51,9 @@ def from_gate(result: GateResult, at: datetime | None = None) -> Signal:
     state = SignalState(result.verdict.value)
     if state is SignalState.FAIL and result.mode == "observe":
         state = SignalState.WARN
-    sentence = result.sentence.removeprefix(f"{result.title}: {result.verdict.value.upper()} — ")
+    said = result.sentence.removeprefix(f"{result.title}: {result.verdict.value.upper()}")
+    place, dash, rest = said.partition(" — ")
+    sentence = f"{place.removeprefix(' for ')}: {rest}" if dash and place.startswith(" for ") else said.removeprefix(" — ")
     return Signal(name=result.title, state=state, sentence=sentence, value=result.value, limit=result.threshold,
                   unit=result.unit, sample_size=result.sample_size, at=at)
 
