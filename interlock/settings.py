@@ -9,6 +9,7 @@ import json
 import os
 from ipaddress import ip_address
 from pathlib import Path
+from tomllib import TOMLDecodeError
 from typing import Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError
@@ -18,6 +19,7 @@ from pydantic_settings import (
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+from pydantic_settings import SettingsError as UnreadableSettings
 
 from interlock.errors import SettingsError
 
@@ -116,7 +118,11 @@ class Settings(BaseSettings):
     def folder(self, name: Literal["lake", "capture", "packages", "prefect", "mlflow", "run", "log"]) -> Path:
         """A folder of the state, made when it is not there yet."""
         path = self.home.resolve() / name
-        path.mkdir(parents=True, exist_ok=True)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SettingsError(f"a folder of the state cannot be made: {error.strerror}", value=path,
+                                next_step="set INTERLOCK_HOME to a folder that may be written") from error
         return path
 
 
@@ -124,6 +130,11 @@ def load_settings(**flags: Any) -> Settings:
     """Settings from flags (those not None), the environment and `interlock.toml`, or a `SettingsError`."""
     try:
         return Settings(**{name: value for name, value in flags.items() if value is not None})
+    except UnreadableSettings as error:  # it names setting and source; its cause may hold a secret
+        raise SettingsError(f"the settings cannot be read: {error}", allowed="JSON for lists and tables: [\"…\"], {\"name\": [\"role\"]}",
+                            next_step="correct the variable INTERLOCK_<NAME>") from None
+    except (TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise SettingsError(f"interlock.toml cannot be read: {error}", allowed="https://toml.io", next_step="correct interlock.toml") from None
     except ValidationError as error:
         first = error.errors()[0]
         name, *inside = [str(part) for part in first["loc"]] or ["settings"]

@@ -62,7 +62,7 @@ def rollback(use_case: Name, reason: Reason, yes: Yes = False) -> None:
     from interlock.control import actions
     from interlock.control.endpoint import reached
     from interlock.control.people import actor_name
-    from interlock.errors import Unavailable
+    from interlock.errors import StoreError, Unavailable
     from interlock.records.ids import new_id
     from interlock.records.routes import read_route
     from interlock.records.store import open_store
@@ -74,7 +74,7 @@ def rollback(use_case: Name, reason: Reason, yes: Yes = False) -> None:
         try:
             with store.reading() as session:
                 route = read_route(session, use_case)
-        except (Unavailable, SQLAlchemyError):
+        except (Unavailable, StoreError, SQLAlchemyError):
             observed = endpoint.observed(use_case)
             generation, champion, previous = observed.generation, observed.champion, observed.previous
         else:
@@ -117,7 +117,7 @@ def status() -> None:
 
 
 def history(use_case: Annotated[str | None, typer.Argument(help="Only this use case.")] = None,
-            limit: Annotated[int, typer.Option(help="Entries at most, newest last.")] = 50) -> None:
+            limit: Annotated[int, typer.Option(min=1, help="Entries at most, newest last.")] = 50) -> None:
     """Decisions and changes of routes and releases, from the ledger."""
     from interlock.control.history import lines
 

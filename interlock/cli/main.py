@@ -11,10 +11,12 @@ from importlib.util import find_spec
 
 import typer
 
+from interlock.cli.unexpected import tell
 from interlock.errors import InterlockError
 
 MODULES = ("stack", "usecase", "decisions", "serving", "work")
-app = typer.Typer(name="interlock", help="The control room for tabular models.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(name="interlock", help="The control room for tabular models.", no_args_is_help=True, add_completion=False,
+                  pretty_exceptions_enable=False)
 
 
 @app.command()
@@ -32,11 +34,14 @@ for _name in MODULES:
 
 
 def main() -> None:
-    """Entry point: errors raised on purpose become one clear text and exit code 1."""
+    """Entry point: errors raised on purpose become one clear text and exit code 1; any other one a line, a log and exit code 1."""
     try:
         app()
     except InterlockError as error:
         typer.echo(f"error: {error}", err=True)
+        sys.exit(1)
+    except Exception as error:  # noqa: BLE001 - nothing above this: it is told, and logged whole
+        typer.echo(tell(error), err=True)
         sys.exit(1)
 
 

@@ -50,8 +50,7 @@ def new(name: Annotated[str, typer.Argument(help="Name of the use case: small le
     if path.exists():
         raise UseCaseError("the file is there already; nothing was changed", value=path, next_step="choose another name, or --to")
     text = draft_from(name, source)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
+    _write(path, text, make_folder=True)
     typer.echo(f"{path} is drafted. Read every comment marked 'guess', then: interlock check {path}")
 
 
@@ -83,8 +82,20 @@ def reference(to: Annotated[Path, typer.Option("--to", help="File to write.")] =
     """Write the reference of the use-case format from its types."""
     from interlock.spec.reference import reference_page
 
-    to.write_text(reference_page())
+    _write(to, reference_page())
     typer.echo(f"{to} is written")
+
+
+def _write(path: Path, text: str, *, make_folder: bool = False) -> None:
+    from interlock.errors import SettingsError
+
+    try:
+        if make_folder:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    except OSError as error:
+        raise SettingsError(f"the file cannot be written: {error.strerror}", value=path,
+                            next_step="name another one with --to") from error
 
 
 def _print_problems(problems: list[Problem]) -> None:

@@ -18,7 +18,7 @@ from interlock.control.endpoint import Endpoint, reached
 from interlock.control.once import check_nonce, replay
 from interlock.control.people import AUTOMATIC, require
 from interlock.control.receipts import Receipt, receipt_of
-from interlock.errors import DecisionRefused, InterlockError, StaleState, Unavailable
+from interlock.errors import DecisionRefused, InterlockError, StaleState, StoreError, Unavailable
 from interlock.records import decisions, outbox, releases
 from interlock.records.routes import change_route, read_route
 from interlock.records.store import Store, utc_now
@@ -50,7 +50,7 @@ def roll_back(settings: Settings, store: Store, endpoint: Endpoint, *, actor: st
     observed = _swap_endpoint(endpoint, use_case, actor, reason, nonce, expected_generation, warnings)
     try:
         decision, route = _write(settings, store, use_case, expected_generation, observed, actor, reason, nonce, standing, clock())
-    except (Unavailable, SQLAlchemyError) as error:
+    except (Unavailable, StoreError, SQLAlchemyError) as error:
         if observed is None:
             raise
         return Receipt(decision_id=None, kind="rollback", use_case=use_case, actor=actor, reason=reason, at=clock(), nonce=nonce,
@@ -111,7 +111,7 @@ def _before(store: Store, use_case: str, expected: int, actor: str, nonce: str, 
             if first is not None:
                 return replay(first, "rollback", actor, nonce)
             route = read_route(session, use_case)
-    except (Unavailable, SQLAlchemyError) as error:
+    except (Unavailable, StoreError, SQLAlchemyError) as error:
         warnings.append(f"the store does not answer: {error}".partition("\n")[0])
         return None
     if route.generation != expected:

@@ -59,7 +59,11 @@ def _sample(path: Path) -> tuple[pl.DataFrame, str]:
         raise SourceError(f"there is no file {path}", next_step="interlock new NAME --from data.csv")
     shown = json.dumps(str(path.resolve()), ensure_ascii=False)
     if path.suffix == ".parquet":
-        frame = pl.read_parquet(path, n_rows=ROWS_MAX)
+        try:
+            frame = pl.read_parquet(path, n_rows=ROWS_MAX)
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise SourceError(f"{path} cannot be read as Parquet: {error}".partition("\n")[0],
+                              next_step="write it again, or give a CSV file") from error
         text = frame.select(pl.col(name).cast(pl.String) for name in frame.columns)
         return text, f'[source]\nkind = "files"\nformat = "parquet"\nfiles = [{{ path = {shown} }}]\n'
     return _csv_sample(path, shown)

@@ -148,7 +148,7 @@ def read_head(path: Path) -> Head | None:
         return Head(int(found["seq"]), str(found["hash"]), str(found["at"]))
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise StoreError(f"{path} is not an exported ledger head", value=str(error), next_step="interlock verify") from error
 
 

@@ -15,6 +15,7 @@ def migrate(settings: Settings) -> str:
     """Migrate the installation's store to `REVISION`; running it again changes nothing."""
     store = open_store(settings, check=False)
     try:
+        store.revision()  # a store that cannot be read is said clearly before anything is changed
         with store.engine.connect() as connection:
             command.upgrade(alembic_config(connection), "head")
             connection.commit()

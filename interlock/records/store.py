@@ -12,10 +12,10 @@ from typing import Any
 
 from sqlalchemy import Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, NoSuchModuleError, OperationalError
 from sqlalchemy.orm import Session
 
-from interlock.errors import StoreError, Unavailable
+from interlock.errors import SettingsError, StoreError, Unavailable
 from interlock.settings import Settings
 
 REVISION = "0001"  # head of interlock/records/migrations; a test compares
@@ -56,6 +56,11 @@ class Store:
                     session.rollback()
         except OperationalError as error:
             raise Unavailable(f"the store does not answer: {error.orig}", next_step="interlock status") from error
+        except IntegrityError:
+            raise  # a UNIQUE constraint decided: callers know what that means
+        except DatabaseError as error:
+            raise StoreError(f"the store cannot be used: {error.orig}", value=self.engine.url.render_as_string(hide_password=True),
+                             next_step="restore it from a backup; `interlock rollback` works without it") from error
 
     def check_revision(self) -> None:
         """Raise `StoreError` unless the schema is the one this version expects."""
@@ -77,7 +82,11 @@ class Store:
 
 def open_store(settings: Settings, *, check: bool = True) -> Store:
     """The installation's store; refuses a schema of another revision and names the command that mends it."""
-    settings.home.resolve().mkdir(parents=True, exist_ok=True)
+    try:
+        settings.home.resolve().mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"the home folder cannot be made: {error.strerror}", value=settings.home.resolve(),
+                         next_step="set INTERLOCK_HOME to a folder that may be written") from error
     store = Store(settings.store_address)
     if check:
         store.check_revision()
@@ -90,8 +99,12 @@ def utc_now() -> datetime:
 
 
 def _engine(url: str) -> Engine:
-    if make_url(url).get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True, isolation_level="SERIALIZABLE")
+    try:
+        if make_url(url).get_backend_name() != "sqlite":
+            return create_engine(url, pool_pre_ping=True, isolation_level="SERIALIZABLE")
+    except (ArgumentError, NoSuchModuleError, ImportError):
+        raise SettingsError("the store's address cannot be used", allowed="an SQLAlchemy URL: sqlite:///…, postgresql+psycopg://…",
+                            next_step="correct INTERLOCK_STORE_URL, or install the database's driver") from None  # it may hold a password
     engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "check_same_thread": False})
 
     @event.listens_for(engine, "connect")

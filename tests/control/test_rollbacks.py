@@ -8,7 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from interlock.cli.main import app
 from interlock.control.reconciler import reconcile
 from interlock.errors import DecisionRefused, StaleState
 from interlock.records import ledger
@@ -168,3 +170,20 @@ def test_after_a_rollback_the_next_candidate_is_judged_against_the_good_version(
     two.roll_back()
     fourth = two.candidate(4)
     assert two.approve(fourth).release_id
+
+
+def test_with_a_store_that_is_no_database_any_more_the_endpoint_still_swaps(two: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    generation = two.route.generation
+    two.store.close()
+    for file in two.settings.home.glob("store.db*"):
+        file.write_bytes(b"no database " * 500)
+    for name in ("home", "usecases_dir"):
+        monkeypatch.setenv(f"INTERLOCK_{name.upper()}", str(getattr(two.settings, name)))
+    monkeypatch.setattr("interlock.control.endpoint.endpoint_from", lambda settings: two.endpoint)
+    said = CliRunner().invoke(app, ["rollback", NAME, "--reason", "complaints", "--yes"])
+    assert said.exit_code == 0, said.output
+    assert "the endpoint answers with version 1" in said.output
+    assert "the keeper writes it down later" in said.output
+    assert "the store cannot be used: file is not a database" in said.output
+    observed = two.endpoint.observed(NAME)
+    assert (observed.champion.version, observed.generation, observed.override) == (1, generation, True)
