@@ -1,7 +1,8 @@
 """Outbox → Prefect, over its HTTP API (law 3). A decision is accepted with Prefect down; here its run is started when Prefect is back.
 
 The idempotency key is `cause:attempt`: a repeated start returns the same run. Only this code raises the attempt, by compare-and-swap:
-when the run is seen to have ended badly, or is lost, or still says "running" after its lease.
+when the run is seen to have ended badly, or is lost, or still says "running" after its lease. A run that has not even begun by then is
+started again only where that is safe; for the others people are told.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from urllib.parse import quote
 import httpx
 
 from interlock.control.alerting import record_alert
-from interlock.control.deployments import LEASE_S
+from interlock.control.deployments import DEPLOY, LEASE_S, ROLLBACK
 from interlock.errors import Unavailable
 from interlock.records import outbox
 from interlock.records.store import Store, utc_now
@@ -28,6 +29,7 @@ WAIT_MAX_S = 30.0           # longest pause between two tries to reach Prefect
 MISSING_WAIT_S = 15.0       # a deployment that Prefect does not know: `prefect deploy --all` was not run yet
 BAD_ENDS = frozenset({"FAILED", "CRASHED", "CANCELLED"})
 NOT_BEGUN = frozenset({"SCHEDULED", "PENDING", "PAUSED"})
+REPEATABLE = frozenset({DEPLOY, ROLLBACK})  # started twice they do their work once
 
 
 @dataclass
@@ -122,9 +124,23 @@ class Dispatcher:
         if kind in BAD_ENDS:
             message = str((run.get("state") or {}).get("message") or "")[:300]
             return self._again(row, f"the run ended as {kind}: {message}", now)
-        if expired and kind not in NOT_BEGUN:
+        if not expired:
+            return ""
+        if kind not in NOT_BEGUN:
             return self._again(row, f"the run still says {kind} after its lease", now)
-        return ""
+        return self._never_begun(row, kind, now)
+
+    def _never_begun(self, row: Outbox, kind: str, now: datetime) -> str:
+        """Tell people once; what may run twice is started again. The last run is left waiting for a worker, which will find it."""
+        with self.store.writing() as session:
+            told = record_alert(
+                session, identity=f"waits:{row.id}", severity="critical", at=now, use_case=row.parameters.get("use_case"),
+                title=f"{row.deployment} has not begun",
+                body=f"cause {row.cause}: run {row.flow_run_id} still says {kind} after its lease. Is a worker of the pool at work? "
+                     "interlock status")
+        if row.deployment in REPEATABLE and row.attempt < ATTEMPTS_MAX:
+            return self._again(row, f"the run still says {kind} after its lease", now)
+        return f"{row.deployment} for {row.cause} has not begun: {kind}" if told else ""
 
     def _again(self, row: Outbox, why: str, now: datetime) -> str:
         """Raise the attempt by compare-and-swap; after the last one tell people instead."""

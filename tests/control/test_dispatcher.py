@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from interlock.control.deployments import DEPLOY
+from interlock.control.deployments import DEPLOY, TRAIN
 from interlock.control.dispatcher import ATTEMPTS_MAX, Dispatcher
 from interlock.errors import Unavailable
 from interlock.records import outbox
@@ -24,6 +24,7 @@ class Prefect:
 
     down: bool = False
     deployed: bool = True
+    known: str = DEPLOY
     runs: dict[str, dict[str, Any]] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
 
@@ -32,7 +33,7 @@ class Prefect:
         if self.down:
             raise httpx.ConnectError("refused")
         path = request.url.path.removeprefix("/api")
-        if path == "/deployments/name/deploy/deploy":
+        if path == f"/deployments/name/{self.known}":
             return httpx.Response(200, json={"id": "d1"}) if self.deployed else httpx.Response(404)
         if path == "/deployments/d1/create_flow_run":
             body = json.loads(request.content)
@@ -124,10 +125,34 @@ def test_a_killed_run_that_still_says_running_is_lost_after_its_lease(world: Wor
     assert list(prefect.runs) == ["cause:1", "cause:2"]
 
 
-def test_a_run_that_waits_for_a_worker_is_not_lost(world: World, prefect: Prefect, dispatcher: Dispatcher) -> None:
+def test_a_deploy_run_that_no_worker_takes_is_started_again(world: World, prefect: Prefect, dispatcher: Dispatcher) -> None:
     dispatcher.run_once()
-    forward(world, dispatcher, 400)
+    forward(world, dispatcher, 170)  # the lease of `deploy` is 180 s
     assert list(prefect.runs) == ["cause:1"]
+    forward(world, dispatcher, 40)
+    assert list(prefect.runs) == ["cause:1", "cause:2"]
+    forward(world, dispatcher, 5 * 240)
+    assert (len(prefect.runs), row(world).state) == (ATTEMPTS_MAX, "dispatched")  # the last one waits for the worker
+    with world.store.reading() as session:
+        assert session.query(Alert).one().title == "deploy/deploy has not begun"
+
+
+def test_of_a_training_that_no_worker_takes_people_are_told_once(world: World, prefect: Prefect, dispatcher: Dispatcher) -> None:
+    with world.store.writing() as session:
+        session.query(Outbox).update({"deployment": TRAIN})
+    dispatcher.lost_after_s[TRAIN] = 100
+    prefect.known = TRAIN
+    dispatcher.run_once()
+    forward(world, dispatcher, 90)
+    with world.store.reading() as session:
+        assert session.query(Alert).count() == 0
+    forward(world, dispatcher, 60)
+    assert (list(prefect.runs), row(world).state) == (["cause:1"], "dispatched")  # a second training would cost as much again
+    with world.store.reading() as session:
+        assert session.query(Alert).one().title == "train/train has not begun"
+    prefect.ends("cause:1", "COMPLETED")
+    forward(world, dispatcher, 16)
+    assert row(world).state == "done"
 
 
 def test_after_the_last_attempt_people_are_told_once(world: World, prefect: Prefect, dispatcher: Dispatcher) -> None:
