@@ -72,7 +72,7 @@ def traffic(case: Case) -> pl.DataFrame:
     span = captured_span(case.settings, case.use_case.name)
     if span is None:
         return pl.DataFrame()
-    end = min(span[1], case.as_of) if case.as_of else span[1]
+    end = min(span[1], case.as_of or utc_now())  # an odd time in the future is not the newest traffic
     begin = end - timedelta(hours=case.use_case.monitoring.window_hours * TRAFFIC_WINDOWS)
     rows = load_predictions(case.settings, case.use_case.name, begin, end + timedelta(microseconds=1))
     return rows.sort("_event_time").tail(TRAFFIC_ROWS_MAX) if rows.height else pl.DataFrame()

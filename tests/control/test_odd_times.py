@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from interlock.control import monitoring
+from interlock.control.observed import traffic as newest_traffic
+from interlock.records.compaction import compact
+from interlock.records.lake import lake_from
 from interlock.records.store import Store
 from interlock.settings import Settings
 from tests.control.traffic import DAY0, Traffic, copy_package, small_package, spec
@@ -64,6 +68,16 @@ def test_of_too_many_windows_the_newest_are_judged_first(make_traffic: Callable[
     assert [window.start.day for window in traffic.windows()] == [2, 3]
     traffic.monitor(5)
     assert [window.start.day for window in traffic.windows()] == [1, 2, 3], "the next run goes on"
+
+
+def test_an_odd_time_in_the_future_is_not_the_newest_traffic(make_traffic: Callable[..., Traffic]) -> None:
+    traffic = make_traffic()
+    days_ago = (datetime.now(UTC) - DAY0).days - 1
+    traffic.serve(days_ago, rows=3)
+    traffic.serve((ODD[-1] - DAY0).days, rows=1)
+    compact(traffic.settings, lake_from(traffic.settings))
+    case: Any = SimpleNamespace(settings=traffic.settings, use_case=traffic.use_case, as_of=None)
+    assert newest_traffic(case).height == 3
 
 
 @pytest.mark.parametrize("hours", [0, 0.01, -1])
