@@ -89,17 +89,23 @@ def window_signals(window: WindowView | None, case: UseCase | None) -> list[Sign
 
 
 def _group(name: str, prefix: str, window: WindowView, rules: list[Rule]) -> Signal:
-    """The worst answer of the rules over one kind of metric."""
+    """The worst answer of the rules over one kind of metric; a failed report or a required answer that is missing outranks a pass."""
     own = [rule for rule in rules if rule.metric.startswith(prefix)]
     if not own:
         why = "No sensitive attribute is declared, so groups are not compared." if name == "Fairness" else "No limit is set."
         return Signal(name, SignalState.UNKNOWN, why, at=window.end)
-    judged = [(rule, judge_window(window.by_metric(rule.metric), [rule])) for rule in own]
-    answers = [from_window(name, judgement.state if not judgement.unknown else WindowState.UNKNOWN, judgement.sentences[0],
-                           max((finding.sample_size for finding in window.by_metric(rule.metric)), default=0), window.end)
-               for rule, judgement in judged]
-    known = [answer for answer in answers if answer.state is not SignalState.UNKNOWN]
-    return min(known or answers, key=lambda answer: SEVERITY[answer.state])
+    answers: list[Signal] = []
+    quiet: list[Signal] = []
+    for rule in own:
+        found = window.by_metric(rule.metric)
+        judgement = judge_window(found, [rule])
+        answer = from_window(name, judgement.state if not judgement.unknown else WindowState.UNKNOWN, judgement.sentences[0],
+                             max((finding.sample_size for finding in found), default=0), window.end)
+        late = answer.state is SignalState.UNKNOWN and not rule.required  # its labels may come later: it hides no known answer
+        (quiet if late else answers).append(answer)
+    answers += [Signal(name, SignalState.UNKNOWN, f"The report {finding.metric} failed: {finding.note}", at=window.end)
+                for finding in window.by_metric(prefix) if finding.state is State.ERROR]
+    return min(answers or quiet, key=lambda answer: SEVERITY[answer.state])
 
 
 def drift_cells(views: list[WindowView]) -> list[DriftCell]:
