@@ -30,12 +30,12 @@ def validate(use_case: str, candidate_id: str | None = None, as_of: str | None =
 
 @task(cache_policy=NO_CACHE)
 def measure(installation: Installation, candidate_id: str | None, as_of: datetime | None) -> Evidence | None:
-    """Load, run every report, judge and record; None where every candidate has evidence already."""
+    """Load, run every report, judge and record; None where every candidate has evidence that counts."""
     from interlock.control.validation import next_candidate, validate_candidate
 
-    chosen = candidate_id or next_candidate(installation.store, installation.use_case.name)
+    chosen = next_candidate(installation.settings, installation.store, installation.use_case.name, candidate_id=candidate_id)
     if chosen is None:
-        print("every candidate has evidence already")  # noqa: T201 - Prefect's log
+        print("every candidate has evidence that counts")  # noqa: T201 - Prefect's log
         return None
     return validate_candidate(installation.settings, installation.store, chosen, as_of=as_of, flow_run_id=flow_run.id, progress=print)
 

@@ -11,7 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from interlock.control.receipts import Receipt
-    from interlock.control.status import Waiting
+    from interlock.control.undecided import Waiting
     from interlock.records.store import Store
     from interlock.settings import Settings
 
@@ -168,13 +168,13 @@ def _opened() -> Iterator[tuple[Settings, Store]]:
 def _decide(use_case: str, version: int | None, yes: bool, word: str, act: Callable[..., Receipt]) -> None:
     """Find the waiting evidence, say what will happen, ask, act."""
     from interlock.control.people import actor_name
-    from interlock.control.status import waiting
+    from interlock.control.undecided import undecided
     from interlock.records.ids import new_id
     from interlock.records.routes import read_route
 
     with _opened() as (settings, store):
         with store.reading() as session:
-            chosen = _chosen(waiting(session, use_case), use_case, version)
+            chosen = _chosen(undecided(settings, session, use_case), use_case, version)
             generation = read_route(session, use_case).generation
         _confirm(yes, f"{word} version {chosen.version} of {use_case} ({chosen.verdict.upper()}, evidence {chosen.evidence_digest[:19]}…)?")
         _print(act(settings=settings, store=store, actor=actor_name(settings), evidence_digest=chosen.evidence_digest, nonce=new_id(),

@@ -29,15 +29,16 @@ def train(name: Name, as_of: AsOf = None) -> None:
 
 
 def validate(name: Name, candidate: Annotated[str | None, typer.Option(help="Candidate id; default: the newest without evidence.")] = None,
+             version: Annotated[int | None, typer.Option(help="Version of the candidate, validated also where it has evidence.")] = None,
              as_of: AsOf = None) -> None:
-    """Measure a candidate, judge it by its gates and seal the evidence."""
+    """Measure a candidate, judge it by its gates and seal the evidence. Evidence about another champion or use-case file does not count."""
     from interlock.control.opening import moment, opened
     from interlock.control.validation import next_candidate, validate_candidate
 
     with opened(name) as here:
-        chosen = candidate or next_candidate(here.store, name)
+        chosen = next_candidate(here.settings, here.store, name, candidate_id=candidate, version=version)
         if chosen is None:
-            typer.echo("every candidate has evidence already")
+            typer.echo(f"every candidate of {name} has evidence that counts; to make new evidence: interlock validate {name} --version N")
             return
         evidence = validate_candidate(here.settings, here.store, chosen, as_of=moment(as_of), progress=typer.echo)
         for gate in evidence.gates:

@@ -16,11 +16,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from interlock.control.endpoint import Endpoint, reached
+from interlock.control.undecided import Waiting, undecided
 from interlock.errors import InterlockError, Unavailable
-from interlock.records import decisions, releases
+from interlock.records import releases
 from interlock.records.routes import all_routes, read_route
 from interlock.records.store import Store, utc_now
-from interlock.records.tables import Candidate, EvidenceRow
+from interlock.records.tables import Candidate
 from interlock.rules.canonical import iso
 from interlock.rules.releases import ReleaseState
 from interlock.rules.routes import Observed, Route, agrees
@@ -29,16 +30,6 @@ from interlock.settings import Settings
 ASK_S = 0.7            # everything that is asked is asked at once, and for so long at most
 KEEPER_SILENT_S = 15
 ENDPOINTS_MAX = 200
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """Sealed evidence that nobody has decided on."""
-
-    evidence_digest: str
-    version: int
-    verdict: str
-    created_at: datetime
 
 
 @dataclass(frozen=True)
@@ -66,7 +57,7 @@ def status(settings: Settings, store: Store, *, endpoint: Endpoint | None = None
     """Ask everything at once; a part that is silent for `ASK_S` is said to be silent."""
     with store.reading() as session:
         names = sorted({route.use_case for route in all_routes(session)} | set(session.scalars(select(Candidate.use_case).distinct())))
-        stored = {name: (read_route(session, name), _release(session, name), waiting(session, name)) for name in names}
+        stored = {name: (read_route(session, name), _release(session, name), undecided(settings, session, name)) for name in names}
     urls = {"prediction server": settings.control_url, "Prefect": settings.prefect_url, "MLflow": settings.mlflow_url}
     with reached(settings, endpoint) as seam:
         observed = {name: _ask(partial(seam.observed, name)) for name in names[:ENDPOINTS_MAX]}
@@ -76,19 +67,6 @@ def status(settings: Settings, store: Store, *, endpoint: Endpoint | None = None
     told = {name: _told(future) for name, future in parts.items()}
     told["keeper"] = keeper_state(settings, clock())
     return Status(clock(), told, [_use_case(name, found[name], *stored[name]) for name in names])
-
-
-def waiting(session: Session, use_case: str, limit: int = 20) -> list[Waiting]:
-    """The newest evidence of each undecided candidate, newest candidate first."""
-    rows = session.execute(select(EvidenceRow, Candidate.number).join(Candidate, Candidate.id == EvidenceRow.candidate_id)
-                           .where(EvidenceRow.use_case == use_case).order_by(Candidate.number.desc(), EvidenceRow.created_at.desc())
-                           .limit(10 * limit)).all()
-    newest: dict[int, Waiting | None] = {}
-    for row, number in rows:
-        if number not in newest:
-            decided = decisions.known(session, decisions.on_evidence(row.digest)) is not None
-            newest[number] = None if decided else Waiting(row.digest, number, row.verdict, row.created_at)
-    return [item for item in newest.values() if item is not None][:limit]
 
 
 def keeper_state(settings: Settings, now: datetime) -> str:

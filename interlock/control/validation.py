@@ -9,12 +9,14 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 
+from sqlalchemy import func, select
+
 from interlock.control.assessment import Assessment, assess, nothing_measured
 from interlock.control.case import champion_of, open_case
 from interlock.control.usage import measured
-from interlock.errors import InterlockError
+from interlock.errors import EvidenceError, InterlockError
 from interlock.records import ledger
-from interlock.records.candidates import add_evidence, candidate_of, newest_unvalidated
+from interlock.records.candidates import add_evidence, candidate_of, newest_unvalidated, numbered
 from interlock.records.registry import mirror_evidence
 from interlock.records.store import Store, utc_now
 from interlock.records.tables import Candidate
@@ -24,7 +26,7 @@ from interlock.rules.evidence import Evidence
 from interlock.rules.findings import failed
 from interlock.rules.gates import judge
 from interlock.settings import Settings
-from interlock.spec.load import find_use_case, spec_digest
+from interlock.spec.load import find_use_case, policy_digest, spec_digest
 from interlock.spec.usecase import UseCase
 
 Progress = Callable[[str], None]
@@ -59,11 +61,29 @@ def validate_candidate(settings: Settings, store: Store, candidate_id: str, *, a
         return evidence
 
 
-def next_candidate(store: Store, use_case: str) -> str | None:
-    """Id of the newest candidate without evidence; None where every one has some."""
+def next_candidate(settings: Settings, store: Store, use_case: str, *, candidate_id: str | None = None,
+                   version: int | None = None) -> str | None:
+    """Id of the candidate to validate: the one named by id or version, else the newest without evidence that counts now.
+
+    None where every one has some. `EvidenceError` where there is no candidate, or the named one is another use case's.
+    """
     with store.reading() as session:
-        found = newest_unvalidated(session, use_case)
-    return found.id if found else None
+        if candidate_id is not None:
+            found = candidate_of(session, candidate_id)
+            if found.use_case != use_case or (version is not None and found.number != version):
+                raise EvidenceError(f"this candidate is version {found.number} of '{found.use_case}'", value=candidate_id,
+                                    next_step=f"interlock validate {found.use_case} --candidate {candidate_id}")
+            return found.id
+        last = session.scalar(select(func.max(Candidate.number)).where(Candidate.use_case == use_case))
+        if last is None:
+            raise EvidenceError(f"'{use_case}' has no candidate yet", next_step=f"interlock train {use_case}")
+        if version is None:
+            newest = newest_unvalidated(session, use_case, policy_digest(settings, use_case))
+            return newest.id if newest else None
+        chosen = numbered(session, use_case, version)
+    if chosen is None:
+        raise EvidenceError(f"'{use_case}' has no such version", value=version, allowed=f"1 to {last}", next_step="interlock history")
+    return chosen.id
 
 
 def evidence_folder(settings: Settings, seal: str) -> Path:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from interlock.errors import EvidenceError
 from interlock.records.ids import new_id
+from interlock.records.routes import read_route
 from interlock.records.store import utc_now
 from interlock.records.tables import Candidate, EvidenceRow
 from interlock.rules.evidence import Evidence, check_seal
@@ -41,10 +42,31 @@ def same_package(session: Session, use_case: str, package_digest: str) -> Candid
     return session.scalars(query.order_by(Candidate.number.desc()).limit(1)).first()
 
 
-def newest_unvalidated(session: Session, use_case: str) -> Candidate | None:
-    """The newest candidate without evidence."""
-    query = select(Candidate).where(Candidate.use_case == use_case, ~exists().where(EvidenceRow.candidate_id == Candidate.id))
+def rests_on(champion_digest: str | None, policy_digest: str | None) -> ColumnElement[bool]:
+    """Whether a row of evidence rests on this champion and this policy; a policy of None is not compared."""
+    champion = EvidenceRow.body["champion_digest"].as_string()
+    same = champion.is_(None) if champion_digest is None else champion == champion_digest
+    return same if policy_digest is None else and_(same, EvidenceRow.body["policy_digest"].as_string() == policy_digest)
+
+
+def newest_unvalidated(session: Session, use_case: str, policy_digest: str | None) -> Candidate | None:
+    """The newest candidate without evidence; evidence that rests on another champion or another policy counts as none.
+
+    Candidates up to the champion's number had their turn: they are looked for only where they have no evidence whatsoever.
+    """
+    champion = read_route(session, use_case).champion
+    own = EvidenceRow.candidate_id == Candidate.id
+    wanted = ~exists().where(own, rests_on(champion.digest if champion else None, policy_digest))
+    if champion is not None:
+        wanted = and_(wanted, Candidate.package_digest != champion.digest,
+                      or_(Candidate.number > champion.version, ~exists().where(own)))
+    query = select(Candidate).where(Candidate.use_case == use_case, wanted)
     return session.scalars(query.order_by(Candidate.number.desc()).limit(1)).first()
+
+
+def numbered(session: Session, use_case: str, number: int) -> Candidate | None:
+    """The candidate with this number, None where the use case has none."""
+    return session.scalars(select(Candidate).where(Candidate.use_case == use_case, Candidate.number == number)).first()
 
 
 def add_evidence(session: Session, evidence: Evidence) -> EvidenceRow:

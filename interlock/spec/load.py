@@ -59,6 +59,18 @@ def spec_digest(path: Path) -> str:
     return "sha256:" + sha256(_bytes(Path(path))).hexdigest()
 
 
+def policy_digest(settings: Settings, name: str) -> str | None:
+    """Digest of the file that names this use case, whether or not it has problems; None where no readable file does."""
+    direct = settings.usecases_dir / f"{name}.toml"
+    for path in [direct, *(path for path in _files(settings) if path != direct)]:
+        try:
+            if path.is_file() and _name_of(path) == name:
+                return spec_digest(path)
+        except UseCaseError:  # a file that cannot be read names nothing
+            continue
+    return None
+
+
 def find_use_case(settings: Settings, name: str) -> tuple[Path, UseCase]:
     """File and use case of this name in the installation's folder, or a `UseCaseError` naming those that exist."""
     direct = settings.usecases_dir / f"{name}.toml"

@@ -15,9 +15,11 @@ from typer.testing import CliRunner
 from interlock.cli.main import app
 from interlock.control import status as reading
 from interlock.control.keeper import export_head
-from interlock.errors import DecisionRefused
+from interlock.control.validation import next_candidate
+from interlock.errors import DecisionRefused, EvidenceError
 from interlock.records.store import utc_now
-from interlock.records.tables import Decision, LedgerEntry
+from interlock.records.tables import Candidate, Decision, LedgerEntry, RouteRow
+from interlock.rules.routes import Slot
 
 World = Any  # tests/control/conftest.py
 NAME = "small_loans"
@@ -65,6 +67,47 @@ def test_two_waiting_candidates_need_a_version(typed: World) -> None:
     with pytest.raises(DecisionRefused, match="2 candidates of 'small_loans' wait"):
         run("reject", NAME, "--reason", "r", "--yes")
     assert "version 2 is rejected" in run("reject", NAME, "--reason", "r", "--yes", "--version", "2")
+
+
+def test_evidence_about_another_policy_or_champion_waits_for_validate_not_for_a_person(typed: World) -> None:
+    def chosen(**named: Any) -> int | None:
+        found = next_candidate(typed.settings, typed.store, NAME, **named)
+        if found is None:
+            return None
+        with typed.store.reading() as session:
+            return int(session.get_one(Candidate, found).number)
+
+    typed.make_live(1)
+    typed.candidate(2)
+    assert ("waiting   version 2" in run("status"), chosen(), chosen(version=2)) == (True, None, 2)
+    assert "has evidence that counts" in run("validate", NAME)
+    typed.candidate(3)
+    typed.clock.now = utc_now()
+    typed.approve(typed.candidate(4))
+    path = typed.settings.usecases_dir / f"{NAME}.toml"
+    path.write_text(path.read_text() + "\n# another policy\n")
+    assert ("waiting " in run("status"), chosen()) == (False, 4)  # the newest first, also one whose yes is void now
+    path.write_text(path.read_text().removesuffix("\n# another policy\n"))
+    assert chosen() is None
+    with typed.store.writing() as session:  # version 3 answers now: nothing older is looked for by itself
+        champion = Slot(version=3, digest=session.query(Candidate).filter_by(number=3).one().package_digest)
+        row = session.get_one(RouteRow, NAME)
+        row.body = {**row.body, "champion": champion.model_dump(mode="json")}
+    assert ("waiting " in run("status"), chosen()) == (False, 4)
+
+
+def test_validate_names_what_is_wrong_with_the_candidate(typed: World) -> None:
+    with pytest.raises(EvidenceError, match="has no candidate yet"):
+        run("validate", NAME)
+    typed.candidate(1)
+    with pytest.raises(EvidenceError, match="has no such version"):
+        run("validate", NAME, "--version", "7")
+    with typed.store.reading() as session:
+        found = session.query(Candidate).one().id
+    text = (typed.settings.usecases_dir / f"{NAME}.toml").read_text()
+    (typed.settings.usecases_dir / "another.toml").write_text(text.replace(f'name = "{NAME}"', 'name = "another"'))
+    with pytest.raises(EvidenceError, match="is version 1 of 'small_loans'"):
+        run("validate", "another", "--candidate", found)
 
 
 def test_a_person_rolls_back(typed: World) -> None:

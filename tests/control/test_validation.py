@@ -28,7 +28,7 @@ from tests.control.trial_bench import NAME, Bench, answer, census
 def judged(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> Iterator[tuple[Bench, Candidate, Evidence]]:
     bench = Bench(tmp_path_factory.mktemp("judged"), *census(data_dir))
     candidate = bench.make()
-    assert next_candidate(bench.store, NAME) == candidate.id
+    assert next_candidate(bench.settings, bench.store, NAME) == candidate.id
     yield bench, candidate, bench.judge(candidate)
     bench.store.close()
 
@@ -47,7 +47,7 @@ def test_evidence_is_sealed_on_record_and_in_the_ledger(judged: tuple[Bench, Can
         bodies = [ledger.body_of(entry) for entry in ledger.entries(session, kinds=["evidence.sealed"])]
     assert evidence_of(row) == evidence
     assert evidence.seal() in {body["evidence"] for body in bodies}
-    assert next_candidate(bench.store, NAME) is None
+    assert next_candidate(bench.settings, bench.store, NAME) is None
     assert ledger.verify(bench.store).ok
 
 

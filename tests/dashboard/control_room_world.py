@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,9 +37,11 @@ from interlock.rules.evidence import Evidence
 from interlock.rules.findings import Finding, State
 from interlock.rules.gates import Gate, judge
 from interlock.rules.routes import Observed, Route, Slot
+from interlock.spec.load import spec_digest
 from reports.calibration import calibration_findings
 from reports.curves import binary_curves
 
+USECASES = Path(__file__).parents[2] / "usecases"
 NOW = datetime.now(UTC).replace(microsecond=0)
 FLIGHTS, LOANS = "flight_delays", "loan_approvals"
 XSS = "<script>document.title='owned'</script>![x](http://127.0.0.1:9/x.png)[a](javascript:alert(1))<img src=x onerror=alert(1)>"
@@ -153,7 +156,7 @@ def _candidate(session: Session, use_case: str, number: int, payload: str, *, un
         number=number,
         package_digest=sha(f"{use_case} {number}"),
         snapshot_digest=sha(f"snapshot {min(number, 2)}"),
-        spec_digest=sha("spec"),
+        spec_digest=spec_digest(USECASES / f"{use_case}.toml"),
         author="Ada Author",
         started_by="schedule",
         mlflow_run_id=f"run{number}",

@@ -204,11 +204,13 @@ def test_without_a_reason_nothing_is_done(served: Settings) -> None:
     assert "Nothing was done: a reason is needed." in text(decide(opened("approvals"), "reject", 3, "  ", FLIGHTS))
 
 
-def test_a_refused_approval_says_every_reason(served: Settings) -> None:
-    """The world's policy digest is not that of the real file, so the action refuses; the page repeats its words."""
+def test_a_refused_approval_says_why(served: Settings, store: Store) -> None:
+    """Another release is on its way, so the action refuses; the page repeats its words."""
+    with store.writing() as session:
+        session.execute(update(Release).where(Release.id == "release-2").values(state="canary", step=1))
     shown = text(decide(opened("approvals"), "approve", 3, "better", FLIGHTS))
     assert "Nothing was done." in shown
-    assert "the use-case file changed since the evidence was made: run validate again" in shown
+    assert "release release-2 of this use case is still on its way" in shown
 
 
 def test_the_author_is_told_that_somebody_else_approves(served: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

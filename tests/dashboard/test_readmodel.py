@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -23,7 +24,7 @@ from interlock.control.readmodel.waiting import duties, plan, taken, waiting
 from interlock.control.readmodel.windows import drift_cells, ranked_columns, series, shape, window_labels, window_signals, windows
 from interlock.control.readmodel.work import asked, mlflow_link, parts, prefect_link
 from interlock.records.store import Store
-from interlock.records.tables import EvidenceRow, Outbox, Release
+from interlock.records.tables import EvidenceRow, Outbox, Release, RouteRow
 from interlock.rules.findings import Finding, State
 from interlock.rules.gates import Gate, judge
 from interlock.rules.monitoring import WindowState
@@ -56,18 +57,29 @@ def test_a_window_speaks_the_same_four_states(state: str, signal: SignalState) -
     assert from_window("Drift", WindowState(state), "x", 1, NOW).state is signal
 
 
-def test_what_waits_is_newer_than_the_last_decision(store: Store) -> None:
+def test_what_waits_is_what_can_be_decided_on(settings: Settings, store: Store) -> None:
     build(store)
-    assert sorted((one.use_case, one.version, one.verdict) for one in waiting(store)) == [(FLIGHTS, 3, "pass"), (LOANS, 1, "unknown")]
+    found = waiting(settings, store)
+    assert sorted((one.use_case, one.version, one.verdict) for one in found) == [(FLIGHTS, 3, "pass"), (LOANS, 1, "unknown")]
     assert [(one.kind, one.version, one.actor) for one in taken(store, FLIGHTS)] == [
         ("approve", 2, "Grace Approver"),
         ("approve", 1, "Grace Approver"),
     ]
 
 
-def test_evidence_that_was_changed_is_seen(store: Store) -> None:
+def test_evidence_about_another_champion_or_policy_does_not_wait(settings: Settings, store: Store) -> None:
     build(store)
-    digest = waiting(store, FLIGHTS)[0].evidence_digest
+    with store.writing() as session:  # as after a rollback: version 1 answers, version 3 was compared with version 2
+        route = Route(use_case=FLIGHTS, generation=6, champion=slot(1), previous=slot(2))
+        session.get_one(RouteRow, FLIGHTS).body = route.model_dump(mode="json")
+        evidence = session.query(EvidenceRow).filter_by(use_case=LOANS).one()
+        evidence.body = {**evidence.body, "policy_digest": sha("the file before")}
+    assert waiting(settings, store) == []
+
+
+def test_evidence_that_was_changed_is_seen(settings: Settings, store: Store) -> None:
+    build(store)
+    digest = waiting(settings, store, FLIGHTS)[0].evidence_digest
     found = proof(store, digest)
     assert found is not None
     assert found.sealed
@@ -96,7 +108,7 @@ def test_candidate_and_champion_stand_side_by_side(store: Store) -> None:
 
 
 def test_separation_of_duties_is_said_before_the_click(world: Settings, store: Store) -> None:
-    found, case = proof(store, waiting(store, FLIGHTS)[0].evidence_digest), find_use_case(world, FLIGHTS)[1]
+    found, case = proof(store, waiting(world, store, FLIGHTS)[0].evidence_digest), find_use_case(world, FLIGHTS)[1]
     case = case.model_copy(update={"approval": case.approval.model_copy(update={"author": "Ada Author"})})
     assert found is not None
     assert duties(world, case, found, "Grace Approver") == ""
@@ -184,12 +196,30 @@ def test_window_signals_use_the_rules_that_monitor_judges_with(world: Settings, 
     assert {one.state for one in window_signals(None, case)} == {U}
 
 
-def test_groups_carry_wilson_intervals_and_small_ones_carry_the_reason(store: Store) -> None:
+@pytest.mark.parametrize(("changes", "drift"), [
+    ({}, P),
+    ({"drift.share": State.MISSING}, U),   # required: without it nobody knows
+    ({"drift.psi": State.MISSING}, P),     # not required: the share was measured
+    ({"drift.psi": State.ERROR}, U),       # a report that failed is no good news, whatever else was measured
+    ({"latency.p99_ms": State.ERROR}, P),  # another kind
+])
+def test_a_failed_report_and_a_missing_required_answer_outrank_a_pass(world: Settings, store: Store, changes: dict[str, State],
+                                                                      drift: SignalState) -> None:
+    case, calm = find_use_case(world, FLIGHTS)[1], windows(store, FLIGHTS)[0]
+    findings = tuple(finding.model_copy(update={"state": changes[finding.metric], "value": None, "note": "disk full"})
+                     if finding.metric in changes else finding for finding in calm.findings)
+    signals = {one.name: one for one in window_signals(replace(calm, findings=findings), case)}
+    assert signals["Drift"].state is drift
+    assert signals["Latency"].state is (U if "latency.p99_ms" in changes else P)
+    assert ("disk full" in signals["Drift"].sentence) is (drift is U)
+
+
+def test_groups_carry_wilson_intervals_and_small_ones_carry_the_reason(settings: Settings, store: Store) -> None:
     """Wilson 95 % of 806 in 2,600: centre (0.31 + 0.000739) / 1.001477 = 0.31028, half width 0.017767: 0.2925 to 0.3280."""
     from scipy.stats import binomtest
 
     build(store)
-    found = proof(store, waiting(store, LOANS)[0].evidence_digest)
+    found = proof(store, waiting(settings, store, LOANS)[0].evidence_digest)
     assert found is not None
     table = group_tables(found)[0]
     large, small = table.groups[0].values["selection_rate"], table.groups[2].values["selection_rate"]

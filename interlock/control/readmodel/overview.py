@@ -12,8 +12,9 @@ from interlock.control.readmodel.intake import intake
 from interlock.control.readmodel.rollouts import ReleaseView, releases
 from interlock.control.readmodel.signals import Signal, SignalState, worst
 from interlock.control.readmodel.spending import cost_signal, in_month, spending
-from interlock.control.readmodel.waiting import Waiting, waiting
+from interlock.control.readmodel.waiting import waiting
 from interlock.control.readmodel.windows import latest, window_signals
+from interlock.control.undecided import Waiting
 from interlock.records.store import Store, utc_now
 from interlock.rules.releases import ReleaseState
 from interlock.settings import Settings
@@ -64,7 +65,7 @@ def overview(settings: Settings, store: Store) -> Overview:
     started = [entry for entry in known if entry.started]
     lives = observe(settings, store, tuple(entry.name for entry in started))
     newest, open_decisions = latest(store), defaultdict(list)
-    for one in waiting(store):
+    for one in waiting(settings, store):
         open_decisions[one.use_case].append(one)
     ways: dict[str, ReleaseView] = {}
     lived: dict[tuple[str, str], datetime] = {}

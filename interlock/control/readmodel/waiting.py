@@ -8,23 +8,12 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 
 from interlock.control.readmodel.proof import Proof
+from interlock.control.undecided import Waiting, undecided
 from interlock.records.store import Store
-from interlock.records.tables import Candidate, Decision, EvidenceRow
+from interlock.records.tables import Candidate, Decision
 from interlock.rules.approval import same_person
 from interlock.settings import Settings
 from interlock.spec.usecase import UseCase
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """Evidence about a candidate that nobody has decided on yet."""
-
-    use_case: str
-    version: int
-    candidate_id: str
-    evidence_digest: str
-    verdict: str
-    created_at: datetime
 
 
 @dataclass(frozen=True)
@@ -52,24 +41,12 @@ class Plan:
     way_back: str
 
 
-def waiting(store: Store, use_case: str | None = None) -> list[Waiting]:
-    """Newest evidence of each candidate that is newer than the last decided one of its use case, newest first."""
-    query = (select(EvidenceRow.use_case, Candidate.number, Candidate.id, EvidenceRow.digest, EvidenceRow.verdict, EvidenceRow.created_at)
-             .join(Candidate, EvidenceRow.candidate_id == Candidate.id).order_by(EvidenceRow.created_at.desc()).limit(1000))
-    decided = (select(Candidate.use_case, Candidate.number, Decision.evidence_digest)
-               .join(Candidate, Decision.candidate_id == Candidate.id).where(Decision.kind.in_(("approve", "reject"))))
-    if use_case is not None:
-        query, decided = query.where(EvidenceRow.use_case == use_case), decided.where(Candidate.use_case == use_case)
-    last: dict[str, int] = {}
+def waiting(settings: Settings, store: Store, use_case: str | None = None) -> list[Waiting]:
+    """What a person can decide on now, newest evidence first."""
     with store.reading() as session:
-        for name, number, _digest in session.execute(decided):
-            last[name] = max(last.get(name, 0), number)
-        rows = session.execute(query).all()
-    found: dict[str, Waiting] = {}
-    for name, number, candidate_id, digest, verdict, created_at in rows:
-        if number > last.get(name, 0) and candidate_id not in found:
-            found[candidate_id] = Waiting(name, number, candidate_id, digest, verdict, created_at)
-    return list(found.values())
+        names = [use_case] if use_case is not None else session.scalars(select(Candidate.use_case).distinct()).all()
+        found = [one for name in names for one in undecided(settings, session, name)]
+    return sorted(found, key=lambda one: one.created_at, reverse=True)
 
 
 def taken(store: Store, use_case: str | None = None, limit: int = 50) -> list[Taken]:

@@ -1,0 +1,48 @@
+"""Evidence that waits for a person: the one rule behind every list of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from interlock.records import decisions
+from interlock.records.candidates import rests_on
+from interlock.records.routes import read_route
+from interlock.records.tables import Candidate, EvidenceRow
+from interlock.settings import Settings
+from interlock.spec.load import policy_digest
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Evidence about a candidate that nobody has decided on yet."""
+
+    use_case: str
+    version: int
+    candidate_id: str
+    evidence_digest: str
+    verdict: str
+    created_at: datetime
+
+
+def undecided(settings: Settings, session: Session, use_case: str, limit: int = 20) -> list[Waiting]:
+    """What a person can decide on now, newest candidate first: per candidate the newest evidence that rests on what answers now and on
+    the use-case file as it is now, if nobody has decided on it.
+
+    Evidence that rests on another champion or another policy could only be refused: it waits for `interlock validate`, not for a person.
+    Where no file names the use case, the policy is not compared.
+    """
+    champion = read_route(session, use_case).champion
+    query = (select(EvidenceRow.digest, EvidenceRow.verdict, EvidenceRow.created_at, Candidate.number, Candidate.id)
+             .join(Candidate, EvidenceRow.candidate_id == Candidate.id)
+             .where(Candidate.use_case == use_case, rests_on(champion.digest if champion else None, policy_digest(settings, use_case)))
+             .order_by(Candidate.number.desc(), EvidenceRow.created_at.desc()).limit(10 * limit))
+    newest: dict[str, Waiting | None] = {}
+    for digest, verdict, created_at, number, candidate_id in session.execute(query).all():
+        if candidate_id not in newest:
+            decided = decisions.known(session, decisions.on_evidence(digest)) is not None
+            newest[candidate_id] = None if decided else Waiting(use_case, number, candidate_id, digest, verdict, created_at)
+    return [item for item in newest.values() if item is not None][:limit]
