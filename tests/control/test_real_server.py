@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,7 @@ def server(make_world: Callable[..., World]) -> Iterator[Callable[[], subprocess
             process.wait(15)
 
 
-def until(condition: Callable[[], Any], timeout_s: float = 30) -> None:
+def until(condition: Callable[[], Any], timeout_s: float = 60) -> None:
     end = time.monotonic() + timeout_s
     while time.monotonic() < end:
         try:
@@ -165,7 +166,7 @@ def keepers() -> Iterator[Callable[[World], subprocess.Popen[bytes]]]:
 
     def start(world: World) -> subprocess.Popen[bytes]:
         process = subprocess.Popen([sys.executable, "-m", "interlock.cli.main", "keeper"],
-                                   env=os.environ | settings_environment(world.settings), stderr=subprocess.DEVNULL)
+                                   env=os.environ | settings_environment(world.settings))
         started.append(process)
         beat = world.settings.folder("run") / "keeper.json"
         until(lambda: process.poll() is not None or (beat.exists() and json.loads(beat.read_text())["pid"] == process.pid))
@@ -185,7 +186,6 @@ def test_a_killed_keeper_takes_up_every_release_where_it_was(
     world = with_quick_steps(make_world)
     packages = world.settings.folder("packages")
     first, second = build(packages, 1), build(packages, 2)
-    endpoint, client = EmbeddedEndpoint(world.settings), ServingClient(world.settings)
 
     def deploy(release_id: str) -> str:
         return str(deploying.carry_out(world.settings, world.store, endpoint, release_id).state)
@@ -194,31 +194,30 @@ def test_a_killed_keeper_takes_up_every_release_where_it_was(
         process.send_signal(signal.SIGKILL)
         assert process.wait(10) == -signal.SIGKILL
 
-    keeper = keepers(world)
-    release = str(world.approve(world.candidate(1, package=first)).release_id)
-    kill(keeper)
-    assert deploy(release) == "probation"                               # the route moves on; no server is there to hear of it
-    server()
-    assert (endpoint.observed(NAME).generation, world.route.generation) == (0, 1)
-    keeper = keepers(world)
-    until(lambda: endpoint.observed(NAME).generation == 1)              # only the keeper can have told the server
-    assert client.predict(NAME, [{"age": 30, "income": 50}])["digest"] == first
-    until(lambda: world.release(release).state == "live")               # not before it has answered
+    with closing(EmbeddedEndpoint(world.settings)) as endpoint, ServingClient(world.settings) as client:
+        keeper = keepers(world)
+        release = str(world.approve(world.candidate(1, package=first)).release_id)
+        kill(keeper)
+        assert deploy(release) == "probation"                               # the route moves on; no server is there to hear of it
+        server()
+        assert (endpoint.observed(NAME).generation, world.route.generation) == (0, 1)
+        keeper = keepers(world)
+        until(lambda: endpoint.observed(NAME).generation == 1)              # only the keeper can have told the server
+        assert client.predict(NAME, [{"age": 30, "income": 50}])["digest"] == first
+        until(lambda: world.release(release).state == "live")               # not before it has answered
 
-    release = str(world.approve(world.candidate(2, package=second)).release_id)
-    assert deploy(release) == "canary"
-    kill(keeper)
-    answers = client.predict(NAME, [{"id": new_id(), "age": 20 + n % 50, "income": 40 + n} for n in range(200)])["predictions"]
-    assert {answer["digest"] for answer in answers} == {first, second}  # the canary goes on without the keeper
-    assert deploy(release) == "canary"                                  # and nobody else moves it on
-    keepers(world)
-    until(lambda: deploy(release) == "probation")
-    assert client.predict(NAME, [{"age": 30, "income": 50}])["digest"] == second
-    until(lambda: deploy(release) == "live")
-    assert [found["verdict"] for found in world.release(release).analysis] == ["pass"]
-    assert ledger.verify(world.store).ok
-    endpoint.close()
-    client.close()
+        release = str(world.approve(world.candidate(2, package=second)).release_id)
+        assert deploy(release) == "canary"
+        kill(keeper)
+        answers = client.predict(NAME, [{"id": new_id(), "age": 20 + n % 50, "income": 40 + n} for n in range(200)])["predictions"]
+        assert {answer["digest"] for answer in answers} == {first, second}  # the canary goes on without the keeper
+        assert deploy(release) == "canary"                                  # and nobody else moves it on
+        keepers(world)
+        until(lambda: deploy(release) == "probation")
+        assert client.predict(NAME, [{"age": 30, "income": 50}])["digest"] == second
+        until(lambda: deploy(release) == "live")
+        assert [found["verdict"] for found in world.release(release).analysis] == ["pass"]
+        assert ledger.verify(world.store).ok
 
 
 def test_a_damaged_package_never_reaches_a_customer(make_world: Callable[..., World]) -> None:
