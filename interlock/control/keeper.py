@@ -27,6 +27,8 @@ from interlock.control.endpoint import Endpoint, reached
 from interlock.control.reconciler import Reconciled, reconcile
 from interlock.errors import InterlockError, SettingsError, StaleState, Unavailable, UseCaseError
 from interlock.records import ledger, outbox, releases
+from interlock.records.candidates import same_package
+from interlock.records.registry import mirror_champion
 from interlock.records.routes import all_routes
 from interlock.records.store import Store, utc_now
 from interlock.records.tables import Outbox, Release
@@ -39,6 +41,7 @@ COMPACTION_S = 5.0
 ALERTS_S = 5.0
 HEAD_S = 30.0
 HEAL_S = 20.0
+MIRROR_S = 10.0
 SILENT_S = 60.0  # people are told when the prediction server has been silent for longer
 LOUD_AGAIN_S = 300.0  # the same error of the same step is logged again only after this long
 
@@ -58,6 +61,7 @@ class Keeper:
     _heard: dict[str, tuple[str, datetime]] = field(default_factory=dict)
     _silent_since: datetime | None = None
     _silent: str = ""
+    _mirrored: dict[str, str] = field(default_factory=dict)
     _worker: ThreadPoolExecutor | None = None
     _compaction: Future[Any] | None = None
 
@@ -71,6 +75,7 @@ class Keeper:
         self._every("heal", HEAL_S, self._heal)
         self._every("compaction", COMPACTION_S, self._start_compaction)
         self._every("alerts", ALERTS_S, self._deliver)
+        self._every("mirror champions in MLflow", MIRROR_S, self._mirror)
         self._every("ledger head", HEAD_S, lambda: export_head(self.settings, self.store))
         self._guard("heartbeat", self._beat)
 
@@ -143,6 +148,20 @@ class Keeper:
         except UseCaseError:  # a broken file must not silence the others: their alerts go to the installation's own addresses
             known = []
         alerting.deliver(self.settings, self.store, known)
+
+    def _mirror(self) -> None:
+        """MLflow's alias `champion` follows what converged: best effort, one request per change; the first failure ends the pass."""
+        for name, result in self.found.items():
+            champion = result.route.champion
+            if result.found not in {"agrees", "converged"} or champion is None or self._mirrored.get(name) == champion.digest:
+                continue
+            with self.store.reading() as session:
+                made = same_package(session, name, champion.digest)
+            if made is not None and made.mlflow_version is not None:
+                mirrored = mirror_champion(self.settings, name, made.mlflow_version)
+                if mirrored.warning:
+                    raise Unavailable(mirrored.warning)
+            self._mirrored[name] = champion.digest
 
     def _beat(self) -> None:
         """Tell `interlock status` that the keeper lives, and what it found."""

@@ -17,6 +17,8 @@ from typing import Any
 from interlock.settings import QUIET, Settings
 
 ALIAS = "candidate"
+CHAMPION = "champion"
+ALIAS_S = 0.8  # the keeper waits for it
 REACH_S = 3.0
 BOUNDS = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1"}
 LIBRARIES = ("xgboost", "optuna", "numpy", "polars", "scikit-learn")
@@ -64,6 +66,19 @@ def mirror_evidence(settings: Settings, run_id: str | None, *, verdict: str, sea
         return Mirrored(run_id=run_id)
 
     return _bounded(settings, "the evidence is not in MLflow", write)
+
+
+def mirror_champion(settings: Settings, use_case: str, number: int) -> Mirrored:
+    """The alias `champion` on a registered version; one request, about a second at most. Moving it moves nothing that answers."""
+    import httpx
+
+    url = f"{settings.mlflow_url.rstrip('/')}/api/2.0/mlflow/registered-models/alias"
+    what = f"the alias '{CHAMPION}' of {use_case} in MLflow is not on version {number}"
+    try:
+        answer = httpx.post(url, json={"name": use_case, "alias": CHAMPION, "version": str(number)}, timeout=ALIAS_S)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        return Mirrored(warning=f"{what}: {settings.mlflow_url} does not answer ({type(error).__name__})")
+    return Mirrored(version=number) if answer.is_success else Mirrored(warning=f"{what}: it answers {answer.status_code}")
 
 
 def environment() -> dict[str, str]:

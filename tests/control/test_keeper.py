@@ -11,6 +11,7 @@ import threading
 import time
 from typing import Any
 
+import httpx
 import pytest
 
 from interlock.control import keeper as keeping
@@ -18,7 +19,7 @@ from interlock.control.alerting import record_alert
 from interlock.control.keeper import Keeper, head_path
 from interlock.errors import SettingsError
 from interlock.records import ledger, outbox
-from interlock.records.tables import Alert, Outbox, RouteRow
+from interlock.records.tables import Alert, Candidate, Outbox, RouteRow
 
 World = Any  # tests/control/conftest.py
 NAME = "small_loans"
@@ -111,6 +112,29 @@ def test_people_are_told_once_per_outage_of_the_prediction_server(world: World, 
     assert told_after(1, down=False) == 1
     assert told_after(59, down=True) == 1   # a new outage has not lasted yet
     assert told_after(30, down=True) == 2
+
+
+def test_mlflows_alias_follows_the_champion_and_its_absence_is_only_a_warning(world: World, keeper: Keeper,
+                                                                              monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, dict[str, str]]] = []
+
+    def answer(url: str, *, json: dict[str, str], timeout: float) -> httpx.Response:
+        asked.append((url.removeprefix(world.settings.mlflow_url), json))
+        return httpx.Response(200)
+
+    world.make_live(1)
+    with world.store.writing() as session:
+        session.query(Candidate).update({"mlflow_version": 7})
+    keeper.run_once()  # nothing listens there
+    told = json.loads((world.settings.folder("run") / "keeper.json").read_text())
+    assert "does not answer" in told["errors"]["mirror champions in MLflow"]
+    monkeypatch.setattr(httpx, "post", answer)
+    for _ in range(30):
+        world.clock.forward(1)
+        keeper.run_once()
+    assert asked == [("/api/2.0/mlflow/registered-models/alias", {"name": NAME, "alias": "champion", "version": "7"})]
+    with world.store.reading() as session:
+        assert session.query(Alert).count() == 0
 
 
 def test_it_exports_the_ledgers_head_and_tells_that_it_lives(world: World, keeper: Keeper) -> None:

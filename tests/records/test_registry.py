@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from interlock.records.registry import Run, environment, mirror_evidence, mirror_run
+from interlock.records.registry import Run, environment, mirror_champion, mirror_evidence, mirror_run
 from interlock.settings import Settings
 
 
@@ -48,6 +48,14 @@ def test_run_version_alias_and_evidence_are_mirrored(tracked: Settings) -> None:
     assert attached.warning == ""
     assert client.get_run(found.run_id).data.tags["interlock.verdict"] == "pass"
     assert [file.path for file in client.list_artifacts(found.run_id, "evidence/aaaaaaaaaaaa")] == ["evidence/aaaaaaaaaaaa/evidence.json"]
+
+
+def test_the_champions_alias_without_mlflow_is_a_warning_within_a_second(settings: Settings) -> None:
+    begin = time.monotonic()
+    assert "does not answer" in mirror_champion(settings, "adult_income", 1).warning
+    assert time.monotonic() - begin < 2
+    files = settings.model_copy(update={"mlflow_tracking_uri": "sqlite:///mlflow.db"})
+    assert "does not answer" in mirror_champion(files, "adult_income", 1).warning
 
 
 def test_mlflow_that_is_down_is_a_warning_at_once(settings: Settings) -> None:
