@@ -52,12 +52,16 @@ def signed(
         return
     if typed.strip().casefold() != word.casefold():
         st.warning(plain(f"Nothing was done: type {word} to confirm."))
-        return
-    if not reason.strip():
+    elif not reason.strip():
         st.warning("Nothing was done: a reason is needed.")
-        return
+    else:
+        _do(desk, act, {"reason": reason.strip(), "nonce": nonce, **arguments, **filled})
+
+
+def _do(desk: Desk, act: Act, arguments: dict[str, Any]) -> None:
+    """Call the action and draw the page anew with its receipt, or say why it did nothing."""
     try:
-        receipt = act(desk.settings, desk.store, actor=desk.actor, reason=reason.strip(), nonce=nonce, **arguments, **filled)
+        receipt = act(desk.settings, desk.store, actor=desk.actor, **arguments)
     except InterlockError as error:
         st.markdown("**Nothing was done.**")
         trouble(error)

@@ -40,6 +40,11 @@ def answer(desk: Desk, release: ReleaseView) -> None:
         )
     elif live.answering is not None and live.answering.digest == release.package_digest:
         st.markdown(f"{mark(SignalState.PASS)} The endpoint itself answers with the approved digest `{short(release.package_digest)}`.")
+    elif live.observed is not None and live.observed.candidate is not None and live.observed.candidate.digest == release.package_digest:
+        st.markdown(
+            f"{mark(SignalState.WARN)} On its way: the endpoint itself answers {live.observed.candidate_percent:g} % of the requests with "
+            f"the approved digest `{short(release.package_digest)}`."
+        )
     elif release.open:
         st.markdown(f"{mark(SignalState.WARN)} On its way: the endpoint does not answer with `{short(release.package_digest)}` yet.")
 

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from streamlit.testing.v1 import AppTest
 from test_pages import endpoint, opened, text
 
+from interlock.control.readmodel.signals import from_gate
 from interlock.control.readmodel.waivers import WaiverView, exceptions, waivers
 from interlock.records.store import Store
 from interlock.records.tables import Candidate, Decision, EvidenceRow, Release
@@ -113,6 +114,15 @@ def test_what_still_stops_a_person() -> None:
     assert exceptions([failed], [view("failed")], "Bob", NOW, single_person=False).clear
     assert exceptions([failed], [view("failed")], "Ann", NOW, single_person=True).clear
     assert not exceptions([failed], [view("failed")], "ann", NOW, single_person=False).clear
+
+
+def test_a_gate_about_one_group_names_the_group_and_not_its_own_title_again() -> None:
+    rule = Gate(name="g", title="Groups", metric="m", direction="at_least", threshold=0.8, question="?", source="convention")
+    small = Finding(metric="m", segment="black=true", state=State.TOO_FEW, sample_size=36, needed=60, note="too few")
+    signal = from_gate(judge(rule, [small]))
+    assert signal.name == "Groups"
+    assert signal.sentence.startswith("black=true: ")
+    assert "Groups" not in signal.sentence
 
 
 def test_waivers_are_read_for_their_evidence_only(world: Settings, store: Store, loan: str) -> None:
