@@ -29,16 +29,14 @@ def show(desk: Desk, entry: Entry) -> None:
 
 
 def _servers(desk: Desk) -> None:
-    links = {"Prefect": prefect_link(desk.settings), "MLflow": desk.settings.mlflow_url}
     with st.container(horizontal=True, vertical_alignment="center"):
         for part in desk.live(parts):
-            state = SignalState.PASS if part.answers else SignalState.UNKNOWN
-            told = f"{LOOKS[state].shape} {part.name} {'answers' if part.answers else 'does not answer'}"
-            st.markdown(f":{LOOKS[state].colour}-badge[{told}]", width="content", help=plain(f"{part.address} {part.problem}".strip()))
-            if part.answers and part.name in links:
-                st.link_button(f"Open {part.name}", links[part.name], type="tertiary")
-    away = [part for part in desk.live(parts) if not part.answers]
-    for part in away:
+            look = LOOKS[SignalState.PASS if part.answers else SignalState.UNKNOWN]
+            told = f":{look.colour}-badge[{look.shape} {part.name} {'answers' if part.answers else 'does not answer'}]"
+            st.markdown(told, width="content", help=plain(f"{part.address} {part.problem}".strip()))
+            if part.answers and (link := {"Prefect": prefect_link(desk.settings), "MLflow": desk.settings.mlflow_url}.get(part.name)):
+                st.link_button(f"Open {part.name}", link, type="tertiary")
+    for part in (one for one in desk.live(parts) if not one.answers):
         st.caption(plain(f"{part.name} does not answer at {part.address}. Start everything with: make up"))
 
 
