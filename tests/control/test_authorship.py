@@ -12,7 +12,6 @@ from interlock.errors import DecisionRefused
 from tests.control.conftest import NAME, USE_CASE, World
 from tests.control.repositories import commit
 
-
 DECLARED = USE_CASE.replace("[approval]", '[approval]\nauthor = "Dee Major"')
 
 
@@ -64,7 +63,7 @@ def test_declared_author_last_committer_and_starter_are_all_refused(make_world: 
         world.approve(candidate_of_file(world, "Dee Major", started_by="mira"), actor=actor)
 
 
-def test_an_uncommitted_file_with_a_declared_author_started_by_a_person_may_be_approved_by_another(make_world: Callable[..., World]) -> None:
+def test_an_uncommitted_file_with_a_declared_author_may_be_approved_by_a_third_person(make_world: Callable[..., World]) -> None:
     world = make_world(DECLARED)
     assert world.approve(candidate_of_file(world, "Dee Major", started_by="Mira (ML team, demo)"), actor="root").release_id
 
