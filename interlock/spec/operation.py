@@ -58,7 +58,7 @@ class Monitoring(Section):
 class Approval(Section):
     """Who may say yes, and for how long it counts."""
 
-    author: str | None = Field(default=None, description="Author of the use case; default: last committer of this file. May not approve.")
+    author: str | None = Field(default=None, description="Declared author of the use case, beside the last committer of this file; neither may approve.")
     expires_hours: float = Field(default=72, gt=0, description="A decision not carried out by then is void.")
     evidence_days_max: float = Field(default=30, gt=0, description="Evidence older than this is stale.")
 
