@@ -25,6 +25,12 @@ def publish(flow: str, use_case: str, title: str, facts: Mapping[str, object], l
         create_link_artifact(key=f"{key}-link", link=address, link_text=text, description=title)
 
 
+def publish_links(flow: str, use_case: str, links: Mapping[str, str]) -> None:
+    """One link artifact each, for example the evidence page and its JSON."""
+    for text, address in links.items():
+        create_link_artifact(key=artifact_key(flow, use_case, text), link=address, link_text=text)
+
+
 def markdown(title: str, facts: Mapping[str, object], links: Mapping[str, str]) -> str:
     """The artifact's text; values are escaped, so that data cannot draw tables, links or HTML of its own."""
     rows = [f"| {_cell(name)} | {_cell(value)} |" for name, value in facts.items()]

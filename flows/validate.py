@@ -12,7 +12,7 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
 
-from flows.artifacts import links_of, publish
+from flows.artifacts import links_of, publish, publish_links
 from interlock.control.opening import Installation, moment, opened
 from interlock.rules.evidence import Evidence
 
@@ -42,7 +42,13 @@ def measure(installation: Installation, candidate_id: str | None, as_of: datetim
 
 @task(cache_policy=NO_CACHE)
 def announce(installation: Installation, evidence: Evidence) -> None:
-    """Publish the verdict, gate by gate, with the way to the Approvals page."""
+    """Publish the verdict, gate by gate, with the way to the Approvals page, and links to the evidence as HTML and JSON."""
+    from interlock.records.candidates import candidate_of
+    from interlock.records.registry import evidence_addresses
+
     facts = {"verdict": evidence.verdict.value.upper(), "evidence": evidence.seal(), "package": evidence.package_digest,
              "champion": evidence.champion_digest or "none yet", **{gate.title: gate.sentence for gate in evidence.gates}}
     publish("validate", evidence.use_case, f"Evidence about {evidence.use_case}", facts, links_of(installation.settings, "approvals"))
+    with installation.store.reading() as session:
+        run = candidate_of(session, evidence.candidate_id).mlflow_run_id
+    publish_links("validate", evidence.use_case, evidence_addresses(installation.settings, run, evidence.seal()))

@@ -62,10 +62,23 @@ def mirror_evidence(settings: Settings, run_id: str | None, *, verdict: str, sea
         client = MlflowClient()
         client.set_tag(run_id, "interlock.verdict", verdict)
         client.set_tag(run_id, "interlock.evidence", seal)
-        _log_files(client, run_id, f"evidence/{seal.removeprefix('sha256:')[:12]}", files)
+        _log_files(client, run_id, _evidence_folder(seal), files)
         return Mirrored(run_id=run_id)
 
     return _bounded(settings, "the evidence is not in MLflow", write)
+
+
+def evidence_addresses(settings: Settings, run_id: str | None, seal: str) -> dict[str, str]:
+    """Where MLflow serves the evidence page and its JSON; nothing where the candidate has no run."""
+    if run_id is None:
+        return {}
+    files = {"evidence HTML": "evidence.html", "evidence JSON": "evidence.json"}
+    served = f"{settings.mlflow_url}/get-artifact?run_uuid={run_id}&path={_evidence_folder(seal)}"
+    return {title: f"{served}/{name}" for title, name in files.items()}
+
+
+def _evidence_folder(seal: str) -> str:
+    return f"evidence/{seal.removeprefix('sha256:')[:12]}"
 
 
 def mirror_champion(settings: Settings, use_case: str, number: int) -> Mirrored:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from demo import verify
+from interlock.rules.canonical import digest_bytes
 
 pytestmark = pytest.mark.end_to_end
 
@@ -37,6 +40,18 @@ def test_every_prediction_was_answered_by_a_version_that_the_ledger_put_there(ma
     routed = json.dumps([entry["body"] for entry in entries.values() if entry["kind"] == "route.changed"])
     assert story["predictions"] == sum(answer["rows"] for answer in story["answers"]) + story["refused"] > 50_000
     assert [answer for answer in story["answers"] if answer["digest"] not in routed] == []
+
+
+def test_prefect_links_to_the_very_evidence_that_was_sealed(machine: Any) -> None:
+    key = {"artifacts": {"key": {"any_": ["validate-flight-delays-evidence-html"]}}, "sort": "UPDATED_DESC", "limit": 1}
+    artifact = httpx.post(f"{machine.settings.prefect_url}/artifacts/filter", json=key, timeout=10).json()[0]
+    address = re.search(r"\((http[^)]+)\)", artifact["data"])
+    assert address is not None
+    page = httpx.get(address[1], timeout=10)
+    sealed = [entry["body"]["attachments"]["evidence.html"] for entry in verify.read_ledger(machine.settings.home / "store.db").values()
+              if entry["kind"] == "evidence.sealed" and entry["use_case"] == "flight_delays"]
+    assert page.status_code == 200
+    assert digest_bytes(page.content) == sealed[-1]
 
 
 @pytest.mark.parametrize("lie", ["digest", "gates", "ledger_seq", "ledger_hash"])
