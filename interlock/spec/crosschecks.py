@@ -20,7 +20,7 @@ _ENVIRONMENT = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 
 def cross_problems(raw: dict[str, Any]) -> list[Found]:
     """Every disagreement between keys of the file; sections of a wrong shape are left to the types."""
-    steps = (_references, _target, _features, _columns, _checks, _clock, _split, _labels, _schedules, _environment_names)
+    steps = (_references, _target, _features, _columns, _checks, _clock, _split, _labels, _schedules, _environment_names, _value)
     return [problem for step in steps for problem in step(raw)]
 
 
@@ -43,6 +43,9 @@ def _references(raw: dict[str, Any]) -> Iterator[Found]:
     named: list[tuple[tuple[str | int, ...], Any]] = [(("prediction", "target"), _section(raw, "prediction").get("target"))]
     named += [(("time", key), _section(raw, "time").get(key)) for key in ("column", "plus_minutes", "plus_hours")]
     named.append((("source", "watermark"), _section(raw, "source").get("watermark")))
+    named.append((("value", "scale_column"), _section(raw, "value").get("scale_column")))
+    listed = _section(raw, "segments").get("columns")
+    named += [(("segments", "columns", place), name) for place, name in enumerate(listed if isinstance(listed, list) else [])]
     for index, check in enumerate(_checks_of(raw)):
         named += [(("checks", index, key), check.get(key)) for key in ("column", "other")]
     for path, name in named:
@@ -157,3 +160,18 @@ def _environment_names(raw: dict[str, Any]) -> Iterator[Found]:
         if isinstance(value, str) and not _ENVIRONMENT.match(value):
             # Never shown: whoever writes a URL here has written a password.
             yield Found((section, key), "the name of an environment variable belongs here, never the secret itself")
+
+
+def _value(raw: dict[str, Any]) -> Iterator[Found]:
+    value, columns, task = _section(raw, "value"), _columns_of(raw), _section(raw, "prediction").get("task")
+    if not value:
+        return
+    if task == "multiclass":
+        yield Found(("value",), "a value matrix is for binary and regression tasks", task, "binary, regression")
+    wrong = {"binary": ("over", "under"), "regression": ("true_positive", "false_positive", "true_negative", "false_negative")}
+    for key in wrong.get(str(task), ()):
+        if key in value:
+            yield Found(("value", key), f"does not belong to a {task} task", value[key])
+    described = columns.get(str(value.get("scale_column")), {})
+    if described.get("type") in OTHER_TYPES:
+        yield Found(("value", "scale_column"), "amounts can only be multiplied by a number", described["type"], ", ".join(NUMBER_TYPES))

@@ -12,11 +12,12 @@ from interlock.spec.data import Check, Column, FileSource, Privacy, SourceFile, 
 from interlock.spec.model import Fairness, Features, GateOverride, Labels, Prediction, Training
 from interlock.spec.operation import Alerts, Approval, CanaryStep, Costs, Monitoring, Rollout, Schedules
 from interlock.spec.usecase import UseCase
+from interlock.spec.value import Segments, Value
 
 SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("prediction", Prediction), ('source` with `kind = "files"', FileSource), ("source.files", SourceFile),
     ('source` with `kind = "sql"', SqlSource), ("time", Time), ("columns.NAME", Column), ("[checks]", Check), ("privacy", Privacy),
-    ("labels", Labels), ("features", Features), ("training", Training), ("gates.NAME", GateOverride), ("fairness", Fairness),
+    ("labels", Labels), ("features", Features), ("training", Training), ("gates.NAME", GateOverride), ("fairness", Fairness), ("segments", Segments), ("value", Value),
     ("rollout", Rollout), ("rollout.steps", CanaryStep), ("monitoring", Monitoring), ("approval", Approval), ("costs", Costs),
     ("alerts", Alerts), ("schedules", Schedules))
 

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from interlock.spec.data import Check, Column, Privacy, Section, Source, Time
 from interlock.spec.model import Fairness, Features, GateOverride, Labels, Prediction, Training
 from interlock.spec.operation import Alerts, Approval, Costs, Monitoring, Rollout, Schedules
+from interlock.spec.value import Segments, Value
 
 SPEC_VERSION = 1
 
@@ -32,6 +33,8 @@ class UseCase(Section):
     training: Training = Field(default_factory=Training)
     gates: dict[str, GateOverride] = Field(default_factory=dict)
     fairness: Fairness = Field(default_factory=Fairness)
+    segments: Segments = Field(default_factory=Segments)
+    value: Value | None = Field(default=None, description="Without it, no decision is valued in money.")
     rollout: Rollout = Field(default_factory=Rollout)
     monitoring: Monitoring = Field(default_factory=Monitoring)
     approval: Approval = Field(default_factory=Approval)
