@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from interlock.errors import DataError
 from interlock.rules.canonical import iso
-from interlock.spec.model import Prediction, Training
+from interlock.spec.model import Prediction
+from interlock.spec.training import Training
 from interlock.spec.usecase import UseCase
 
 

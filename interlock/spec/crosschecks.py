@@ -9,7 +9,9 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from interlock.errors import did_you_mean
+from interlock.spec.fairness_checks import fairness_problems
 from interlock.spec.problems import Found
+from interlock.spec.training import training_problems
 
 FEATURE_TYPES = ("integer", "float", "boolean", "category")
 NUMBER_TYPES = ("integer", "float")
@@ -20,7 +22,8 @@ _ENVIRONMENT = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 
 def cross_problems(raw: dict[str, Any]) -> list[Found]:
     """Every disagreement between keys of the file; sections of a wrong shape are left to the types."""
-    steps = (_references, _target, _features, _columns, _checks, _clock, _split, _labels, _schedules, _environment_names, _value)
+    steps = (_references, _target, _features, _columns, _checks, _clock, _split, _labels, _schedules, _environment_names, _value, training_problems,
+             fairness_problems)
     return [problem for step in steps for problem in step(raw)]
 
 
@@ -133,7 +136,7 @@ def _split(raw: dict[str, Any]) -> Iterator[Found]:
     split = training.get("split", "time")
     if split == "time" and time.get("column") is None and time.get("row_start") is None:
         path = ("training", "split") if "split" in training else ("training",)
-        yield Found(path, "a split by time needs a [time] section with `column` or `row_start`", split, "seeded, official")
+        yield Found(path, "a split by time needs a [time] section with `column` or `row_start`", split, "seeded, official, grouped")
     files = source.get("files") if isinstance(source.get("files"), list) else []
     named = {entry.get("split") for entry in files or [] if isinstance(entry, dict)}
     if split == "official" and not {"train", "test"} <= named:

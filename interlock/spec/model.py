@@ -1,4 +1,4 @@
-"""What is predicted, from what, and how a model is made and judged: `[prediction]`, `[labels]`, `[features]`, `[training]`, `[gates.*]`, `[fairness]`."""
+"""What is predicted, from what, and how a model is made and judged: `[prediction]`, `[labels]`, `[features]`, `[gates.*]`, `[fairness]`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from interlock.spec.data import Section
+from interlock.spec.derived import Derived, ViewUse
 
 Task = Literal["binary", "multiclass", "regression"]
 
@@ -49,23 +50,9 @@ class Features(Section):
     """Derived features, computed by one path for training and serving."""
 
     calendar: list[Literal["hour", "weekday", "month", "day_of_year", "minute_of_day"]] = Field(default_factory=list, description="Parts of the event time (UTC) that become features.")
+    derived: list[Derived] = Field(default_factory=list, max_length=200)
+    views: list[ViewUse] = Field(default_factory=list, max_length=50)
     include_sensitive: bool = Field(default=False, description="Let sensitive attributes into the model (off by default, and recorded).")
-
-
-class Training(Section):
-    """How candidates are made."""
-
-    split: Literal["time", "seeded", "official"] = Field(default="time", description="time: newest rows are held out. seeded: by hash. official: the source's own split.")
-    test_fraction: float = Field(default=0.2, gt=0, lt=0.9, description="Share of rows held out for the evidence.")
-    validation_fraction: float = Field(default=0.15, gt=0, lt=0.9, description="Share of the remaining rows that tuning and early stopping look at.")
-    trials: int = Field(default=20, ge=1, le=10_000, description="Tuning budget: number of trials.")
-    rounds_max: int = Field(default=600, ge=10, le=20_000, description="Boosting rounds at most.")
-    early_stopping_rounds: int = Field(default=30, ge=1, description="Rounds without improvement after which boosting stops.")
-    rows_min: int = Field(default=200, ge=20, description="Labelled rows below which training refuses.")
-    window_days: float | None = Field(default=None, gt=0, description="Train only on the newest days; default: all history.")
-    tune_rows_max: int = Field(default=100_000, ge=1_000, description="Rows at most per tuning trial (newest, stated in the run).")
-    seed: int = Field(default=2013, ge=0, description="Seed of split and tuning.")
-    threads: int = Field(default=2, ge=1, le=256, description="XGBoost threads; recorded, because sums depend on it.")
 
 
 class GateOverride(Section):
@@ -81,13 +68,3 @@ class GateOverride(Section):
         if (self.threshold is not None or self.mode == "observe" or self.rows_min is not None) and not self.reason:
             raise ValueError("an own threshold, mode or rows_min needs a `reason`")
         return self
-
-
-class Fairness(Section):
-    """Which differences between groups are measured and gated."""
-
-    group_rows_min: int = Field(default=60, ge=2, description="Rows (and per rate, denominators) a group needs; below it the answer is UNKNOWN.")
-    favourable: Literal["positive", "negative"] = Field(default="positive", description="Which answer is the favourable one for the person.")
-    metric: Literal["selection_rate_ratio", "equal_opportunity_difference", "equalized_odds_difference"] = Field(default="selection_rate_ratio", description="The gated measure.")
-    threshold: float = Field(default=0.8, ge=0, le=1, description="Ratio: smallest allowed. Difference: largest allowed.")
-    basis: str = Field(default="29 CFR 1607.4(D), four-fifths rule; scope: US employment selection, used here as a screening convention", description="Named policy basis of the threshold.")

@@ -9,15 +9,19 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from interlock.spec.data import Check, Column, FileSource, Privacy, SourceFile, SqlSource, Time
-from interlock.spec.model import Fairness, Features, GateOverride, Labels, Prediction, Training
+from interlock.spec.fairness import Fairness, FairnessRule
+from interlock.spec.mitigation import Mitigation
+from interlock.spec.model import Features, GateOverride, Labels, Prediction
 from interlock.spec.operation import Alerts, Approval, CanaryStep, Costs, Monitoring, Rollout, Schedules
+from interlock.spec.training import Training
 from interlock.spec.usecase import UseCase
 from interlock.spec.value import Segments, Value
 
 SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("prediction", Prediction), ('source` with `kind = "files"', FileSource), ("source.files", SourceFile),
     ('source` with `kind = "sql"', SqlSource), ("time", Time), ("columns.NAME", Column), ("[checks]", Check), ("privacy", Privacy),
-    ("labels", Labels), ("features", Features), ("training", Training), ("gates.NAME", GateOverride), ("fairness", Fairness), ("segments", Segments), ("value", Value),
+    ("labels", Labels), ("features", Features), ("training", Training), ("gates.NAME", GateOverride), ("fairness", Fairness), ("[fairness.rules]", FairnessRule),
+    ("mitigation", Mitigation), ("segments", Segments), ("value", Value),
     ("rollout", Rollout), ("rollout.steps", CanaryStep), ("monitoring", Monitoring), ("approval", Approval), ("costs", Costs),
     ("alerts", Alerts), ("schedules", Schedules))
 
@@ -74,6 +78,8 @@ def _type(annotation: Any) -> str:
         return ", ".join(f"`{part}`" for part in parts)
     if origin is list:
         return f"list of {_type(parts[0])}"
+    if origin is dict:
+        return f"table of {_type(parts[1])}"
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return "tables"
     return {str: "text", int: "whole number", float: "number", bool: "`true`, `false`"}.get(annotation, str(annotation))

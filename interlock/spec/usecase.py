@@ -7,8 +7,11 @@ from datetime import timedelta
 from pydantic import Field, model_validator
 
 from interlock.spec.data import Check, Column, Privacy, Section, Source, Time
-from interlock.spec.model import Fairness, Features, GateOverride, Labels, Prediction, Training
+from interlock.spec.fairness import Fairness
+from interlock.spec.mitigation import Mitigation
+from interlock.spec.model import Features, GateOverride, Labels, Prediction
 from interlock.spec.operation import Alerts, Approval, Costs, Monitoring, Rollout, Schedules
+from interlock.spec.training import Training
 from interlock.spec.value import Segments, Value
 
 SPEC_VERSION = 1
@@ -33,6 +36,7 @@ class UseCase(Section):
     training: Training = Field(default_factory=Training)
     gates: dict[str, GateOverride] = Field(default_factory=dict)
     fairness: Fairness = Field(default_factory=Fairness)
+    mitigation: Mitigation = Field(default_factory=Mitigation)
     segments: Segments = Field(default_factory=Segments)
     value: Value | None = Field(default=None, description="Without it, no decision is valued in money.")
     rollout: Rollout = Field(default_factory=Rollout)
@@ -52,7 +56,7 @@ class UseCase(Section):
                    if column is not None and column not in self.columns]
         if self.prediction.target in self.columns and self.columns[self.prediction.target].role not in {"target", "later"}:
             missing.append(f"column '{self.prediction.target}' is the target: its role must be \"target\" or \"later\"")
-        if not self.feature_columns and not self.features.calendar:
+        if not self.model_columns and not self.features.calendar:
             missing.append("no column has role = \"feature\"")
         if missing:
             raise ValueError("; ".join(missing))
@@ -77,6 +81,14 @@ class UseCase(Section):
         """Source columns that enter the model, in file order."""
         roles = ("feature", "sensitive") if self.features.include_sensitive else ("feature",)
         return self.by_role(*roles)
+
+    @property
+    def model_columns(self) -> dict[str, Column]:
+        """Every column that enters the model beside the calendar: those of the source, of feature views, and derived ones (numbers)."""
+        found = {name: self.columns[name] for name in self.feature_columns}
+        found |= {name: Column(type="float") for use in self.features.views for name in use.outputs}
+        return found | {name: Column(type="float", title=made.title, description=made.description)
+                        for made in self.features.derived for name in made.outputs}
 
     @property
     def sensitive_columns(self) -> list[str]:
