@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from interlock.errors import DataError
 from interlock.rules.findings import Finding, State
-from interlock.spec.model import Fairness
+from interlock.spec.fairness import Fairness
 from reports.intervals import Interval, bootstrap
 from reports.losses import check_rows
 from reports.measured import measured

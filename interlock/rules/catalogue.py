@@ -9,8 +9,10 @@ from __future__ import annotations
 from typing import get_args
 
 from interlock.errors import UseCaseError, did_you_mean
+from interlock.rules.fairness_gates import fairness_gates
 from interlock.rules.gates import Gate
-from interlock.spec.model import Fairness, GateOverride, Task
+from interlock.spec.fairness import Fairness
+from interlock.spec.model import GateOverride, Task
 from interlock.spec.operation import Monitoring
 from interlock.spec.usecase import UseCase
 
@@ -53,9 +55,7 @@ def _overridden(gate: Gate, override: GateOverride | None) -> Gate:
 
 def _defaults(task: Task, fairness: Fairness, monitoring: Monitoring) -> list[Gate]:
     gates = [*_quality(), *_leakage(), *_performance(task)]
-    if task == "binary":
-        gates.append(_fairness(fairness))
-    return [*gates, *_explanation(), *_shift(monitoring), *_operation(monitoring)]
+    return [*gates, *fairness_gates(task, fairness), *_explanation(), *_shift(monitoring), *_operation(monitoring)]
 
 
 def _quality() -> list[Gate]:
@@ -130,14 +130,6 @@ def _performance(task: Task) -> list[Gate]:
             question="When it says 30 %, does it happen in about 30 of 100 cases?",
             source="Expected calibration error (Naeini et al. 2015) over ten bins of equal size; 0.1 is a convention."))
     return gates
-
-
-def _fairness(policy: Fairness) -> Gate:
-    ratio = policy.metric == "selection_rate_ratio"
-    return Gate(name="fairness", title="Difference between groups", metric=f"fairness.{policy.metric}",
-                direction="at_least" if ratio else "at_most", threshold=policy.threshold, absent="pass",
-                question="Do groups of people get the favourable answer, or the right one, about equally often?",
-                source=f"{policy.basis}. Measured by Fairlearn; groups below {policy.group_rows_min} rows are not judged.")
 
 
 def _explanation() -> list[Gate]:

@@ -13,6 +13,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from interlock.rules.fairness_gates import judged_metrics
 from interlock.rules.findings import Finding, State
 from interlock.spec.operation import Monitoring
 from interlock.spec.usecase import UseCase
@@ -93,10 +94,9 @@ def signals_for(use_case: UseCase) -> list[Signal]:
     if use_case.prediction.task == "binary":
         found.append(Signal(metric="performance.bias", title="Answers too high or too low on average", direction="at_most", retrains=True,
                             judge_by="interval", limit=limits.bias_max, source="[monitoring] bias_max; the interval must exclude 0"))
-    if use_case.sensitive_columns and use_case.prediction.task == "binary":
-        ratio = fairness.metric == "selection_rate_ratio"
-        found.append(Signal(metric=f"fairness.{fairness.metric}", title="Difference between groups", limit=fairness.threshold,
-                            direction="at_least" if ratio else "at_most", source=fairness.basis))
+    if use_case.sensitive_columns:
+        found += [Signal(metric=metric, title=title, limit=limit, direction=direction, source=source)
+                  for metric, direction, limit, title, source in judged_metrics(use_case.prediction.task, fairness)]
     return found
 
 

@@ -9,7 +9,7 @@ from fairlearn.metrics import demographic_parity_ratio, equal_opportunity_differ
 
 from interlock.errors import DataError
 from interlock.rules.findings import State
-from interlock.spec.model import Fairness
+from interlock.spec.fairness import Fairness
 from reports.fairness import fairness_findings, group_names
 
 FAIRLEARN = {"selection_rate_ratio": demographic_parity_ratio, "equal_opportunity_difference": equal_opportunity_difference,
