@@ -49,7 +49,7 @@ def hold_out(use_case: UseCase, package: Package, frame: pl.DataFrame) -> HeldOu
     Raises `PackageError` where the rows do not split as the manifest says: another snapshot or changed `[training]`.
     """
     manifest = package.manifest
-    split = split_rows(use_case, frame, datetime.fromisoformat(manifest.training["labels_until"]))
+    split = split_rows(use_case, frame, datetime.fromisoformat(manifest.training["labels_until"]), since_of(manifest))
     sizes = {"rows_train": split.train.height, "rows_validation": split.validation.height, "rows_test": split.test.height}
     expected = {name: manifest.training[name] for name in sizes}
     if sizes != expected:
@@ -59,6 +59,12 @@ def hold_out(use_case: UseCase, package: Package, frame: pl.DataFrame) -> HeldOu
     matrix = manifest.features.encode_frame(split.test)
     return HeldOut(use_case, package, model, split, target(use_case.prediction, split.test), matrix, model.score(matrix),
                    naive_answers(use_case, split))
+
+
+def since_of(manifest: Manifest) -> datetime | None:
+    """The moment after which the rows begin that a package was made of; None: all history, or as the use case says."""
+    since = manifest.training.get("window", {}).get("since")
+    return datetime.fromisoformat(since) if since else None
 
 
 def decide(manifest: Manifest, scores: Scores) -> NDArray[np.float64]:

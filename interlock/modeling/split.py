@@ -36,44 +36,80 @@ class Split:
         return pl.concat([self.train, self.validation]).sort("_event_time", maintain_order=True)
 
 
-def known_rows(frame: pl.DataFrame, training: Training, as_of: datetime | None) -> pl.DataFrame:
-    """Rows whose label had been seen by `as_of` (None: all labels), the newest `window_days` of them."""
+def known_rows(frame: pl.DataFrame, as_of: datetime | None, since: datetime | None = None) -> pl.DataFrame:
+    """Rows whose label had been seen by `as_of` (None: all labels), and whose event came after `since` (None: all history)."""
     known = frame.filter(pl.col("_label").is_not_null())
     if as_of is not None:
         known = known.filter(pl.col("_label_seen_time") <= as_of)
-    if training.window_days is not None and known.height:
-        newest = known["_event_time"].max()
-        known = known.filter(pl.col("_event_time") > pl.lit(newest) - timedelta(days=training.window_days))
-    return known
+    return known if since is None else known.filter(pl.col("_event_time") > since)
 
 
-def split_rows(use_case: UseCase, frame: pl.DataFrame, as_of: datetime | None = None) -> Split:
+def sliding_since(known: pl.DataFrame, days: float) -> datetime | None:
+    """The moment after which the newest `days` of these rows begin; None where there are no rows."""
+    newest = known["_event_time"].max()
+    return newest - timedelta(days=days) if isinstance(newest, datetime) else None
+
+
+def split_rows(use_case: UseCase, frame: pl.DataFrame, as_of: datetime | None = None, since: datetime | None = None) -> Split:
     """Split as `[training]` says; a `DataError` says what is missing for that.
 
     time: the newest rows are held out, and no row before them counts as known whose label came only after they began; rows of
     one instant stay together; validation is cut from the newer end of the rest in the same way. seeded: by a hash of the row's
-    id. official: the source's own test rows; validation by hash.
+    id. official: the source's own test rows; validation by hash. grouped: by a hash of the group's value; a row without one is a
+    group of its own. `since`: rows up to this moment are no part of it (None: as `window_days` says for a sliding window).
     """
     training = use_case.training
-    known = known_rows(frame, training, as_of)
+    known = known_rows(frame, as_of, since)
+    if since is None and training.window_kind == "sliding" and training.window_days is not None:
+        known = known_rows(known, None, sliding_since(known, training.window_days))
     if known.height < training.rows_min:
         raise DataError(f"use case '{use_case.name}' has too few labelled rows to train", value=known.height,
                         allowed=f"at least {training.rows_min:,}", next_step=f"interlock ingest {use_case.name}, or wait for labels")
-    if training.split == "time":
-        rest, test = _newest(known, training.test_fraction, "test")
-        train, validation = _newest(rest, training.validation_fraction, "validation")
-        note = f"newest {training.test_fraction:.0%} of the rows held out, from {_earliest(test)}"
-    else:
-        held = (known["_split"] == "test").fill_null(value=False) if training.split == "official" else \
-            _hashed(known["_row_id"], training.seed, "test", training.test_fraction)
-        rest, test = known.filter(~held), known.filter(held)
-        inner = _hashed(rest["_row_id"], training.seed, "validation", training.validation_fraction)
-        train, validation = rest.filter(~inner), rest.filter(inner)
-        note = "the source's official split" if training.split == "official" else f"seeded split by row id, seed {training.seed}"
+    train, validation, test, note = _parts(training, known)
+    if training.group is not None and training.split != "grouped":
+        train, validation, said = _apart(training, train, validation, test)
+        note = f"{note}; {said}"
     until = known["_label_seen_time"].max()
     split = Split(train, validation, test, known, until if isinstance(until, datetime) else datetime.min, note)
     _check(use_case, split)
     return split
+
+
+def _parts(training: Training, known: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, str]:
+    """(train, validation, test, how they were cut)."""
+    if training.split == "time":
+        rest, test = _newest(known, training.test_fraction, "test")
+        train, validation = _newest(rest, training.validation_fraction, "validation")
+        return train, validation, test, f"newest {training.test_fraction:.0%} of the rows held out, from {_earliest(test)}"
+    keys = group_keys(known, training.group) if training.split == "grouped" and training.group else known["_row_id"]
+    held = (known["_split"] == "test").fill_null(value=False) if training.split == "official" else \
+        _hashed(keys, training.seed, "test", training.test_fraction)
+    inner = _hashed(keys.filter(~held), training.seed, "validation", training.validation_fraction)
+    rest, test = known.filter(~held), known.filter(held)
+    note = {"official": "the source's official split", "seeded": f"seeded split by row id, seed {training.seed}"}.get(
+        training.split, f"split by {training.group}, {keys.n_unique():,} entities, none in two parts, seed {training.seed}")
+    return rest.filter(~inner), rest.filter(inner), test, note
+
+
+def group_keys(rows: pl.DataFrame, group: str) -> pl.Series:
+    """The entity of each row as text; a row without one is an entity of its own. `DataError` where the column is not there."""
+    if group not in rows.columns:
+        raise DataError(f"the rows have no column '{group}' to group by", value=", ".join(name for name in rows.columns if name[0] != "_"),
+                        next_step="correct [training] group")
+    alone = pl.concat_str(pl.lit("\0row:"), pl.col("_row_id").cast(pl.String))
+    return rows.select(pl.col(group).cast(pl.String).fill_null(alone).alias("_group"))["_group"]
+
+
+def _apart(training: Training, train: pl.DataFrame, validation: pl.DataFrame, test: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, str]:
+    """(train, validation, what was said) without the entities that a later part holds, where `group_overlap` says so."""
+    group = str(training.group)
+    tested, checked = group_keys(test, group).unique(), group_keys(validation, group).unique()
+    shared = [group_keys(part, group).is_in(later.implode()) for part, later in (
+        (train, pl.concat([tested, checked])), (validation, tested))]
+    rows = int(shared[0].sum() + shared[1].sum())
+    if training.group_overlap == "state":
+        return train, validation, f"{rows:,} rows to learn from belong to a {group} that is also in a later part"
+    return train.filter(~shared[0]), validation.filter(~shared[1]), f"{rows:,} rows removed whose {group} is also in a later part"
 
 
 def target(prediction: Prediction, frame: pl.DataFrame) -> NDArray[np.float64]:
