@@ -65,6 +65,37 @@ def champion_finding(task: Task, y: Floats, score: Floats, champion_score: Float
                     why_missing="the champion makes no error on these rows")
 
 
+def champion_findings(task: Task, y: Floats, score: Floats, champion_score: Floats | None, *, threshold: float, seed: int) -> list[Finding]:
+    """`champion_finding`, and where there is a champion the same rows compared by further losses, + is better, 0 equal.
+
+    Classification: `performance.vs_champion_error` (share of rows answered wrong, binary at `threshold`); binary also `_log_loss`
+    (nats) and `_brier`; regression: `_mae` (unit of the target).
+    Each is mean loss of the champion minus own mean loss, with a paired seeded bootstrap interval; the detail holds both means.
+    """
+    found = [champion_finding(task, y, score, champion_score, seed=seed)]
+    if champion_score is None:
+        return found
+    y, score = check_rows(task, y, score)
+    champion = check_rows(task, y, champion_score, "champion's score")[1]
+    for name, unit, (own, theirs) in _losses(task, y, (score, champion), threshold):
+        difference = bootstrap(np.stack([own, theirs]), {"d": lambda means: means[1] - means[0]}, seed=seed)["d"]
+        detail = {"own": float(own.mean()), "champion": float(theirs.mean())} if y.size else {}
+        found.append(measured(f"performance.vs_champion_{name}", difference, sample_size=y.size, unit=unit, detail=detail,
+                              note="Same rows, paired; + is better.", why_missing="no row"))
+    return found
+
+
+def _losses(task: Task, y: Floats, scores: tuple[Floats, Floats], threshold: float) -> list[tuple[str, str, list[Floats]]]:
+    """(name, unit, [own loss per row, champion's loss per row])."""
+    if task == "regression":
+        return [("mae", "units of the target", [np.abs(score - y) for score in scores])]
+    found = [("error", "of rows", [wrong_rows(y, score, threshold) for score in scores])]
+    if task == "binary":
+        return [("log_loss", "nats", [log_loss_rows(y, score) for score in scores]), *found,
+                ("brier", "", [squared_rows(y, score) for score in scores])]
+    return found
+
+
 def _auc_skill(y: Floats, score: Floats) -> Finding:
     auc = auc_interval(y, score)
     skill = Interval(2 * auc.value - 1, 2 * auc.low - 1, 2 * auc.high - 1)

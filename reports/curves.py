@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -55,11 +56,12 @@ def confusion(y: Floats, score: Floats, threshold: float) -> dict[str, int]:
             "false_negative": int((~decided & (y == 1)).sum()), "true_negative": int((~decided & (y == 0)).sum())}
 
 
-def class_table(y: Floats, score: Floats) -> dict[str, Any]:
-    """multiclass: rows by true class (outer) and most probable class (inner); `y` (n,) class numbers, `score` (n, k)."""
+def class_table(y: Floats, score: Floats, names: Sequence[str] | None = None) -> dict[str, Any]:
+    """multiclass: rows by true class (outer) and most probable class (inner), and the classes' names; `y` (n,), `score` (n, k)."""
     classes = score.shape[1]
     pairs = y.astype(np.int64) * classes + score.argmax(axis=1)
-    return {"confusion": np.bincount(pairs, minlength=classes * classes).reshape(classes, classes).tolist()}
+    return {"confusion": np.bincount(pairs, minlength=classes * classes).reshape(classes, classes).tolist(),
+            "classes": list(names or map(str, range(classes)))}
 
 
 def regression_curves(y: Floats, score: Floats) -> dict[str, Any]:

@@ -35,6 +35,12 @@ def squared_rows(y: Floats, score: Floats) -> Floats:
     return (score - y) ** 2
 
 
+def pinball_rows(y: Floats, score: Floats, level: float) -> Floats:
+    """Loss of a predicted quantile, per row: `level` x how far the outcome lies above it, (1 - level) x how far below; 0 = hit."""
+    error = y - score
+    return np.maximum(level * error, (level - 1) * error)
+
+
 def check_rows(task: str, y: Floats, score: Floats, name: str = "score") -> tuple[Floats, Floats]:
     """Both as float64; raises `DataError` where shapes, classes or probabilities cannot be right, or anything is missing."""
     y, score = np.asarray(y, dtype=np.float64), np.asarray(score, dtype=np.float64)
