@@ -10,12 +10,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from interlock.control.frames import modelling_frame
 from interlock.errors import InterlockError
 from interlock.modeling.held_out import HeldOut, hold_out
 from interlock.modeling.package import Package, Scores
 from interlock.modeling.probe import probe_package
 from interlock.records.routes import read_route
-from interlock.records.snapshots import load_snapshot
 from interlock.records.store import Store
 from interlock.records.tables import Candidate, Snapshot
 from interlock.settings import Settings
@@ -81,7 +81,7 @@ def open_case(settings: Settings, store: Store, policy_path: Path, use_case: Use
     """
     packages = settings.folder("packages")
     package = probe_package(packages, candidate.package_digest)
-    frame = load_snapshot(settings, store, candidate.snapshot_digest)
+    frame = modelling_frame(settings, store, use_case, candidate.snapshot_digest)
     with store.reading() as session:
         snapshot = session.get_one(Snapshot, candidate.snapshot_digest)
     held_out = hold_out(use_case, package, frame)

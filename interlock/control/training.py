@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from interlock.control.authorship import author_of, code_revision
+from interlock.control.frames import modelling_frame
 from interlock.control.usage import measured
 from interlock.errors import DataError
 from interlock.modeling.making import Made, make_package
@@ -17,7 +18,7 @@ from interlock.modeling.tuning import Trial
 from interlock.records import ledger
 from interlock.records.candidates import add_candidate, candidate_of, same_package
 from interlock.records.registry import Mirrored, Run, environment, mirror_run
-from interlock.records.snapshots import latest_snapshot, load_snapshot
+from interlock.records.snapshots import latest_snapshot
 from interlock.records.store import Store
 from interlock.records.tables import Candidate
 from interlock.settings import Settings
@@ -38,7 +39,7 @@ def train_candidate(settings: Settings, store: Store, use_case: str | Path | Use
     path, found = resolve_use_case(settings, use_case)
     digest = snapshot_digest or _newest_snapshot(store, found)
     with measured(store, found.name, "train", flow_run_id):
-        frame = load_snapshot(settings, store, digest)
+        frame = modelling_frame(settings, store, found, digest)
         policy = spec_digest(path)
         made = make_package(settings.folder("packages"), found, frame, snapshot_digest=digest, spec_digest=policy, as_of=as_of,
                             progress=progress)

@@ -1,7 +1,7 @@
 """Features: one path from raw values to the model's matrix, for training frames and for served requests.
 
     training frame  ─┐
-                     ├─ raw columns → _numbers / _codes / _calendar → float32 matrix
+                     ├─ raw columns → _numbers / _codes / calendar_part → float32 matrix
     request records ─┘
 
 Both faces end in the same three functions on the same NumPy types, so the matrices are equal bit for bit. This module is
@@ -56,10 +56,12 @@ class FeatureSpace(BaseModel):
 
     @classmethod
     def fit(cls, use_case: UseCase, frame: pl.DataFrame) -> FeatureSpace:
-        """Learn the categories from training rows. A column of another type than number, boolean or text is a `DataError`."""
+        """Learn the categories from training rows. A column that is not there, or of another type than number, boolean or text, is a
+        `DataError`."""
         specs = []
-        for name in use_case.feature_columns:
-            column = use_case.columns[name]
+        for name, column in use_case.model_columns.items():
+            if name not in frame.columns:
+                raise DataError(f"the rows have no column '{name}'", value=name, next_step="compute derived features first: with_derived")
             if column.type not in KINDS:
                 raise DataError(f"column '{name}' of type {column.type} cannot be a feature", value=column.type,
                                 allowed=", ".join(KINDS), next_step='give it role = "ignore", or use [features] calendar')
@@ -100,7 +102,7 @@ class FeatureSpace(BaseModel):
         micros = frame["_event_time"].dt.epoch("us").to_numpy() if self.uses_event_time else np.empty(0, dtype=np.int64)
         for place, spec in enumerate(self.specs):
             if spec.kind == "calendar":
-                matrix[:, place] = _calendar(micros, spec.name)
+                matrix[:, place] = calendar_part(micros, spec.name)
             elif spec.kind == "category":
                 known = pl.Enum(spec.categories)
                 codes = frame[spec.name].cast(pl.String).cast(known, strict=False).to_physical().cast(pl.Float64)
@@ -121,7 +123,7 @@ class FeatureSpace(BaseModel):
         micros = np.fromiter(map(_micros, event_times), dtype=np.int64, count=rows) if self.uses_event_time else None
         for place, spec in enumerate(self.specs):
             if spec.kind == "calendar":
-                matrix[:, place] = _calendar(micros, spec.name)  # type: ignore[arg-type]
+                matrix[:, place] = calendar_part(micros, spec.name)  # type: ignore[arg-type]
                 continue
             values = columns.get(spec.name)
             if values is not None:
@@ -222,7 +224,7 @@ def _micros(moment: datetime) -> int:
     return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
 
 
-def _calendar(micros: NDArray[np.int64], part: str) -> NDArray[np.float64]:
+def calendar_part(micros: NDArray[np.int64], part: str) -> NDArray[np.float64]:
     """Part of the event time in UTC: hour 0–23, weekday 0–6 (Monday = 0), month 1–12, day_of_year 1–366, minute_of_day 0–1439."""
     return _PARTS[part](micros).astype(np.float64)
 

@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from interlock.errors import did_you_mean
+from interlock.spec.derived_checks import derived_problems
 from interlock.spec.fairness_checks import fairness_problems
 from interlock.spec.problems import Found
 from interlock.spec.training import training_problems
@@ -23,7 +24,7 @@ _ENVIRONMENT = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 def cross_problems(raw: dict[str, Any]) -> list[Found]:
     """Every disagreement between keys of the file; sections of a wrong shape are left to the types."""
     steps = (_references, _target, _features, _columns, _checks, _clock, _split, _labels, _schedules, _environment_names, _value, training_problems,
-             fairness_problems)
+             fairness_problems, derived_problems)
     return [problem for step in steps for problem in step(raw)]
 
 
@@ -77,7 +78,7 @@ def _features(raw: dict[str, Any]) -> Iterator[Found]:
     columns, features = _columns_of(raw), _section(raw, "features")
     roles = {"feature", "sensitive"} if features.get("include_sensitive") is True else {"feature"}
     entering = {name: column for name, column in columns.items() if column.get("role", "feature") in roles}
-    if columns and not entering and not features.get("calendar"):
+    if columns and not entering and not any(features.get(key) for key in ("calendar", "derived", "views")):
         yield Found(("columns",), 'no column has role = "feature"')
     for name, column in entering.items():
         if column.get("type") in {"text", "date", "datetime"}:

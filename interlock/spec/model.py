@@ -50,8 +50,8 @@ class Features(Section):
     """Derived features, computed by one path for training and serving."""
 
     calendar: list[Literal["hour", "weekday", "month", "day_of_year", "minute_of_day"]] = Field(default_factory=list, description="Parts of the event time (UTC) that become features.")
-    derived: list[Derived] = Field(default_factory=list, max_length=200)
-    views: list[ViewUse] = Field(default_factory=list, max_length=50)
+    derived: list[Derived] = Field(default_factory=list, max_length=200, description="Features computed from other columns; see `[[features.derived]]`.")
+    views: list[ViewUse] = Field(default_factory=list, max_length=50, description="Features taken from feature views; see `[[features.views]]`.")
     include_sensitive: bool = Field(default=False, description="Let sensitive attributes into the model (off by default, and recorded).")
 
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from interlock.spec.data import Check, Column, FileSource, Privacy, SourceFile, SqlSource, Time
+from interlock.spec.derived import Derived, ViewUse
 from interlock.spec.fairness import Fairness, FairnessRule
 from interlock.spec.mitigation import Mitigation
 from interlock.spec.model import Features, GateOverride, Labels, Prediction
@@ -20,7 +21,7 @@ from interlock.spec.value import Segments, Value
 SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("prediction", Prediction), ('source` with `kind = "files"', FileSource), ("source.files", SourceFile),
     ('source` with `kind = "sql"', SqlSource), ("time", Time), ("columns.NAME", Column), ("[checks]", Check), ("privacy", Privacy),
-    ("labels", Labels), ("features", Features), ("training", Training), ("gates.NAME", GateOverride), ("fairness", Fairness), ("[fairness.rules]", FairnessRule),
+    ("labels", Labels), ("features", Features), ("[features.derived]", Derived), ("[features.views]", ViewUse), ("training", Training), ("gates.NAME", GateOverride), ("fairness", Fairness), ("[fairness.rules]", FairnessRule),
     ("mitigation", Mitigation), ("segments", Segments), ("value", Value),
     ("rollout", Rollout), ("rollout.steps", CanaryStep), ("monitoring", Monitoring), ("approval", Approval), ("costs", Costs),
     ("alerts", Alerts), ("schedules", Schedules))
