@@ -94,6 +94,17 @@ def _columns(raw: dict[str, Any]) -> Iterator[Found]:
         if limits and column.get("type") in OTHER_TYPES:
             yield Found(("columns", name, limits[0]), "min and max are for numbers", column.get("type"), ", ".join(NUMBER_TYPES))
         yield from _ordered(("columns", name), column)
+        yield from _actionable(("columns", name), column)
+
+
+def _actionable(path: tuple[str | int, ...], column: dict[str, Any]) -> Iterator[Found]:
+    wanted, role = column.get("actionable", False), column.get("role", "feature")
+    if wanted is False:
+        return
+    if role != "feature":
+        yield Found((*path, "actionable"), f"a column with role \"{role}\" is never changed in a counterfactual", wanted, "false")
+    elif wanted in {"increase", "decrease"} and column.get("type") in OTHER_TYPES:
+        yield Found((*path, "actionable"), "only numbers have a direction", wanted, "any, false")
 
 
 def _checks(raw: dict[str, Any]) -> Iterator[Found]:

@@ -12,7 +12,8 @@ from interlock.spec.data import Check, Column, FileSource, Privacy, SourceFile, 
 from interlock.spec.derived import Derived, ViewUse
 from interlock.spec.fairness import Fairness, FairnessRule
 from interlock.spec.mitigation import Mitigation
-from interlock.spec.model import Features, GateOverride, Labels, Prediction
+from interlock.spec.gates import GateOverride
+from interlock.spec.model import Features, Labels, Prediction
 from interlock.spec.operation import Alerts, Approval, CanaryStep, Costs, Monitoring, Rollout, Schedules
 from interlock.spec.training import Training
 from interlock.spec.usecase import UseCase
@@ -76,7 +77,7 @@ def _type(annotation: Any) -> str:
     if origin in {Union, types.UnionType}:
         return " or ".join(_type(part) for part in parts if part is not type(None))
     if origin is Literal:
-        return ", ".join(f"`{part}`" for part in parts)
+        return ", ".join(f"`{str(part).lower() if isinstance(part, bool) else part}`" for part in parts)
     if origin is list:
         return f"list of {_type(parts[0])}"
     if origin is dict:
