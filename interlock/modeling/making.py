@@ -18,7 +18,9 @@ from interlock.modeling.features import FeatureSpace
 from interlock.modeling.measures import held_out_metrics
 from interlock.modeling.package import Manifest, Model, Package, Scores, golden_rows, read_package, write_package
 from interlock.modeling.split import Split, hashed_order, split_rows, target
-from interlock.modeling.tuning import Data, Tuned, fit_booster, tune
+from interlock.modeling.trials import Columns, Data, fit_booster
+from interlock.modeling.tuning import Tuned, tune
+from interlock.modeling.weights import class_weights
 from interlock.rules.canonical import iso
 from interlock.spec.usecase import UseCase
 from reports.profiles import Profile, fit_profile
@@ -39,19 +41,24 @@ class Made:
 
 
 def make_package(root: Path, use_case: UseCase, frame: pl.DataFrame, *, snapshot_digest: str, spec_digest: str,
-                 as_of: datetime | None = None, progress: Progress = lambda text: None) -> Made:
-    """Train on the snapshot and write the package under `root`. Same frame, use case, XGBoost and threads: same digest."""
+                 as_of: datetime | None = None, studies: Path | None = None,
+                 progress: Progress = lambda text: None) -> Made:
+    """Train on the snapshot and write the package under `root`. Same frame, use case, XGBoost and threads: same digest.
+
+    `studies`: folder that keeps finished trials of the search; None: a killed training starts anew.
+    """
     split = split_rows(use_case, frame, as_of)
     seed = use_case.training.seed
     progress(f"{split.train.height:,} rows to train, {split.validation.height:,} to tune, {split.test.height:,} held out: {split.note}")
     narrow = bounded(use_case, split.train, "tuning rows")
     tuning_space = FeatureSpace.fit(use_case, narrow)
     tuned = tune(use_case, tuning_space, _data(use_case, tuning_space, narrow),
-                 _data(use_case, tuning_space, bounded(use_case, split.validation, "validation rows")), seed=seed, progress=progress)
+                 _data(use_case, tuning_space, bounded(use_case, split.validation, "validation rows")),
+                 seed=seed, studies=studies, progress=progress)
     rows = split.fit_rows
     space = FeatureSpace.fit(use_case, rows)
     progress(f"final fit: {rows.height:,} rows, {tuned.rounds} rounds")
-    booster = fit_booster(space, _data(use_case, space, rows), tuned.parameters, tuned.rounds)
+    booster = fit_booster(Columns.of(space), _data(use_case, space, rows), tuned.parameters, tuned.rounds)
     manifest = _manifest(use_case, space, split, tuned, narrow.height, snapshot_digest, spec_digest)
     model = _unpackaged(booster, manifest)
     scores = model.score(space.encode_frame(split.test))
@@ -101,7 +108,8 @@ def code_version() -> str:
 
 
 def _data(use_case: UseCase, space: FeatureSpace, rows: pl.DataFrame) -> Data:
-    return Data(space.encode_frame(rows), target(use_case.prediction, rows))
+    labels = target(use_case.prediction, rows)
+    return Data(space.encode_frame(rows), labels, class_weights(use_case, labels))
 
 
 def _unpackaged(booster: bytes, manifest: Manifest) -> Model:

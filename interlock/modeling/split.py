@@ -106,7 +106,7 @@ def _apart(training: Training, train: pl.DataFrame, validation: pl.DataFrame, te
     tested, checked = group_keys(test, group).unique(), group_keys(validation, group).unique()
     shared = [group_keys(part, group).is_in(later.implode()) for part, later in (
         (train, pl.concat([tested, checked])), (validation, tested))]
-    rows = int(shared[0].sum() + shared[1].sum())
+    rows = sum(int(mask.cast(pl.Int64).sum()) for mask in shared)
     if training.group_overlap == "state":
         return train, validation, f"{rows:,} rows to learn from belong to a {group} that is also in a later part"
     return train.filter(~shared[0]), validation.filter(~shared[1]), f"{rows:,} rows removed whose {group} is also in a later part"

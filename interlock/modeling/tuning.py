@@ -1,35 +1,42 @@
-"""Search for good XGBoost parameters within a budget of trials; the same rows and seed give the same answer."""
+"""Search for good XGBoost parameters within a budget of trials; the same rows and seed give the same answer.
+
+Trials are proposed in batches of `tuning_workers`: each proposal draws from a seed of its own and knows the finished trials of earlier
+batches only, and a batch's trials count in the order of their numbers, not of their ends. So the answer depends on the rows, the seed and
+the number of workers, never on which of them was faster or on whether the search was killed half way.
+"""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from interlock.modeling.boosting import load_xgboost
-from interlock.modeling.features import FeatureSpace, Matrix
+from interlock.modeling.crew import crew
+from interlock.modeling.features import FeatureSpace
+from interlock.modeling.studies import Kept, kept_study, study_digest
+from interlock.modeling.trials import (
+    FIRST_TRIAL,
+    STARTUP_TRIALS,
+    Budget,
+    Columns,
+    Data,
+    Outcome,
+    fixed_parameters,
+    new_judge,
+    quantile_matrix,
+    run_trial,
+    suggest,
+    trial_seed,
+)
 from interlock.spec.usecase import UseCase
 
-# Measured on the official split of Adult without sex and race: held-out AUC 0.9289, log loss 0.2735. Splitting categories one by
-# one (max_cat_to_onehot above their number) was worth 0.0015 AUC there against partitions.
-FIRST_TRIAL: dict[str, float | int] = {
-    "max_depth": 6, "min_child_weight": 1.0, "subsample": 0.8, "colsample_bytree": 0.5, "reg_lambda": 1.0, "max_cat_to_onehot": 64}
-OBJECTIVES = {"binary": ("binary:logistic", "logloss"), "multiclass": ("multi:softprob", "mlogloss"),
-              "regression": ("reg:squarederror", "rmse")}
-MANY_ROWS = 50_000
-STARTUP_TRIALS, WARMUP_ROUNDS, PRUNING_INTERVAL = 4, 60, 20
-
-
-@dataclass(frozen=True)
-class Data:
-    """A matrix with its labels."""
-
-    matrix: Matrix
-    labels: NDArray[np.float64]
+SEARCH = 1  # raise it with the search space: kept trials of another one do not count
+Progress = Callable[[str], None]
+RunBatch = Callable[[list[dict[str, Any]], int], list[Outcome]]
 
 
 @dataclass(frozen=True)
@@ -46,102 +53,126 @@ class Trial:
 
 @dataclass(frozen=True)
 class Tuned:
-    """The best trial and how it was found."""
+    """The best trial and how it was found. `reused`: trials that an earlier run with the same rows and seed had finished."""
 
     parameters: dict[str, Any]
     rounds: int
     loss: float
     metric: str
     trials: list[Trial] = field(repr=False)
+    reused: int = 0
 
 
-def fixed_parameters(use_case: UseCase, rows: int, threads: int) -> dict[str, Any]:
-    """Parameters that are not searched. The learning rate is larger where many rows make a round dear."""
-    objective, metric = OBJECTIVES[use_case.prediction.task]
-    fixed: dict[str, Any] = {"booster": "gbtree", "objective": objective, "eval_metric": metric, "tree_method": "hist", "nthread": threads,
-                             "learning_rate": 0.05 if rows <= MANY_ROWS else 0.1, "verbosity": 0}
-    if use_case.prediction.task == "multiclass":
-        fixed["num_class"] = len(use_case.prediction.classes or [])
-    return fixed
+def tune(use_case: UseCase, space: FeatureSpace, train: Data, validation: Data, *, seed: int, studies: Path | None = None,
+         progress: Progress = lambda text: None) -> Tuned:
+    """Run `[training] trials` trials; hopeless ones are stopped early (median rule). The first trial is the tested default.
+
+    `studies`: folder that keeps finished trials; None: nothing is kept.
+    """
+    training = use_case.training
+    fixed = fixed_parameters(use_case, space, len(train.labels))
+    budget = Budget(training.rounds_max, training.early_stopping_rounds)
+    digest = study_digest({"fixed": fixed, "budget": vars(budget), "seed": seed, "workers": training.tuning_workers, "search": SEARCH,
+                           "names": space.names, "xgboost": version("xgboost"), "optuna": version("optuna")}, train, validation)
+    with ExitStack() as stack:
+        temporary = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="interlock-tuning-")))
+        kept = stack.enter_context(kept_study(studies / use_case.name if studies else temporary, digest))
+        if kept is None:
+            progress("another process tunes on these very rows: the trials of this one are not kept")
+            kept = stack.enter_context(kept_study(temporary, digest))
+        if kept is None:
+            raise RuntimeError("a new temporary folder is locked")
+        search = _Search(kept, fixed, seed, training.trials, training.tuning_workers)
+        reused = len(search.trials)
+        if reused:
+            progress(f"{reused} trials were finished by an earlier run")
+        if reused < training.trials:
+            columns = Columns.of(space)
+            runner = _in_processes(temporary, kept, columns, train, validation, budget, training.tuning_workers) \
+                if training.tuning_workers > 1 else _here(search, columns, train, validation, budget, training.threads)
+            run = stack.enter_context(runner)
+            while len(search.trials) < training.trials:
+                for text in search.batch(min(training.tuning_workers, training.trials - len(search.trials)), run):
+                    progress(text)
+    return search.best(reused)
 
 
-def trial_seed(study_seed: int, number: int) -> int:
-    """Seed of a trial: a hash of the study's seed and the trial's number, so that no trial depends on another's draws."""
-    return int.from_bytes(hashlib.sha256(f"{study_seed}:{number}".encode()).digest()[:4], "big") >> 1
+class _Search:
+    """The study: proposals by TPE, outcomes told in the order of the numbers and kept."""
+
+    def __init__(self, kept: Kept, fixed: dict[str, Any], seed: int, budget: int, workers: int) -> None:
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._kept, self._fixed, self._seed, self._budget = kept, fixed, seed, budget
+        self._study = optuna.create_study(direction="minimize", sampler=optuna.samplers.RandomSampler(seed=seed))
+        found = kept.finished()[:budget]
+        found = found if len(found) == budget else found[:len(found) // workers * workers]  # batches are whole, or run again
+        self._study.add_trials(found)
+        if not found:
+            self._study.enqueue_trial(FIRST_TRIAL)
+        self.trials = [_trial(one) for one in found]
+
+    def frozen(self) -> list[Any]:
+        """Optuna's finished trials."""
+        return list(self._study.get_trials(deepcopy=False)[:len(self.trials)])
+
+    def batch(self, size: int, run: RunBatch) -> Iterator[str]:
+        """Propose, run and tell `size` trials; a sentence per trial."""
+        import optuna
+
+        first = len(self.trials)
+        asked = [self._ask(number) for number in range(first, first + size)]
+        requests = [{**self._fixed, **parameters, "seed": trial_seed(self._seed, trial.number)} for trial, parameters in asked]
+        for (trial, _), outcome in zip(asked, run(requests, first), strict=True):
+            for step, loss in sorted(outcome.reported.items()):
+                trial.report(loss, step)
+            for name, value in {"number": trial.number, "seed": trial_seed(self._seed, trial.number), "rounds": outcome.rounds}.items():
+                trial.set_user_attr(name, value)
+            state = optuna.trial.TrialState.PRUNED if outcome.pruned else optuna.trial.TrialState.COMPLETE
+            told = self._study.tell(trial, None if outcome.pruned else outcome.loss, state=state)
+            self._kept.add(told)
+            self.trials.append(_trial(told))
+            yield (f"trial {trial.number + 1} of {self._budget}: {self._fixed['eval_metric']} {outcome.loss:.5f}"
+                   f"{' (stopped early)' if outcome.pruned else ''}")
+
+    def _ask(self, number: int) -> tuple[Any, dict[str, float | int]]:
+        import optuna
+
+        self._study.sampler = optuna.samplers.TPESampler(seed=trial_seed(self._seed, number), n_startup_trials=STARTUP_TRIALS)
+        trial = self._study.ask()
+        return trial, suggest(trial)
+
+    def best(self, reused: int) -> Tuned:
+        best = min((trial for trial in self.trials if trial.loss is not None), key=lambda trial: (trial.loss, trial.number))
+        return Tuned({**self._fixed, **best.parameters, "seed": best.seed}, best.rounds, float(best.loss or 0.0),
+                     str(self._fixed["eval_metric"]), self.trials, reused)
 
 
-def tune(use_case: UseCase, space: FeatureSpace, train: Data, validation: Data, *, seed: int,
-         progress: Callable[[str], None] = lambda text: None) -> Tuned:
-    """Run `[training] trials` trials; hopeless ones are stopped early (median rule). The first trial is the tested default."""
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    pruner = optuna.pruners.MedianPruner(STARTUP_TRIALS, WARMUP_ROUNDS, PRUNING_INTERVAL)
-    study = optuna.create_study(direction="minimize", pruner=pruner, sampler=optuna.samplers.TPESampler(seed=seed))
-    study.enqueue_trial(FIRST_TRIAL)
-    matrices = _matrices(space, train, validation, use_case.training.threads)
-    fixed = fixed_parameters(use_case, len(train.labels), use_case.training.threads)
-    trials: list[Trial] = []
-    for number in range(use_case.training.trials):
-        own_seed = trial_seed(seed, number)
-        study.sampler = optuna.samplers.TPESampler(seed=own_seed, n_startup_trials=STARTUP_TRIALS)
-        ask = study.ask()
-        parameters = _suggest(ask)
-        done = _run(use_case, ask, {**fixed, **parameters, "seed": own_seed}, matrices)
-        state = optuna.trial.TrialState.COMPLETE if done[2] else optuna.trial.TrialState.PRUNED
-        study.tell(ask, done[0] if done[2] else None, state=state)
-        trials.append(Trial(number, own_seed, parameters, done[0] if done[2] else None, done[1], "complete" if done[2] else "pruned"))
-        progress(f"trial {number + 1} of {use_case.training.trials}: {fixed['eval_metric']} {done[0]:.5f}"
-                 f"{'' if done[2] else ' (stopped early)'}")
-    best = min((trial for trial in trials if trial.loss is not None), key=lambda trial: (trial.loss, trial.number))
-    return Tuned({**fixed, **best.parameters, "seed": best.seed}, best.rounds, float(best.loss or 0.0), str(fixed["eval_metric"]), trials)
+def _trial(frozen: Any) -> Trial:
+    complete = frozen.state.name == "COMPLETE"
+    return Trial(frozen.number, int(frozen.user_attrs["seed"]), dict(frozen.params), float(frozen.value) if complete else None,
+                 int(frozen.user_attrs["rounds"]), "complete" if complete else "pruned")
 
 
-def fit_booster(space: FeatureSpace, data: Data, parameters: dict[str, Any], rounds: int) -> bytes:
-    """The final model's bytes (UBJ) after exactly `rounds` rounds. Same data, parameters and XGBoost: same bytes."""
-    xgboost = load_xgboost()
-    matrix = _matrix(space, data, parameters["nthread"])
-    booster = xgboost.train(parameters, matrix, num_boost_round=rounds)
-    return bytes(booster.save_raw("ubj"))
+@contextmanager
+def _here(search: _Search, columns: Columns, train: Data, validation: Data, budget: Budget, threads: int) -> Iterator[RunBatch]:
+    """Run trials in this process, one after the other."""
+    fitted = quantile_matrix(columns, train, threads)
+    matrices = fitted, quantile_matrix(columns, validation, threads, fitted)
+    judge, judged = new_judge(), [0]
+
+    def run(requests: list[dict[str, Any]], history: int) -> list[Outcome]:
+        judge.add_trials(search.frozen()[judged[0]:history])
+        judged[0] = history
+        return [run_trial(judge, parameters, matrices, budget) for parameters in requests]
+
+    yield run
 
 
-def _suggest(trial: Any) -> dict[str, float | int]:
-    return {
-        "max_depth": trial.suggest_int("max_depth", 3, 9),
-        "min_child_weight": trial.suggest_float("min_child_weight", 0.5, 30.0, log=True),
-        "subsample": trial.suggest_float("subsample", 0.6, 1.0),
-        "colsample_bytree": trial.suggest_float("colsample_bytree", 0.3, 1.0),
-        "reg_lambda": trial.suggest_float("reg_lambda", 0.1, 20.0, log=True),
-        "max_cat_to_onehot": trial.suggest_categorical("max_cat_to_onehot", [4, 64]),
-    }
-
-
-def _matrix(space: FeatureSpace, data: Data, threads: int, reference: Any = None) -> Any:
-    xgboost = load_xgboost()
-    return xgboost.QuantileDMatrix(data.matrix, data.labels, feature_names=space.names, feature_types=space.feature_types,
-                                   enable_categorical=True, nthread=threads, ref=reference)
-
-
-def _matrices(space: FeatureSpace, train: Data, validation: Data, threads: int) -> tuple[Any, Any]:
-    fitted = _matrix(space, train, threads)
-    return fitted, _matrix(space, validation, threads, reference=fitted)
-
-
-def _run(use_case: UseCase, trial: Any, parameters: dict[str, Any], matrices: tuple[Any, Any]) -> tuple[float, int, bool]:
-    """(best loss, rounds that reached it, whether the trial ran to its own end)."""
-    xgboost = load_xgboost()
-    class Watch(xgboost.callback.TrainingCallback):  # type: ignore[name-defined, misc]
-        """Reports the validation loss to the study now and then and stops where it says so."""
-
-        pruned = False
-
-        def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
-            if (epoch + 1) % PRUNING_INTERVAL == 0:
-                trial.report(evals_log["validation"][parameters["eval_metric"]][-1], epoch)
-                self.pruned = bool(trial.should_prune())
-            return self.pruned
-
-    watch = Watch()
-    booster = xgboost.train(parameters, matrices[0], num_boost_round=use_case.training.rounds_max, evals=[(matrices[1], "validation")],
-                            early_stopping_rounds=use_case.training.early_stopping_rounds, verbose_eval=False, callbacks=[watch])
-    return float(booster.best_score), int(booster.best_iteration) + 1, not watch.pruned
+@contextmanager
+def _in_processes(folder: Path, kept: Kept, columns: Columns, train: Data, validation: Data, budget: Budget, workers: int
+                  ) -> Iterator[RunBatch]:
+    """Run trials in processes that share the study's journal."""
+    with crew(folder, kept.path, columns, train, validation, budget, workers) as hands:
+        yield lambda requests, history: hands.run([{"parameters": parameters, "history": history} for parameters in requests])

@@ -12,7 +12,8 @@ import pytest
 from interlock.modeling.features import FeatureSpace
 from interlock.modeling.making import Made, bounded, make_package
 from interlock.modeling.split import hashed_order, split_rows, target
-from interlock.modeling.tuning import FIRST_TRIAL, Data, trial_seed, tune
+from interlock.modeling.trials import FIRST_TRIAL, Data, trial_seed
+from interlock.modeling.tuning import tune
 from interlock.spec.usecase import UseCase
 from reports.profiles import Profile
 
