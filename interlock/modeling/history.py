@@ -38,7 +38,8 @@ class History:
         return cls(entity[order], np.maximum(seen[order], event[order] + 1), event[order], value[order])
 
     def aged(self, hours: float) -> History:
-        """What a lag by hours looks at: each value counts from `hours` after its event on, and the newest event so far stands for all."""
+        """What a lag by hours looks at: each value counts from `hours` after its event on, and the newest event so far stands for all
+        (of one instant's, the one known last)."""
         known = np.maximum(self.known, self.event + _micros(hours))
         by_event = np.lexsort((self.event, self.entity))
         rank = np.empty(by_event.size, dtype=np.int64)

@@ -75,7 +75,7 @@ def naive(made: Derived, frame: pl.DataFrame, place: int) -> float | None:
             known.append((became, row["_event_time"], number, value))
     known.sort()
     if made.kind == "lag" and made.hours is not None:
-        old = [(event, number, value) for _, event, number, value in known if event <= here["_event_time"] - timedelta(hours=made.hours)]
+        old = [(event, became, number, value) for became, event, number, value in known if event <= here["_event_time"] - timedelta(hours=made.hours)]
         return max(old)[-1] if old else None
     if made.kind == "lag":
         return known[-made.rows][-1] if len(known) >= (made.rows or 1) else None
