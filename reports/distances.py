@@ -55,10 +55,36 @@ def total_variation(baseline: ArrayLike, current: ArrayLike) -> float:
 def ks(baseline: ArrayLike, current: ArrayLike) -> float:
     """Kolmogorov-Smirnov statistic at the bin edges: largest difference of the two cumulated shares, bins in ascending order.
 
-    Range [0, 1]: 0 means equal shares. It is at most the exact two-sample statistic and falls short of it by at most the largest
-    share that one bin holds (about 0.01 with the 100 quantile bins of a profile, unless one value repeats).
+    Range [0, 1]: 0 means equal shares. It is at most the exact two-sample statistic, and falls short of it by at most the largest share
+    that a bin of several values holds on both sides: 0.005 with the 200 quantile bins of a profile, in which frequent values have a bin
+    of their own. (Inside a bin the difference can rise above that at both edges only by the smaller of the two shares.)
     """
     return float(np.abs(np.cumsum(shares(baseline)) - np.cumsum(shares(current))).max())
+
+
+def wasserstein(baseline: ArrayLike, current: ArrayLike, *, baseline_sums: ArrayLike, current_sums: ArrayLike, bounds: ArrayLike) -> float:
+    """First Wasserstein (earth mover's) distance in the column's unit: the area between the two cumulated shares.
+
+    Takes counts and sums of values per bin (k,) and the bins' `bounds` (k + 1,), ascending: bin i holds values in
+    [bounds[i], bounds[i + 1]]. Range [0, inf): 0 means equal; d means that values moved by d on average. Counts and sums give the area
+    under each cumulated share exactly, so the result is exact but for bins inside which the two curves cross: there the areas on both sides
+    of the crossing are set off against each other, so it is never too large. Equals `scipy.stats.wasserstein_distance` of the rows up to
+    that. NaN for an empty side.
+    """
+    limits = np.asarray(bounds, dtype=np.float64)
+    width = np.diff(limits)
+    gap = np.concatenate(([0.0], np.cumsum(shares(current) - shares(baseline))))
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float(np.abs(width * gap[:-1] + _above(current, current_sums, limits) - _above(baseline, baseline_sums, limits)).sum())
+
+
+def _above(counts: ArrayLike, sums: ArrayLike, limits: Floats) -> Floats:
+    """Area that the rows of each bin add under their cumulated share inside it: share x (upper bound - mean of the bin)."""
+    numbers = np.asarray(counts, dtype=np.float64)
+    if not numbers.sum() > 0:
+        return np.full(numbers.shape, np.nan)
+    area: Floats = (numbers * limits[1:] - np.asarray(sums, dtype=np.float64)) / numbers.sum()
+    return area
 
 
 def _divergence(p: Floats, q: Floats) -> float:
