@@ -4,6 +4,7 @@
                              model.ubj       the booster in XGBoost's own binary format (never a pickle)
                              golden.json     rows with the margins that the model gave when it was made
                              profile.json    baseline profile of the training features and the score (`_score`)
+                             quantiles.ubj   only with intervals: the booster whose quantiles make them
 
 A damaged booster file can crash XGBoost, so nothing is parsed before its digest is verified, the bytes that were verified
 are the bytes that are loaded, and `probe.probe_package` loads them first in a child process. Imported by the prediction
@@ -29,11 +30,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from interlock.errors import PackageError
 from interlock.modeling.boosting import load_xgboost
+from interlock.modeling.calibrator import Calibration, calibrated
 from interlock.modeling.features import FeatureSpace, Matrix
+from interlock.modeling.intervals import Intervals, interval_of
 from interlock.rules.canonical import digest_bytes, iso
 
 PACKAGE_FORMAT = 1
 FILES = ("golden.json", "model.ubj", "profile.json")
+OPTIONAL_FILES = ("quantiles.ubj",)
 FILE_BYTES_MAX = 1 << 30
 DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
 Scores = NDArray[np.float32]
@@ -52,6 +56,8 @@ class Manifest(BaseModel):
     features: FeatureSpace
     context_columns: list[str] = Field(default_factory=list, description="What else a request may carry: captured, never scored.")
     threshold: float = Field(default=0.5, description="binary: probability from which the answer is positive.")
+    calibration: Calibration | None = Field(default=None, description="From margins to probabilities; None: the link function itself.")
+    intervals: Intervals | None = Field(default=None, description="regression: how each answer's interval is made; None: there is none.")
     meaning: str = Field(default="", description="What a positive (or high) answer means, in words.")
     moment: str = Field(default="", description="When the prediction is made, in words.")
     xgboost_version: str
@@ -66,23 +72,32 @@ class Manifest(BaseModel):
 class Model:
     """A loaded booster that answers matrices made by its own feature space."""
 
-    def __init__(self, booster: Any, manifest: Manifest) -> None:
+    def __init__(self, booster: Any, manifest: Manifest, quantiles: Any = None) -> None:
         self.booster = booster
         self.manifest = manifest
+        self.quantiles = quantiles
 
     def score(self, matrix: Matrix) -> Scores:
-        """binary: P(1) per row. regression: the value per row. multiclass: rows × classes probabilities."""
-        return self._predict(matrix, "value")
+        """binary: P(1) per row. regression: the value per row. multiclass: rows × classes probabilities. Calibrated where it is."""
+        if self.manifest.calibration is not None:
+            return calibrated(self.manifest.calibration, self.margin(matrix))
+        return self._predict(self.booster, matrix, "value")
+
+    def interval(self, matrix: Matrix, scores: Scores) -> Scores | None:
+        """rows × 2: low and high end around `score`'s values; None for a model without intervals."""
+        if self.manifest.intervals is None:
+            return None
+        return interval_of(self.manifest.intervals, self._predict(self.quantiles, matrix, "value"), scores)
 
     def margin(self, matrix: Matrix) -> Scores:
-        """The sum of the trees before the link function; rows, or rows × classes."""
-        return self._predict(matrix, "margin")
+        """The sum of the trees before the link function and any calibration; rows, or rows × classes. SHAP explains this."""
+        return self._predict(self.booster, matrix, "margin")
 
-    def _predict(self, matrix: Matrix, kind: str) -> Scores:
+    def _predict(self, booster: Any, matrix: Matrix, kind: str) -> Scores:
         if matrix.ndim != 2 or matrix.shape[1] != len(self.manifest.features.specs):
             raise PackageError("the matrix does not fit the model", value=matrix.shape,
                                allowed=f"{len(self.manifest.features.specs)} columns")
-        found = self.booster.inplace_predict(matrix, predict_type=kind, missing=np.nan, validate_features=False)
+        found = booster.inplace_predict(matrix, predict_type=kind, missing=np.nan, validate_features=False)
         return np.asarray(found, dtype=np.float32)
 
 
@@ -108,12 +123,23 @@ class Package:
         times = [datetime.fromisoformat(text) for text in body["event_times"]]
         return body["records"], times, np.array(body["margins"], dtype=np.float32)
 
+    def golden_answers(self) -> dict[str, Scores]:
+        """What the golden rows must be answered: `margins`, and `scores`, `intervals` where the model has a calibration, intervals."""
+        body = json.loads(self.files["golden.json"])
+        return {name: np.array(body[name], dtype=np.float32) for name in ("margins", "scores", "intervals") if name in body}
+
     def open_model(self, threads: int = 1) -> Model:
         """The model from the verified bytes; another booster or shape than the manifest says is a `PackageError`."""
+        if (self.manifest.intervals is not None) != ("quantiles.ubj" in self.files):
+            raise PackageError("the package's manifest and its quantile booster do not agree", value=", ".join(sorted(self.files)))
+        booster = self._open("model.ubj", threads)
+        return Model(booster, self.manifest, self._open("quantiles.ubj", threads) if self.manifest.intervals is not None else None)
+
+    def _open(self, name: str, threads: int) -> Any:
         xgboost = load_xgboost()
         try:
             booster = xgboost.Booster({"nthread": threads})
-            booster.load_model(bytearray(self.files["model.ubj"]))
+            booster.load_model(bytearray(self.files[name]))
             kind = json.loads(booster.save_config())["learner"]["gradient_booster"]["name"]
         except (xgboost.core.XGBoostError, KeyError, ValueError) as error:
             raise PackageError("XGBoost cannot read the model", value=str(error)[:200], next_step="train again") from error
@@ -123,16 +149,17 @@ class Package:
             raise PackageError("the model does not fit its manifest", value=f"{booster.num_features()} features",
                                allowed=f"{len(self.manifest.features.specs)} features")
         booster.set_param({"nthread": threads})
-        return Model(booster, self.manifest)
+        return booster
 
 
 def write_package(root: Path, *, booster_ubj: bytes, manifest: Manifest, golden: dict[str, Any], profile_json: bytes,
-                  after: Callable[[str], None] = lambda step: None) -> str:
+                  quantiles_ubj: bytes | None = None, after: Callable[[str], None] = lambda step: None) -> str:
     """Write a package that is either whole or not there; the same content gives the same digest and is written once.
 
     `golden` is `golden_rows(...)`. `after` is told each durable step by name (crash tests).
     """
     files = {"model.ubj": booster_ubj, "golden.json": _json(golden), "profile.json": profile_json}
+    files |= {"quantiles.ubj": quantiles_ubj} if quantiles_ubj is not None else {}
     manifest = manifest.model_copy(update={"files": {name: digest_bytes(data) for name, data in sorted(files.items())}})
     files["manifest.json"] = _json(manifest.model_dump())
     digest = digest_bytes(files["manifest.json"])
@@ -155,16 +182,19 @@ def write_package(root: Path, *, booster_ubj: bytes, manifest: Manifest, golden:
     return digest
 
 
-def golden_rows(records: list[dict[str, Any]], event_times: list[datetime], margins: Scores) -> dict[str, Any]:
-    """The content of `golden.json`; float32 margins survive JSON exactly."""
-    return {"records": records, "event_times": [iso(moment) for moment in event_times], "margins": np.asarray(margins, np.float64).tolist()}
+def golden_rows(records: list[dict[str, Any]], event_times: list[datetime], margins: Scores, **answers: Scores | None) -> dict[str, Any]:
+    """The content of `golden.json`; float32 margins survive JSON exactly. `answers`: `scores`, `intervals` (None: there is none)."""
+    given = {"margins": margins} | {name: found for name, found in answers.items() if found is not None}
+    return {"records": records, "event_times": [iso(moment) for moment in event_times],
+            **{name: np.asarray(found, np.float64).tolist() for name, found in given.items()}}
 
 
 def read_package(root: Path, digest: str) -> Package:
     """Read a package and verify every byte before anything is parsed. `PackageError` names the file that is wrong."""
     folder = folder_of(root, digest)
     names = _names(folder)
-    if names != sorted((*FILES, "manifest.json")):
+    held = sorted(set(names) - {"manifest.json", *OPTIONAL_FILES})
+    if "manifest.json" not in names or held != sorted(FILES):
         raise PackageError(f"package {digest} does not hold exactly its files", value=", ".join(names) or "nothing",
                            allowed=", ".join((*FILES, "manifest.json")), next_step="restore it from a backup, or train again")
     raw = _read(folder / "manifest.json")
@@ -174,10 +204,10 @@ def read_package(root: Path, digest: str) -> Package:
     except ValidationError as error:
         raise PackageError("the package's manifest is not one this version reads", value=str(error)[:300],
                            allowed=f"format {PACKAGE_FORMAT}") from error
-    if sorted(manifest.files) != sorted(FILES):
+    if sorted([*manifest.files, "manifest.json"]) != names:
         raise PackageError("the package's manifest names other files than a package has", value=", ".join(sorted(manifest.files)),
-                           allowed=", ".join(FILES))
-    files = {name: _read(folder / name) for name in FILES}
+                           allowed=", ".join(name for name in names if name != "manifest.json"))
+    files = {name: _read(folder / name) for name in sorted(manifest.files)}
     for name, data in files.items():
         _verify(digest, name, data, manifest.files[name])
     return Package(digest=digest, manifest=manifest, files=files | {"manifest.json": raw})

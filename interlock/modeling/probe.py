@@ -1,7 +1,7 @@
 """Load a package first in a child process: a booster that crashes XGBoost must not take the caller with it.
 
 The child (`python -m interlock.modeling.probe ROOT DIGEST`) verifies the package, answers its golden rows through the whole
-path from raw values, and prints the margins; the parent compares them, so that a broken child cannot vouch for itself.
+path from raw values, and prints the answers; the parent compares them, so that a broken child cannot vouch for itself.
 """
 
 from __future__ import annotations
@@ -36,12 +36,16 @@ def probe_package(root: Path, digest: str, timeout_s: float = 60.0) -> Package:
         raise PackageError("the model crashed the process that loaded it", value=signal.Signals(-done.returncode).name)
     if done.returncode != 0:
         raise PackageError("the model cannot answer its golden rows", value=done.stderr.decode(errors="replace").strip()[-500:])
-    compare_margins(package.golden()[2], _printed(done.stdout))
+    answered = _printed(done.stdout)
+    for name, expected in package.golden_answers().items():
+        if name not in answered:
+            raise PackageError(f"the model gives no {name} for its golden rows", next_step="train again; it must not be served")
+        compare_margins(expected, answered[name])
     return package
 
 
 def compare_margins(expected: Scores, answered: Scores) -> None:
-    """`PackageError` unless every golden row has the margin that was recorded when the model was made."""
+    """`PackageError` unless every golden row has the margin (score, interval) that was recorded when the model was made."""
     if expected.shape != answered.shape:
         raise PackageError("the model answers golden rows in another shape", value=answered.shape, allowed=str(expected.shape))
     if not np.allclose(expected, answered, rtol=MARGIN_TOLERANCE, atol=MARGIN_TOLERANCE, equal_nan=False):
@@ -50,29 +54,32 @@ def compare_margins(expected: Scores, answered: Scores) -> None:
                            allowed=f"{MARGIN_TOLERANCE:g}", next_step="train again; it must not be served")
 
 
-def golden_margins(package: Package) -> Scores:
-    """The margins that the package's model gives now for its golden rows, from raw values."""
+def golden_answers(package: Package) -> dict[str, Scores]:
+    """What the package's model answers now for its golden rows, from raw values: margins, scores, and intervals where it has them."""
     records, times, _ = package.golden()
     matrix, _ = package.manifest.features.encode_records(records, times)
-    return package.open_model().margin(matrix)
+    model = package.open_model()
+    scores = model.score(matrix)
+    intervals = model.interval(matrix, scores)
+    return {"margins": model.margin(matrix), "scores": scores} | ({} if intervals is None else {"intervals": intervals})
 
 
-def _printed(output: bytes) -> Scores:
+def _printed(output: bytes) -> dict[str, Scores]:
     try:
-        return np.array(json.loads(output[:OUTPUT_BYTES_MAX]), dtype=np.float32)
-    except ValueError as error:
+        return {name: np.array(found, dtype=np.float32) for name, found in json.loads(output[:OUTPUT_BYTES_MAX]).items()}
+    except (ValueError, AttributeError) as error:
         raise PackageError("the probe printed something else than margins", value=output[:200].decode(errors="replace")) from error
 
 
 def main(arguments: list[str]) -> int:
-    """Child: print the margins as JSON."""
+    """Child: print the answers as JSON."""
     root, digest = arguments
     try:
-        margins = golden_margins(read_package(Path(root), digest))
+        answers = golden_answers(read_package(Path(root), digest))
     except InterlockError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    sys.stdout.write(json.dumps(margins.astype(np.float64).tolist()))
+    sys.stdout.write(json.dumps({name: found.astype(np.float64).tolist() for name, found in answers.items()}))
     return 0
 
 
