@@ -32,7 +32,7 @@ def check(files: Annotated[list[Path], typer.Argument(help="Use-case files.")]) 
             _print_problems(problems)
         elif use_case is not None:
             typer.echo(f"{path}: in order: {use_case.name}, {use_case.prediction.task}, {len(use_case.columns)} columns, "
-                       f"{len(use_case.feature_columns) + len(use_case.features.calendar)} features")
+                       f"{len(use_case.model_columns) + len(use_case.features.calendar)} features")
     if wrong:
         typer.echo(f"{wrong} problem{'s' if wrong != 1 else ''}", err=True)
         raise typer.Exit(1)
