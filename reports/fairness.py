@@ -1,10 +1,11 @@
 """Fairness: how differently a model treats groups of people. It helps to assess and mitigate differences; it proves nothing fair.
 
-Figures per group come from Fairlearn's `MetricFrame`; groups too small to say anything are named, not judged.
+Figures per group are those of Fairlearn's `MetricFrame`, to the last digits; groups too small to say anything are named, not judged.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -13,142 +14,84 @@ from numpy.typing import NDArray
 
 from interlock.errors import DataError
 from interlock.rules.findings import Finding, State
-from interlock.spec.fairness import Fairness
-from reports.intervals import Interval, bootstrap
+from interlock.spec.fairness import MEASURES, Fairness, FairnessRule
+from reports.fairness_groups import CROSS, Counts, all_groups, count_groups, group_rows
+from reports.fairness_impact import adverse_impact
+from reports.fairness_measures import Attribute, compare
 from reports.losses import check_rows
-from reports.measured import measured
 
 Floats = NDArray[np.float64]
+CROSSED = "_intersections"
+CROSSED_MEASURES = ("selection_rate_ratio", "equal_opportunity_difference", "equalized_odds_difference", "predictive_parity_difference",
+                    "calibration_difference")
+NAMED_GROUPS = ("selection_rate_ratio", "equal_opportunity_difference", "equalized_odds_difference")  # small groups get their own finding
 
-BANDS = 4
-DISTINCT_MAX = 12
-MISSING = "(missing)"
-GATED = ("selection_rate_ratio", "equal_opportunity_difference", "equalized_odds_difference")
 
+def fairness_findings(y: Floats, prediction: Floats, score: Floats, sensitive: pl.DataFrame, policy: Fairness
+                      ) -> tuple[list[Finding], dict[str, Any]]:
+    """`fairness.<measure>` per sensitive attribute (segment `attribute=<name>`), TOO_FEW per small group (segment `<name>=<group>`).
 
-def fairness_findings(y: Floats, prediction: Floats, score: Floats, sensitive: pl.DataFrame, policy: Fairness, *,
-                      seed: int = 2013) -> tuple[list[Finding], dict[str, Any]]:
-    """`fairness.<measure>` per sensitive attribute (segment `attribute=<name>`), TOO_FEW per small group, and a table per attribute.
+    `y`, `prediction` (n,) 0/1, `score` (n,) = P(1), `sensitive` n rows. With favourable = "negative" all three are swapped first, so
+    that 1 is the favourable answer. Ratios: smallest over largest, range [0, 1], 1 = equal. Differences: largest minus smallest, 0 =
+    equal. Measures: selection rate (`selection_rate_ratio`, `demographic_parity_difference`); true positive rate (`equal_opportunity_…`);
+    the worse of true and false positive rate (`equalized_odds_…`); precision (`predictive_parity_…`); mean score minus observed rate
+    (`calibration_difference`). `compare` says when there are too few rows. The same for intersections of two attributes as
+    `fairness.intersections.<measure>`, shown and never gated by default, and per rule of the policy as `fairness.rule_<name>`.
+    Missing values form no group; their number is in the detail. Numeric attributes with more than 12 values are cut into quartile bands.
+    No sensitive column: MISSING with a note.
 
-    `y`, `prediction` (n,) 0/1, `score` (n,) = P(1), `sensitive` n rows. With favourable = "negative" both are swapped first, so that
-    1 is the favourable answer. Over the groups that are large enough:
-    selection_rate_ratio = smallest / largest share of favourable answers, range [0, 1], 1 = equal (demographic parity ratio);
-    equal_opportunity_difference = largest difference of the share of deserving people (y favourable) who get the favourable answer;
-    equalized_odds_difference = the larger of that and the same for people whose outcome is unfavourable; both [0, 1], 0 = equal.
-    A group needs `policy.group_rows_min` rows in every denominator of the measure; otherwise it gets its own finding, TOO_FEW, segment
-    `<attribute>=<group>`, and the gate says UNKNOWN. Fewer than two sufficient groups: the attribute itself is TOO_FEW. Missing
-    values form no group; their number is in the detail. Numeric attributes with more than 12 values are cut into quartile bands.
-    No sensitive column: MISSING with a note. Intervals: seeded bootstrap over all rows (a ratio of extremes leans low in small groups).
-    Raises `DataError` for shapes that do not fit. Source: Fairlearn 0.15; Hardt, Price, Srebro 2016; 29 CFR 1607.4(D).
+    Figures: attribute → {"groups": rows of `group_rows`, "missing", "favourable", "adverse_impact": rows of `adverse_impact`}, and
+    "_intersections": the same by "a × b". Raises `DataError` for shapes that do not fit.
+    Sources: Fairlearn 0.15; Hardt, Price, Srebro 2016 (equal opportunity, equalized odds); Chouldechova 2017 (predictive parity).
     """
     y, prediction = check_rows("binary", y, prediction, "prediction")
     if sensitive.height != y.size and sensitive.width:
         raise DataError("sensitive attributes and labels do not fit together", value=sensitive.height, allowed=f"{y.size} rows")
     if not sensitive.width:
-        note = "no sensitive attribute is declared for this use case"
-        return [Finding(metric=f"fairness.{name}", state=State.MISSING, note=note) for name in GATED], {}
+        return undeclared(policy, MEASURES), {}
     if policy.favourable == "negative":
         y, prediction, score = 1 - y, 1 - prediction, 1 - score
-    findings: list[Finding] = []
+    single, crossed = all_groups(sensitive)
     tables: dict[str, Any] = {}
-    for name in sensitive.columns:
-        groups = group_names(sensitive[name])
-        known = groups != MISSING
-        table = group_table(y[known], prediction[known], score[known], groups[known])
-        tables[name] = {"groups": table, "missing": int((~known).sum()), "favourable": policy.favourable}
-        for measure in GATED:
-            findings += _attribute(name, measure, y, prediction, groups, table, policy, seed)
-    return findings, tables
+    counted: dict[str, Counts] = {}
+    for name, groups in (single | crossed).items():
+        counted[name] = count_groups(y, prediction, score, groups)
+        (tables if name in single else tables.setdefault(CROSSED, {}))[name] = _table(counted[name], policy)
+    findings = [found for name in single for measure in MEASURES for found in compare(Attribute(name, counted[name]), measure, policy)
+                if found.segment.startswith("attribute=") or measure in {policy.metric, *NAMED_GROUPS}]
+    findings += [found for name in crossed for measure in CROSSED_MEASURES
+                 for found in compare(Attribute(name, counted[name]), measure, policy, metric=f"fairness.intersections.{measure}")
+                 if found.segment.startswith("attribute=")]
+    return findings + rule_findings(policy, counted, list(single)), tables
 
 
-def group_names(values: pl.Series) -> NDArray[np.str_]:
-    """The group of each row (n,) as text: the value itself, a quartile band for a numeric attribute with more than 12 values, or
-    `(missing)` for null and NaN."""
-    if values.dtype.is_float():
-        values = values.fill_nan(None)
-    if values.dtype.is_numeric() and values.drop_nulls().n_unique() > DISTINCT_MAX:
-        numbers = values.cast(pl.Float64)
-        cuts = sorted({float(numbers.quantile(i / BANDS, "lower") or 0.0) for i in range(1, BANDS)})
-        labels = [f"≤ {cuts[0]:g}", *(f"{low:g} < … ≤ {high:g}" for low, high in zip(cuts, cuts[1:], strict=False)), f"> {cuts[-1]:g}"]
-        place = np.searchsorted(cuts, numbers.fill_null(float("nan")).to_numpy(), side="left")
-        named = np.array(labels)[np.minimum(place, len(labels) - 1)]
-        return np.where(numbers.is_null().to_numpy(), MISSING, named)
-    return values.cast(pl.String).fill_null(MISSING).to_numpy().astype(str)
+def rule_findings(policy: Fairness, counted: dict[str, Counts], attributes: list[str]) -> list[Finding]:
+    """The findings that the policy's rules judge, as `fairness.rule_<name>`; an attribute that is not there is MISSING."""
+    findings: list[Finding] = []
+    for rule in policy.rules:
+        for name in named(rule, attributes, counted):
+            if name in counted:
+                findings += compare(Attribute(name, counted[name]), rule.metric, policy, metric=rule.finding)
+            else:
+                findings.append(Finding(metric=rule.finding, segment=f"attribute={name}", state=State.MISSING,
+                                        note=f"the sensitive attribute '{name}' did not come with the rows"))
+    return findings
 
 
-def group_table(y: Floats, prediction: Floats, score: Floats, groups: NDArray[np.str_]) -> list[dict[str, Any]]:
-    """Per group, in order of size: rows, positives, selection rate, true and false positive rate, accuracy, mean score, base rate.
-
-    Rates without a denominator are None. All but counts in [0, 1]. Computed by Fairlearn's `MetricFrame`.
-    """
-    if y.size == 0:
-        return []
-    from fairlearn.metrics import MetricFrame, count, false_positive_rate, selection_rate, true_positive_rate
-    from sklearn.metrics import accuracy_score
-    frame = MetricFrame(metrics={"rows": count, "selection_rate": selection_rate, "true_positive_rate": true_positive_rate,
-                                 "false_positive_rate": false_positive_rate, "accuracy": accuracy_score},
-                        y_true=y.astype(int), y_pred=prediction.astype(int), sensitive_features=groups).by_group
-    rows: list[dict[str, Any]] = []
-    for group, figures in frame.iterrows():
-        here = groups == group
-        positives = int(y[here].sum())
-        rows.append({"group": str(group), "rows": int(here.sum()), "positives": positives, "mean_score": float(score[here].mean()),
-                     "base_rate": positives / int(here.sum()), "selection_rate": float(figures["selection_rate"]),
-                     "true_positive_rate": float(figures["true_positive_rate"]) if positives else None,
-                     "false_positive_rate": float(figures["false_positive_rate"]) if positives < here.sum() else None,
-                     "accuracy": float(figures["accuracy"])})
-    return sorted(rows, key=lambda row: (-row["rows"], row["group"]))
+def named(rule: FairnessRule, attributes: list[str], counted: Iterable[str]) -> list[str]:
+    """Attributes that a rule is about, and intersections of two of them where it says so."""
+    wanted = rule.attributes or attributes
+    crossed = [name for name in counted if CROSS in name and set(name.split(CROSS)) <= set(wanted)] if rule.intersections else []
+    return [*wanted, *crossed]
 
 
-def _attribute(name: str, measure: str, y: Floats, prediction: Floats, groups: NDArray[np.str_], table: list[dict[str, Any]],
-               policy: Fairness, seed: int) -> list[Finding]:
-    metric, needed = f"fairness.{measure}", policy.group_rows_min
-    small = {row["group"]: _denominator(row, measure) for row in table if _denominator(row, measure) < needed}
-    judged = [row["group"] for row in table if row["group"] not in small]
-    what = "rows" if measure == "selection_rate_ratio" else "rows per rate"
-    findings = [Finding(metric=metric, segment=f"{name}={group}", sample_size=rows, needed=needed, state=State.TOO_FEW,
-                        note=f"not enough evidence: n = {rows:,}, at least {needed:,} needed ({what})") for group, rows in small.items()]
-    size = int(sum(row["rows"] for row in table if row["group"] in judged))
-    segment = f"attribute={name}"
-    if len(judged) < 2:
-        note = f"not enough evidence: {len(judged)} group(s) with at least {needed:,} {what}, 2 needed to compare"
-        return [*findings, Finding(metric=metric, segment=segment, sample_size=size, needed=needed, state=State.TOO_FEW, note=note)]
-    interval = _interval(measure, y, prediction, groups, judged, seed)
-    worst = _extremes(table, judged, "true_positive_rate" if measure == "equal_opportunity_difference" else "selection_rate")
-    missing = int((groups == MISSING).sum())
-    return [*findings, measured(metric, interval, sample_size=size, segment=segment, note=worst,
-                                detail={"groups": judged, "too_small": sorted(small), "missing": missing},
-                                why_missing="no group gets the favourable answer at all: no ratio")]
+def undeclared(policy: Fairness, measures: Iterable[str]) -> list[Finding]:
+    """MISSING for every measure and rule: there is nothing to compare."""
+    note = "no sensitive attribute is declared for this use case"
+    metrics = [*(f"fairness.{name}" for name in measures), *(rule.finding for rule in policy.rules)]
+    return [Finding(metric=metric, state=State.MISSING, note=note) for metric in metrics]
 
 
-def _denominator(row: dict[str, Any], measure: str) -> int:
-    if measure == "selection_rate_ratio":
-        return int(row["rows"])
-    if measure == "equal_opportunity_difference":
-        return int(row["positives"])
-    return int(min(row["positives"], row["rows"] - row["positives"]))
-
-
-def _interval(measure: str, y: Floats, prediction: Floats, groups: NDArray[np.str_], judged: list[str], seed: int) -> Interval:
-    inside = np.stack([(groups == group).astype(np.float64) for group in judged])
-    parts = [inside * prediction, inside, inside * y * prediction, inside * y, inside * (1 - y) * prediction, inside * (1 - y)]
-    k = len(judged)
-
-    def rate(means: Floats, number: int) -> Floats:
-        found: Floats = means[number * k:(number + 1) * k] / means[(number + 1) * k:(number + 2) * k]
-        return found
-
-    def value(means: Floats) -> Floats:
-        selected = rate(means, 0)
-        ratio: Floats = selected.min(axis=0) / selected.max(axis=0)
-        deserving: Floats = np.ptp(rate(means, 2), axis=0)
-        odds: Floats = np.maximum(deserving, np.ptp(rate(means, 4), axis=0))
-        return {"selection_rate_ratio": ratio, "equal_opportunity_difference": deserving, "equalized_odds_difference": odds}[measure]
-    return bootstrap(np.vstack(parts), {measure: value}, seed=seed)[measure]
-
-
-def _extremes(table: list[dict[str, Any]], judged: list[str], rate: str) -> str:
-    rows = [row for row in table if row["group"] in judged]
-    low, high = min(rows, key=lambda row: row[rate] or 0.0), max(rows, key=lambda row: row[rate] or 0.0)
-    name = "Favourable answers" if rate == "selection_rate" else "Favourable answers to the deserving"
-    return f"{name}: " + ", ".join(f"{row['group']} {row[rate] or 0:.1%} (n = {row['rows']:,})" for row in (low, high)) + "."
+def _table(counts: Counts, policy: Fairness) -> dict[str, Any]:
+    rows = group_rows(counts, rows_min=policy.group_rows_min)[:200]
+    return {"groups": rows, "missing": counts.missing, "favourable": policy.favourable, "adverse_impact": adverse_impact(counts)}

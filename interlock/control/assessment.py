@@ -6,12 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from interlock.control import observed, replayable
+from interlock.control import fairness_reports, observed, replayable
 from interlock.control.case import Case
 from interlock.errors import InterlockError
 from interlock.modeling.making import profile_columns
 from interlock.rules.findings import Finding, failed
 from interlock.rules.gates import Gate
+from interlock.spec.fairness import MEASURES, VALUE_MEASURES
 
 Report = Callable[[Case], replayable.Report]
 Progress = Callable[[str], None]
@@ -46,8 +47,7 @@ REPLAYABLE = (
     Plan("performance", replayable.performance, ("performance.auc", "performance.r2", "performance.vs_naive", "performance.vs_champion",
                                                  "performance.log_loss_skill")),
     Plan("calibration", replayable.calibration, ("calibration.ece",), ("binary", "multiclass")),
-    Plan("fairness", replayable.fairness, ("fairness.selection_rate_ratio", "fairness.equal_opportunity_difference",
-                                           "fairness.equalized_odds_difference"), ("binary",)),
+    Plan("fairness", fairness_reports.fairness, tuple(f"fairness.{name}" for name in (*MEASURES, *VALUE_MEASURES))),
     Plan("explain", replayable.explanation, ("explain.additivity", "explain.stability", "explain.dominance")),
     Plan("holdout_drift", replayable.holdout_drift, ("drift.holdout_share",)),
     Plan("size", replayable.size, ("size.package_mb",)),

@@ -74,14 +74,6 @@ def calibration(case: Case) -> Report:
     return calibration_findings(case.held_out.labels, case.scores, seed=case.seed)
 
 
-def fairness(case: Case) -> Report:
-    """Differences between groups of the sensitive attributes, whether or not the model saw them."""
-    from reports.fairness import fairness_findings
-
-    return fairness_findings(case.held_out.labels, case.held_out.predictions, case.scores,
-                             case.held_out.rows.select(case.use_case.sensitive_columns), case.use_case.fairness, seed=case.seed)
-
-
 def explanation(case: Case) -> Report:
     """SHAP values of a seeded sample of held-out rows, and of the champion for the same rows."""
     from reports.explain import beeswarm, explain_findings, global_importance, sample_rows

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from interlock.control.fairness_reports import judged_measures, window_fairness
 from interlock.control.window_performance import performance_of
 from interlock.errors import PackageError
 from interlock.modeling.making import SCORE_COLUMN
@@ -95,8 +96,8 @@ def window_findings(settings: Settings, use_case: UseCase, digest: str, rows: pl
         "drift.score": lambda: [score_drift_of(use_case, package, rows)],
         "performance.drop": lambda: performance_of(use_case, package, rows, seed=settings.seed),
     }
-    if use_case.sensitive_columns:
-        reports[f"fairness.{use_case.fairness.metric}"] = lambda: fairness_of(use_case, rows, seed=settings.seed)
+    if use_case.sensitive_columns and (judged := judged_measures(use_case)):
+        reports[next(iter(judged))] = lambda: window_fairness(use_case, rows)
     return _windowed(_run(reports), bounds)
 
 
@@ -142,29 +143,6 @@ def gaps_of(gaps: list[dict[str, Any]], bounds: tuple[datetime, datetime], rows:
     total = sum(int(gap.get("rows", 0)) for gap in lost)
     note = f"{total:,} answers were not recorded: {lost[-1].get('error', '')}" if lost else ""
     return Finding(metric="capture.gaps", value=float(total), sample_size=rows, note=note)
-
-
-def fairness_of(use_case: UseCase, rows: pl.DataFrame, *, seed: int) -> list[Finding]:
-    """The gated difference between groups of the context columns that were captured.
-
-    A selection rate needs no outcome, so it rests on every answer; the other measures rest on rows whose outcome is known.
-    """
-    import polars as pl
-
-    from reports.fairness import fairness_findings
-
-    captured = [name for name in use_case.sensitive_columns if name in rows.columns]
-    metric = f"fairness.{use_case.fairness.metric}"
-    if not captured or use_case.prediction.task != "binary":
-        return [Finding(metric=metric, state=State.MISSING, note="no sensitive attribute came with the requests")]
-    known = rows if use_case.fairness.metric == "selection_rate_ratio" else rows.filter(pl.col("_label").is_not_null())
-    numbers = [name for name in captured if use_case.columns[name].type in {"integer", "float"}]  # context is captured as text
-    groups = [pl.col(name).cast(pl.Float64, strict=False) if name in numbers else pl.col(name) for name in captured]
-    score = known["_score"].to_numpy()
-    positive = (score >= use_case.prediction.threshold).astype(np.float64)
-    outcome = known["_label"].fill_null(0.0).to_numpy()
-    found, _tables = fairness_findings(outcome, positive, score, known.select(groups), use_case.fairness, seed=seed)
-    return [finding for finding in found if finding.metric == metric]
 
 
 def _moment(value: Any) -> datetime:

@@ -46,8 +46,9 @@ def measures_by_attribute(proof: Proof) -> list[tuple[str, dict[str, Finding]]]:
     """Per sensitive attribute the measures over its groups, by their title."""
     rows: dict[str, dict[str, Finding]] = {}
     for finding in proof.by_metric("fairness."):
-        if finding.segment.startswith("attribute="):
-            rows.setdefault(finding.segment.removeprefix("attribute="), {})[TITLES[finding.metric.removeprefix("fairness.")]] = finding
+        title = TITLES.get(finding.metric.removeprefix("fairness."))  # rules and intersections have names of their own
+        if title is not None and finding.segment.startswith("attribute="):
+            rows.setdefault(finding.segment.removeprefix("attribute="), {})[title] = finding
     return list(rows.items())
 
 
