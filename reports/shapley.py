@@ -66,9 +66,11 @@ def explain_rows(booster: Any, values: Values, types: list[str], *, threads: int
     same bytes. No row gives empty arrays. Raises `DataError` where rows and booster do not fit.
     """
     _check(booster, values, types)
+    if values.shape[0] == 0:
+        return _nothing(booster, "path-dependent")
     forest = _usable(booster) if engine == "woodelf" or (engine == "auto" and values.shape[0] >= BREAK_EVEN_ROWS) else None
     margins = _predict(booster, values, types, threads, output_margin=True)
-    if forest is None or values.shape[0] == 0:
+    if forest is None:
         return Shapley(_contributions(booster, values, types, threads), margins, "path-dependent", "xgboost")
     from reports.shapley_woodelf import woodelf_values
 
@@ -98,10 +100,12 @@ def explain_against(booster: Any, values: Values, background: Values, types: lis
     if forest is None or background.shape[0] == 0:
         raise DataError("interventional Shapley values cannot be computed", value=f"{background.shape[0]} background rows",
                         allowed=f"at least 1 background row, trees of at most {DEPTH_MAX} levels", next_step="use the path-dependent kind")
+    if values.shape[0] == 0:
+        return _nothing(booster, "interventional")
     margins = _predict(booster, values, types, threads, output_margin=True)
     bias = _predict(booster, background, types, threads, output_margin=True).mean(axis=0)
     ends = np.broadcast_to(np.asarray(bias)[..., None], (*margins.shape, 1))
-    if forest.splits == 0 or values.shape[0] == 0:
+    if forest.splits == 0:
         zeros = np.zeros((*margins.shape, values.shape[1]))
         return Shapley(np.concatenate([zeros, ends], axis=-1), margins, "interventional", "woodelf", background_rows=background.shape[0])
     from reports.shapley_exact import exact_values
@@ -124,6 +128,13 @@ def _usable(booster: Any) -> Forest | None:
     """The forest where WOODELF can serve; one without splits only says so to `explain_against`."""
     forest = read_forest(booster)
     return forest if forest is not None and forest.depth <= DEPTH_MAX else None
+
+
+def _nothing(booster: Any, kind: Literal["path-dependent", "interventional"]) -> Shapley:
+    """Empty arrays of the right shape: XGBoost has no answer for no rows."""
+    forest = read_forest(booster)
+    shape = (0,) if forest is None or forest.outputs == 1 else (0, forest.outputs)
+    return Shapley(np.empty((*shape, booster.num_features() + 1)), np.empty(shape), kind, "xgboost")
 
 
 def _check(booster: Any, values: Values, types: list[str]) -> None:
