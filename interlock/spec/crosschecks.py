@@ -23,7 +23,7 @@ _ENVIRONMENT = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 
 def cross_problems(raw: dict[str, Any]) -> list[Found]:
     """Every disagreement between keys of the file; sections of a wrong shape are left to the types."""
-    steps = (_references, _target, _features, _columns, _checks, _clock, _split, _labels, _schedules, _environment_names, _value, training_problems,
+    steps = (_segments, _references, _target, _features, _columns, _checks, _clock, _split, _labels, _schedules, _environment_names, _value, training_problems,
              fairness_problems, derived_problems)
     return [problem for step in steps for problem in step(raw)]
 
@@ -55,6 +55,21 @@ def _references(raw: dict[str, Any]) -> Iterator[Found]:
     for path, name in named:
         if isinstance(name, str) and columns and name not in columns:
             yield Found(path, "names a column that [columns] does not have", name, ", ".join(columns), did_you_mean(name, columns))
+
+
+def _segments(raw: dict[str, Any]) -> Iterator[Found]:
+    columns, named = _columns_of(raw), _section(raw, "monitoring").get("segments")
+    for index, name in enumerate(named if isinstance(named, list) else []):
+        path = ("monitoring", "segments", index)
+        column = columns.get(name) if isinstance(name, str) else None
+        if columns and isinstance(name, str) and column is None:
+            yield Found(path, "names a column that [columns] does not have", name, ", ".join(columns), did_you_mean(name, columns))
+        elif column is not None and column.get("type") not in {"category", "boolean", "integer"}:
+            yield Found(path, "segments are the values of a category, boolean or whole-number column", column.get("type"),
+                        "category, boolean, integer")
+        elif column is not None and column.get("role", "feature") not in {"feature", "sensitive", "ignore"}:
+            yield Found(path, "requests do not carry this column, so it cannot tell segments apart", column.get("role"),
+                        "feature, sensitive, ignore")
 
 
 def _target(raw: dict[str, Any]) -> Iterator[Found]:

@@ -53,6 +53,8 @@ class Monitoring(Section):
     of: int = Field(default=5, ge=1, description="Windows looked back over.")
     cooldown_hours: float = Field(default=24, ge=0, description="No second retraining within this event time.")
     retrain: bool = Field(default=True, description="Whether a breach starts `train`.")
+    segments: list[str] = Field(default_factory=list, max_length=8, description="Category, boolean or whole-number columns by whose values drift is measured too, each value against the same part of the training rows; the 8 most frequent values with `rows_min` training rows each.")
+    evidently: Literal["breach", "newest", "never"] = Field(default="breach", description="When `monitor` adds Evidently's full report (about 15 s, at most one window per run): the newest window that breached, the newest judged, or none.")
 
 
 class Approval(Section):

@@ -64,7 +64,7 @@ def test_tuning_rows_are_bounded_and_chosen_by_hash(adult: UseCase, adult_frame:
 
 def test_profile_holds_features_and_held_out_scores(made: tuple[Path, Made], small: pl.DataFrame) -> None:
     profile = Profile.from_json(made[1].package.profile_json)
-    assert set(profile.columns) == {*made[1].package.manifest.features.names, "_score"}
+    assert set(profile.columns) == {*made[1].package.manifest.features.names, "_label", "_score"}
     assert profile.columns["age"].rows == 2_000
     assert profile.columns["_score"].rows == 1_000
 
