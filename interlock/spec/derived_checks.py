@@ -19,21 +19,27 @@ def derived_problems(raw: Raw) -> list[Found]:
     """Every problem of the derived features: names, columns, types, order, leaks, the clock."""
     features = _table(raw, "features")
     known: set[str] = set()
+    declared = {output for made in _tables(features, "derived") for output in _outputs(made)}
     found = list(_view_uses(features, raw, known))
     for index, made in enumerate(_tables(features, "derived")):
         path: KeyPath = ("features", "derived", index)
         found += _name(made, path, raw, known)
-        found += feature_problems(made, path, raw, known)
+        found += feature_problems(made, path, raw, known, declared)
         known.update(_outputs(made))
     return found
 
 
-def feature_problems(made: Raw, path: KeyPath, raw: Raw, known: set[str]) -> Iterator[Found]:
-    """Problems of one feature over the columns of `raw` (a use case); `known` are the features declared above it."""
+def feature_problems(made: Raw, path: KeyPath, raw: Raw, known: set[str], declared: set[str]) -> Iterator[Found]:
+    """Problems of one feature over the columns of `raw` (a use case); `known`: features declared above it, `declared`: all of them."""
     for key in ("of", "over"):
         name = made.get(key)
-        if isinstance(name, str) and name not in known:
-            yield from _operand(name, (*path, key), made, raw, known)
+        if not isinstance(name, str) or name in known:
+            continue
+        if name in declared:
+            yield Found((*path, key), "a feature can be made only of features declared above it", name,
+                        ", ".join(sorted(known)) or "none is above")
+        else:
+            yield from _operand(name, (*path, key), made, raw)
     for place, name in enumerate(made.get("by") or []):
         yield from key_problems(name, (*path, "by", place), raw)
     if made.get("kind") in {"lag", "rolling", "cyclic"} and not _timed(raw):
@@ -62,11 +68,8 @@ def _kept_out(name: str, path: KeyPath, column: Mapping[str, Any], raw: Raw) -> 
                     hint="features.include_sensitive = true lets it in, and is recorded")
 
 
-def _operand(name: str, path: KeyPath, made: Raw, raw: Raw, known: set[str]) -> Iterator[Found]:
+def _operand(name: str, path: KeyPath, made: Raw, raw: Raw) -> Iterator[Found]:
     columns, delay = _columns(raw), _table(raw, "labels").get("delay_hours", 0)
-    if name in _outputs(made) or name in {output for later in _tables(_table(raw, "features"), "derived") for output in _outputs(later)}:
-        yield Found(path, "a feature can be made only of features declared above it", name, ", ".join(sorted(known)) or "none is above")
-        return
     column = columns.get(name)
     if column is None and name != LABEL:
         yield Found(path, "names a column that [columns] does not have", name, ", ".join([*columns, LABEL]), did_you_mean(name, columns))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,10 @@ from interlock.errors import UseCaseError, did_you_mean
 from interlock.settings import Settings
 from interlock.spec.crosschecks import cross_problems
 from interlock.spec.problems import Found, Problem, from_validation
+from interlock.spec.toml_files import file_bytes, parse_file
 from interlock.spec.toml_lines import key_lines
 from interlock.spec.usecase import UseCase
-
-BYTES_MAX = 1_000_000  # a use-case file is written by hand
+from interlock.spec.view_files import view_use_problems
 
 KnownGates = Callable[[str], Collection[str]]
 
@@ -36,10 +35,11 @@ def load_use_case(path: Path, *, known_gates: KnownGates | None = None) -> UseCa
 
 def read_use_case(path: Path, *, known_gates: KnownGates | None = None) -> tuple[UseCase | None, list[Problem]]:
     """The use case (None where the types refuse it) and all problems, in the order of their lines."""
-    raw, text, broken = _parse(Path(path))
+    raw, text, broken = parse_file(Path(path))
     if raw is None:
         return None, broken
-    found = cross_problems(raw) + (_gate_problems(raw, known_gates) if known_gates is not None else [])
+    found = cross_problems(raw) + view_use_problems(Path(path).parent, raw)
+    found += _gate_problems(raw, known_gates) if known_gates is not None else []
     use_case = None
     try:
         use_case = UseCase.model_validate(raw)
@@ -56,7 +56,7 @@ def spec_digest(path: Path) -> str:
     """`sha256:…` of the file's bytes: what decisions and ledger name as the policy."""
     from hashlib import sha256
 
-    return "sha256:" + sha256(_bytes(Path(path))).hexdigest()
+    return "sha256:" + sha256(file_bytes(Path(path))).hexdigest()
 
 
 def policy_digest(settings: Settings, name: str) -> str | None:
@@ -102,33 +102,9 @@ def _files(settings: Settings) -> list[Path]:
 
 
 def _name_of(path: Path) -> str | None:
-    raw, _, _ = _parse(path)
+    raw, _, _ = parse_file(path)
     name = raw.get("name") if raw is not None else None
     return name if isinstance(name, str) else None
-
-
-def _parse(path: Path) -> tuple[dict[str, Any] | None, str, list[Problem]]:
-    data = _bytes(path)
-    try:
-        text = data.decode()
-        return tomllib.loads(text), text, []
-    except UnicodeDecodeError as error:
-        line = data[:error.start].count(b"\n") + 1
-        return None, "", [Problem(str(path), line, "", "not UTF-8", allowed="TOML is UTF-8")]
-    except tomllib.TOMLDecodeError as error:
-        line = int(str(error).rsplit("line ", 1)[-1].split(",")[0]) if "line " in str(error) else text.count("\n") + 1
-        return None, text, [Problem(str(path), line, "", f"not TOML: {error}", allowed="https://toml.io")]
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            data = file.read(BYTES_MAX + 1)
-    except OSError as error:
-        raise UseCaseError(f"the use-case file cannot be read: {error.strerror}", value=path, next_step="interlock new NAME --from data.csv") from error
-    if len(data) > BYTES_MAX:
-        raise UseCaseError("the use-case file is too long", value=path, allowed=f"at most {BYTES_MAX:,} bytes")
-    return data
 
 
 def _gate_problems(raw: dict[str, Any], known_gates: KnownGates) -> list[Found]:

@@ -22,6 +22,8 @@ def key_lines(text: str) -> dict[KeyPath, int]:
         if not inside and line.lstrip().startswith("["):
             table = _header(line.strip(), counts)
             found.setdefault(table, number)
+            if table and isinstance(table[-1], int):
+                found.setdefault(table[:-1], number)  # the list itself begins where its first table does
             continue
         if not inside:
             key, _, rest = _key_and_rest(line)
