@@ -19,17 +19,20 @@ from interlock.serving.wire import Refusal
 
 @dataclass(frozen=True)
 class Answer:
-    """One record's answer. `score`: P(1), P(top class) or the value; `prediction`: 1 or 0, the class, or the value."""
+    """One record's answer. `score`: P(1), P(top class) or the value; `prediction`: 1 or 0, the class, or the value; `interval`: low and
+    high end for a value whose model has intervals."""
 
     row: Row
     score: float
     scores: list[float] | None
     prediction: int | float | str
     flags: list[str]
+    interval: list[float] | None = None
 
     def as_json(self, task_has_scores: bool) -> dict[str, Any]:
         body = {"id": self.row.id, "score": self.score, "prediction": self.prediction, "version": self.row.arm.slot.version,
                 "digest": self.row.arm.slot.digest, "arm": self.row.arm.name, "flags": self.flags}
+        body |= {"interval": self.interval} if self.interval is not None else {}
         return body | {"scores": self.scores} if task_has_scores else body
 
 
@@ -72,11 +75,13 @@ def _score(arm: Arm, rows: list[Row]) -> list[Answer]:
     manifest = arm.loaded.manifest
     matrix, flags = arm.loaded.encoder.encode([row.values for row in rows], [row.event_time for row in rows])
     found = arm.loaded.model.score(matrix)
+    ends = arm.loaded.model.interval(matrix, found)
     answers = []
     for place, row in enumerate(rows):
         scores = [float(value) for value in found[place]] if manifest.task == "multiclass" else None
         score = max(scores) if scores else float(found[place])
-        answers.append(Answer(row, score, scores, _prediction(manifest, score, scores), flags[place]))
+        answers.append(Answer(row, score, scores, _prediction(manifest, score, scores), flags[place],
+                              None if ends is None else [float(end) for end in ends[place]]))
     return answers
 
 

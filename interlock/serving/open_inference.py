@@ -84,6 +84,9 @@ def model_metadata(endpoint: Endpoint, name: str, version: str | None) -> dict[s
                {"name": "prediction", "datatype": {"binary": "INT64", "regression": "FP64"}.get(manifest.task, "BYTES"), "shape": [-1]}]
     if manifest.task == "multiclass":
         outputs.append({"name": "scores", "datatype": "FP64", "shape": [-1, len(manifest.classes)]})
+    if manifest.intervals is not None:
+        outputs.append({"name": "interval", "datatype": "FP64", "shape": [-1, 2],
+                        "parameters": {"levels": [manifest.intervals.levels[0], manifest.intervals.levels[-1]]}})
     return {"name": name, "versions": sorted({str(arm.slot.version) for arm in serving.arms.values()}), "platform": "xgboost_ubj",
             "inputs": inputs, "outputs": outputs,
             "parameters": {"version": str(arm.slot.version), "digest": arm.slot.digest, "task": manifest.task, "title": manifest.title,
@@ -141,6 +144,9 @@ def _reply(name: str, request_id: str, serving: Serving, answers: list[Answer], 
     if task == "multiclass":
         data = [score for answer in answers for score in answer.scores or []]
         outputs.append({"name": "scores", "datatype": "FP64", "shape": [rows, len(data) // rows], "data": data})
+    if answers[0].interval is not None:
+        ends = [end for answer in answers for end in answer.interval or []]
+        outputs.append({"name": "interval", "datatype": "FP64", "shape": [rows, 2], "data": ends})
     return {"model_name": name, "model_version": str(arm.slot.version), "id": request_id, "outputs": outputs,
             "parameters": {"digest": arm.slot.digest, "generation": serving.route.generation, "arm": arm.name, "captured": captured,
                            "ids": [answer.row.id for answer in answers], "flags": [answer.flags for answer in answers]}}

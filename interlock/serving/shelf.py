@@ -128,7 +128,7 @@ class Shelf:
             raise PackageError("the package is for another use case", value=package.manifest.use_case, allowed=use_case)
         model = package.open_model(threads=1)
         warm = np.full((1, len(package.manifest.features.specs)), np.nan, dtype=np.float32)
-        model.score(warm)
+        model.interval(warm, model.score(warm))
         gc.freeze()  # what lives as long as the model need not be looked at again by every collection
         space = package.manifest.features
         return Loaded(digest, package.manifest, model, fields_of(package.manifest), space.input_names, Encoder(space))
