@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from interlock.rules.findings import Finding, State
 from reports.segments_cut import Cut, cut_column
-from reports.segments_test import Compared, against_rest, holm, welch
+from reports.segments_compare import Compared, against_rest, holm, welch
 
 if TYPE_CHECKING:
     import polars as pl
