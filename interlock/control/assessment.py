@@ -6,15 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from interlock.control import fairness_reports, observed, replayable
+from interlock.control import fairness_reports, observed, quality_reports, replay_reports, replayable
 from interlock.control.case import Case
+from interlock.control.case import Report as Reported
 from interlock.errors import InterlockError
 from interlock.modeling.making import profile_columns
 from interlock.rules.findings import Finding, failed
 from interlock.rules.gates import Gate
 from interlock.spec.fairness import MEASURES, VALUE_MEASURES
 
-Report = Callable[[Case], replayable.Report]
+Report = Callable[[Case], Reported]
 Progress = Callable[[str], None]
 EVIDENTLY_ROWS_MAX = 5_000
 
@@ -31,45 +32,52 @@ class Plan:
 
 @dataclass
 class Assessment:
-    """What the reports found: the replayable and the observed section, figures by report, attached files."""
+    """What the reports found: the replayable and the observed section, figures by report (of each section), attached files."""
 
     findings: list[Finding] = field(default_factory=list)
     observed: list[Finding] = field(default_factory=list)
     figures: dict[str, Any] = field(default_factory=dict)
+    observed_figures: dict[str, Any] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
+    rests_on: list[str] = field(default_factory=list)  # digests of other snapshots that findings rest on
 
 
 REPLAYABLE = (
-    Plan("quality", replayable.quality, ("quality.quarantine_share", "quality.duplicate_share", "quality.label_share",
-                                         "quality.holdout_rows")),
-    Plan("leakage", replayable.leakage, ("leakage.later_columns", "leakage.single_feature", "leakage.strongest_feature",
-                                         "leakage.same_rows", "leakage.time_travel")),
+    Plan("quality", quality_reports.quality, ("quality.quarantine_share", "quality.duplicate_share", "quality.label_share",
+                                              "quality.holdout_rows")),
+    Plan("columns", quality_reports.columns, ("quality.schema", "quality.idle_features", "quality.came_alive")),
+    Plan("history", quality_reports.history, ("quality.volume_ratio", "quality.missing_change")),
+    Plan("labels", quality_reports.labels, ("quality.rarest_class", "leakage.label_shift")),
+    Plan("overlap", quality_reports.overlap, ("leakage.entity_overlap", "leakage.missing_tells")),
+    Plan("leakage", quality_reports.leakage, ("leakage.later_columns", "leakage.single_feature", "leakage.strongest_feature",
+                                              "leakage.same_rows", "leakage.time_travel")),
     Plan("performance", replayable.performance, ("performance.auc", "performance.r2", "performance.vs_naive", "performance.vs_champion",
                                                  "performance.log_loss_skill")),
     Plan("calibration", replayable.calibration, ("calibration.ece",), ("binary", "multiclass")),
     Plan("fairness", fairness_reports.fairness, tuple(f"fairness.{name}" for name in (*MEASURES, *VALUE_MEASURES))),
     Plan("explain", replayable.explanation, ("explain.additivity", "explain.stability", "explain.dominance")),
     Plan("holdout_drift", replayable.holdout_drift, ("drift.holdout_share",)),
-    Plan("size", replayable.size, ("size.package_mb",)),
+    Plan("size", quality_reports.size, ("size.package_mb",)),
 )
 OBSERVED = (
     Plan("latency", observed.latency, ("latency.p99_ms",)),
     Plan("freshness", observed.freshness, ("quality.age_days",)),
     Plan("serving_drift", observed.serving_drift, ("drift.serving_share",)),
+    Plan("replay", replay_reports.replay, ("replay.flip_rate",)),
 )
 
 
 def assess(case: Case, gates: list[Gate], *, with_evidently: bool = True, progress: Progress = lambda text: None) -> Assessment:
     """Every report that the task has, each on its own: one failing report leaves the others standing."""
     gated = {gate.metric for gate in gates}
-    done = Assessment()
-    for plans, section in ((REPLAYABLE, done.findings), (OBSERVED, done.observed)):
+    done = Assessment(rests_on=[case.earlier] if case.earlier else [])
+    for plans, section, figures in ((REPLAYABLE, done.findings, done.figures), (OBSERVED, done.observed, done.observed_figures)):
         for plan in plans:
             if case.use_case.prediction.task in plan.tasks:
                 progress(f"report: {plan.name}")
-                found, figures = _run(plan, case, gated)
+                found, drawn = _run(plan, case, gated)
                 section += found
-                done.figures |= {plan.name: figures} if figures else {}
+                figures |= {plan.name: drawn} if drawn else {}
     if with_evidently:
         progress("report: Evidently")
         _attach_evidently(case, done)
@@ -81,7 +89,7 @@ def nothing_measured(gates: list[Gate], error: InterlockError) -> Assessment:
     return Assessment(findings=[failed(gate.metric, error) for gate in gates])
 
 
-def _run(plan: Plan, case: Case, gated: set[str]) -> replayable.Report:
+def _run(plan: Plan, case: Case, gated: set[str]) -> Reported:
     try:
         return plan.report(case)
     except Exception as error:  # noqa: BLE001 - recorded as findings of state ERROR: every gate that waits for them says UNKNOWN

@@ -5,23 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from interlock.control.earlier import earlier_snapshot
 from interlock.control.frames import modelling_frame
 from interlock.errors import InterlockError
 from interlock.modeling.held_out import HeldOut, hold_out
 from interlock.modeling.package import Package, Scores
 from interlock.modeling.probe import probe_package
+from interlock.modeling.split import target
 from interlock.records.routes import read_route
 from interlock.records.store import Store
 from interlock.records.tables import Candidate, Snapshot
+from interlock.rules.findings import Finding
 from interlock.settings import Settings
 from interlock.spec.usecase import UseCase
 
 Floats = NDArray[np.float64]
+Report = tuple[list[Finding], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,8 @@ class Case:
     held_out: HeldOut = field(repr=False)
     champion: Champion | None
     as_of: datetime | None
+    store: Store = field(repr=False)
+    earlier: str | None = None  # digest of the snapshot before this one
 
     @property
     def package(self) -> Package:
@@ -86,7 +93,7 @@ def open_case(settings: Settings, store: Store, policy_path: Path, use_case: Use
         snapshot = session.get_one(Snapshot, candidate.snapshot_digest)
     held_out = hold_out(use_case, package, frame)
     champion = _champion(packages, champion_digest, held_out.rows, use_case.training.threads) if champion_digest else None
-    return Case(settings, use_case, policy_path, snapshot, frame, held_out, champion, as_of)
+    return Case(settings, use_case, policy_path, snapshot, frame, held_out, champion, as_of, store, earlier_snapshot(store, snapshot))
 
 
 def champion_of(store: Store, use_case: str) -> str | None:
@@ -94,6 +101,11 @@ def champion_of(store: Store, use_case: str) -> str | None:
     with store.reading() as session:
         slot = read_route(session, use_case).champion
     return slot.digest if slot else None
+
+
+def labels_of(case: Case, rows: pl.DataFrame) -> Floats:
+    """Labels of other rows of the snapshot as numbers."""
+    return target(case.use_case.prediction, rows)
 
 
 def as_probabilities(scores: Scores) -> Floats:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from interlock.control.case import Case
-from interlock.control.replayable import Report, training_profile
+from interlock.control.case import Case, Report
+from interlock.control.replayable import training_profile
 from interlock.records.store import utc_now
 from interlock.rules.findings import Finding
 from reports.drift import drift_findings, no_traffic

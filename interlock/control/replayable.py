@@ -8,43 +8,15 @@ import numpy as np
 import polars as pl
 
 from interlock.control.case import Case
+from interlock.control.case import Report as Report
 from interlock.errors import InterlockError
 from interlock.modeling.boosting import load_xgboost
 from interlock.modeling.making import SCORE_COLUMN, profile_columns
 from interlock.modeling.package import Package
-from interlock.rules.findings import Finding, failed
+from interlock.rules.findings import failed
 from reports.profiles import Profile, fit_profile
 
-Report = tuple[list[Finding], dict[str, Any]]
 EXPLAINED_ROWS = 2_000
-
-
-def quality(case: Case) -> Report:
-    """Refused, repeated and unlabelled rows of the snapshot. Age is observed, because it depends on today."""
-    from reports.quality import duplicate_rows, quality_findings
-
-    due = case.frame.filter(pl.col("_event_time") <= case.held_out.split.labels_until - case.use_case.label_delay)
-    told_apart = set(case.use_case.by_role("identifier", "subject"))
-    columns = [name for name in case.use_case.columns if name in case.frame.columns and name not in told_apart]
-    found = quality_findings(
-        rows=case.snapshot.rows, quarantined=case.snapshot.quarantined, labelled=due.height - due["_label"].null_count(),
-        matured=due.height, duplicates=duplicate_rows(case.frame, [*columns, "_event_time"] if case.use_case.timed else columns),
-        holdout_rows=case.held_out.rows.height, newest_event=None, as_of=None)
-    return [finding for finding in found if finding.metric != "quality.age_days"], {}
-
-
-def leakage(case: Case) -> Report:
-    """Whether the model saw what it may not know."""
-    from reports.leakage import power_findings, split_findings
-
-    split, space = case.held_out.split, case.package.manifest.features
-    learned = split.fit_rows
-    found = split_findings(learned, split.test, by_time=case.use_case.training.split == "time", model_columns=space.input_names,
-                           later_columns=case.use_case.by_role("later", "target"))
-    powers, figures = power_findings(
-        case.use_case.prediction.task, space.encode_frame(learned), labels_of(case, learned), space.names, space.feature_types,
-        learned["_event_time"].dt.epoch("us").to_numpy(), seed=case.seed, threads=case.use_case.training.threads)
-    return found + powers, figures
 
 
 def performance(case: Case) -> Report:
@@ -109,24 +81,10 @@ def holdout_drift(case: Case) -> Report:
     return drift_findings(baseline, current, rows_min=monitoring.rows_min, psi_max=monitoring.drift_psi_max, family="drift.holdout_"), {}
 
 
-def size(case: Case) -> Report:
-    """Bytes of the package."""
-    from reports.size import size_finding
-
-    return [size_finding(case.package.size_bytes, len(case.package.files))], {}
-
-
 def training_profile(case: Case) -> Profile:
     """The package's baseline without the score."""
     profile = Profile.from_json(case.package.profile_json)
     return profile.model_copy(update={"columns": {name: column for name, column in profile.columns.items() if name != SCORE_COLUMN}})
-
-
-def labels_of(case: Case, rows: pl.DataFrame) -> Any:
-    """Labels of other rows of the snapshot as numbers."""
-    from interlock.modeling.split import target
-
-    return target(case.use_case.prediction, rows)
 
 
 def _contributions(case: Case, package: Package, rows: pl.DataFrame) -> tuple[Any, Any]:

@@ -53,8 +53,8 @@ def validate_candidate(settings: Settings, store: Store, candidate_id: str, *, a
         results = [judge(gate, [*assessment.findings, *assessment.observed]) for gate in gates]
         evidence = Evidence(
             use_case=use_case.name, candidate_id=candidate.id, package_digest=candidate.package_digest, policy_digest=spec_digest(path),
-            champion_digest=champion, snapshots=[candidate.snapshot_digest], created_at=utc_now(), findings=assessment.findings,
-            observed=assessment.observed, gates=results, figures=assessment.figures)
+            champion_digest=champion, snapshots=[candidate.snapshot_digest, *assessment.rests_on], created_at=utc_now(),
+            findings=assessment.findings, observed=assessment.observed, gates=results, figures=assessment.figures, observed_figures=assessment.observed_figures)
         evidence = _with_attachments(evidence, use_case, assessment)
         _record(settings, store, candidate, evidence, assessment.files)
         progress(f"{evidence.verdict.value.upper()}: evidence {evidence.seal()}")

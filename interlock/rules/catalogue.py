@@ -11,9 +11,13 @@ from typing import get_args
 from interlock.errors import UseCaseError, did_you_mean
 from interlock.rules.fairness_gates import fairness_gates
 from interlock.rules.gates import Gate
+from interlock.rules.own_gates import own_gate, unknown_metric
+from interlock.rules.quality_gates import leakage_gates, quality_gates, replay_gates
 from interlock.spec.fairness import Fairness
-from interlock.spec.model import GateOverride, Task
+from interlock.spec.gates import GateOverride
+from interlock.spec.model import Task
 from interlock.spec.operation import Monitoring
+from interlock.spec.training import Training
 from interlock.spec.usecase import UseCase
 
 TASKS: tuple[Task, ...] = get_args(Task)
@@ -21,22 +25,29 @@ TASKS: tuple[Task, ...] = get_args(Task)
 
 def known_gates(task: Task) -> list[str]:
     """Names of the gates that a use case of this task has, in the order in which they are shown."""
-    return [gate.name for gate in _defaults(task, Fairness(), Monitoring())]
+    return [gate.name for gate in _defaults(task, Fairness(), Monitoring(), Training())]
 
 
 def gates_for(use_case: UseCase) -> list[Gate]:
-    """The gates of this use case: the defaults of its task with its own overrides applied.
+    """The gates of this use case: the defaults of its task with its own overrides applied, then its own gates.
 
-    Raises `UseCaseError` naming every override of a gate that the task does not have.
+    A gate of the use case's own has a `metric`. Raises `UseCaseError` naming every override of a gate that the task does not
+    have, every own gate with the name of a default one, and every own metric that no report makes.
     """
-    gates = _defaults(use_case.prediction.task, use_case.fairness, use_case.monitoring)
+    gates = _defaults(use_case.prediction.task, use_case.fairness, use_case.monitoring, use_case.training)
     names = [gate.name for gate in gates]
-    unknown = [f"[gates.{name}]: no such gate for a {use_case.prediction.task} task; {did_you_mean(name, names)}".rstrip("; ")
-               for name in use_case.gates if name not in names]
-    if unknown:
-        raise UseCaseError("overrides of gates that do not exist:\n  " + "\n  ".join(unknown), problems=unknown,
+    own = {name: override for name, override in use_case.gates.items() if override.metric is not None}
+    wrong = [f"[gates.{name}]: no such gate for a {use_case.prediction.task} task; {did_you_mean(name, names)}".rstrip("; ")
+             for name in use_case.gates if name not in names and name not in own]
+    wrong += [f"[gates.{name}]: a gate of this name exists; change it without `metric`, or choose another name" for name in own
+              if name in names]
+    wrong += [f"[gates.{name}]: {problem}" for name, override in own.items()
+              if (problem := unknown_metric(str(override.metric), [gate.metric for gate in gates]))]
+    if wrong:
+        raise UseCaseError("gates that cannot be judged:\n  " + "\n  ".join(wrong), problems=wrong,
                            allowed=", ".join(names), next_step="interlock check FILE")
-    return [_overridden(gate, use_case.gates.get(gate.name)) for gate in gates]
+    return [*(_overridden(gate, use_case.gates.get(gate.name)) for gate in gates),
+            *(own_gate(name, override) for name, override in own.items())]
 
 
 def _overridden(gate: Gate, override: GateOverride | None) -> Gate:
@@ -53,50 +64,9 @@ def _overridden(gate: Gate, override: GateOverride | None) -> Gate:
     return gate.model_copy(update=changes)
 
 
-def _defaults(task: Task, fairness: Fairness, monitoring: Monitoring) -> list[Gate]:
-    gates = [*_quality(), *_leakage(), *_performance(task)]
-    return [*gates, *fairness_gates(task, fairness), *_explanation(), *_shift(monitoring), *_operation(monitoring)]
-
-
-def _quality() -> list[Gate]:
-    return [
-        Gate(name="quarantine", title="Refused rows", metric="quality.quarantine_share", direction="at_most", threshold=0.05,
-             question="Did the source deliver what the use case promises?",
-             source="Convention: more than 1 row in 20 refused means that source or schema is wrong, not the rows."),
-        Gate(name="duplicates", title="Repeated rows", metric="quality.duplicate_share", direction="at_most", threshold=0.05,
-             question="Was something delivered or joined twice?",
-             source="Convention, far above the 0.12 % at most found in the seven public data sets that this project is tested on."),
-        Gate(name="label_share", title="Rows with an outcome", metric="quality.label_share", direction="at_least", threshold=0.8,
-             question="Do we know how most cases ended?",
-             source="Convention: with more than 1 outcome in 5 unknown, the known ones may be a selection."),
-        Gate(name="holdout_rows", title="Held-out rows", metric="quality.holdout_rows", direction="at_least", threshold=200, unit="rows",
-             question="Is there enough unseen data to judge on?",
-             source="Convention: below 200 rows a 95 % interval of an accuracy of 0.9 is wider than ±0.04 (binomial)."),
-        Gate(name="freshness", title="Age of the newest row", metric="quality.age_days", direction="at_most", threshold=90, unit="days",
-             mode="observe", question="Is the data from the world the model will meet?",
-             source="Convention. Observed by default, because history is a legitimate source; set mode = \"block\" where it is not."),
-    ]
-
-
-def _leakage() -> list[Gate]:
-    return [
-        Gate(name="later_columns", title="Columns known only later", metric="leakage.later_columns", direction="at_most", threshold=0,
-             unit="columns", question="Does the model read something that is not known yet when it must answer?",
-             source="The use case's declared prediction moment; Kaufman et al. 2012, 'Leakage in data mining' (no-time-machine rule)."),
-        Gate(name="single_feature", title="One column that outranks all others", metric="leakage.single_feature", direction="at_most",
-             threshold=0.2, question="Is one column so strong that it must have been written after the outcome?",
-             source="Own rule, measured: on the public data sets the known leak lies at 0.30 to 0.60, the strongest honest column at 0.04 "
-                    "(docs/gates.md). Idea: exploratory leak detection, Kaufman et al. 2012."),
-        Gate(name="strongest_feature", title="One column that knows nearly everything", metric="leakage.strongest_feature",
-             direction="at_most", threshold=0.9, question="Is one column all but the answer itself?",
-             source="Own rule, measured: on the public data sets a part of the target reaches 0.94, the strongest honest column 0.65 "
-                    "(docs/gates.md)."),
-        Gate(name="same_rows", title="Rows in both halves", metric="leakage.same_rows", direction="at_most", threshold=0, unit="rows",
-             question="Was the model examined on rows it had learned?", source="Definition of a held-out set; no tolerance."),
-        Gate(name="time_travel", title="Learning from the future", metric="leakage.time_travel", direction="at_most", threshold=0,
-             unit="rows", absent="pass", question="Did the model learn from outcomes nobody knew yet?",
-             source="Definition of a split in time; no tolerance."),
-    ]
+def _defaults(task: Task, fairness: Fairness, monitoring: Monitoring, training: Training) -> list[Gate]:
+    gates = [*quality_gates(), *leakage_gates(training), *_performance(task)]
+    return [*gates, *fairness_gates(task, fairness), *_explanation(), *_shift(monitoring), *replay_gates(), *_operation(monitoring)]
 
 
 def _performance(task: Task) -> list[Gate]:

@@ -37,6 +37,7 @@ class Evidence(BaseModel):
     gates: list[GateResult]
     attachments: dict[str, str] = Field(default_factory=dict, description="File name → digest of its bytes.")
     figures: dict[str, Any] = Field(default_factory=dict, description="Replayable plain data behind the pictures.")
+    observed_figures: dict[str, Any] = Field(default_factory=dict, description="Plain data of the observed section; not replayable.")
 
     @property
     def verdict(self) -> Verdict:
@@ -52,8 +53,8 @@ class Evidence(BaseModel):
                        "package": self.package_digest, "policy": self.policy_digest, "champion": self.champion_digest})
 
     def seal(self) -> str:
-        """The digest that a decision binds to: over everything."""
-        return digest(self.model_dump())
+        """The digest that a decision binds to: over everything. Without observed figures it is what it was before there were any."""
+        return digest(self.model_dump(exclude=None if self.observed_figures else {"observed_figures"}))
 
 
 def check_seal(evidence: Evidence, expected: str) -> None:

@@ -39,6 +39,7 @@ class Gate(BaseModel):
     mode: Literal["block", "observe"] = "block"
     question: str = Field(description="What a person asks: 'Is it better than doing nothing clever?'")
     source: str = Field(description="Where rule and threshold come from.")
+    segment: str | None = Field(default=None, description="Judge only findings of this segment; None: all of the metric.")
     absent: Literal["unknown", "pass"] = Field(
         default="unknown", description="`pass` only where nothing to compare with is a state (no champion yet) and a finding says so.")
 
@@ -72,7 +73,7 @@ def judge(gate: Gate, findings: list[Finding]) -> GateResult:
 
     It can be waived only if every finding that does not pass can: a FAIL does not hide an error beside it.
     """
-    own = [finding for finding in findings if finding.metric == gate.metric]
+    own = [finding for finding in findings if finding.metric == gate.metric and gate.segment in (None, finding.segment)]
     if not own:
         return _result(gate, Verdict.UNKNOWN, None, "nothing was measured", waivable=False)
     answers = [_judge_one(gate, finding) for finding in own]
@@ -130,16 +131,19 @@ def _result(gate: Gate, verdict: Verdict, finding: Finding | None, why: str, *, 
 
 
 def _sentence(gate: Gate, verdict: Verdict, finding: Finding | None, why: str) -> str:
+    """Finding, interval, threshold and n in one sentence; where nothing was measured, why, and what would be asked."""
     where = "" if finding is None or finding.segment == "all" else f" for {finding.segment}"
-    if finding is None or finding.value is None or finding.state is not State.OK:
-        return f"{gate.title}: {verdict.value.upper()}{where} — {why.rstrip('.')}."
     unit = f" {gate.unit}" if gate.unit else ""
+    asked = f"{'at least' if gate.direction == 'at_least' else 'at most'} {figure(gate.threshold)}{unit} needed"
+    if gate.judge_by == "interval":
+        asked += " from the whole interval"
+    if finding is None or finding.value is None or finding.state is not State.OK:
+        ask = "" if verdict is Verdict.PASS else f" ({asked})"
+        return f"{gate.title}: {verdict.value.upper()}{where} — {why.rstrip('.')}{ask}."
     bounded = finding.low is not None and finding.high is not None
     span = f" ({figure(finding.low)} to {figure(finding.high)})" if bounded else ""
-    limit = "at least" if gate.direction == "at_least" else "at most"
-    tail = f" {why}" if why else ""
-    return (f"{gate.title}: {verdict.value.upper()} — {figure(finding.value)}{unit}{span}{where}, {limit} {figure(gate.threshold)}{unit} "
-            f"needed, n = {finding.sample_size:,}.{tail}")
+    said = f"{figure(finding.value)}{unit}{span}{where}, {asked}, n = {finding.sample_size:,}."
+    return f"{gate.title}: {verdict.value.upper()} — {said} {why}".rstrip()
 
 
 def figure(value: float | None) -> str:

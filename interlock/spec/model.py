@@ -53,18 +53,3 @@ class Features(Section):
     derived: list[Derived] = Field(default_factory=list, max_length=200, description="Features computed from other columns; see `[[features.derived]]`.")
     views: list[ViewUse] = Field(default_factory=list, max_length=50, description="Features taken from feature views; see `[[features.views]]`.")
     include_sensitive: bool = Field(default=False, description="Let sensitive attributes into the model (off by default, and recorded).")
-
-
-class GateOverride(Section):
-    """`[gates.NAME]`: change one gate of the defaults for the task."""
-
-    threshold: float | None = Field(default=None, description="Own threshold instead of the default.")
-    mode: Literal["block", "observe"] = Field(default="block", description="observe: shown, never stops a release.")
-    reason: str = Field(default="", description="Why this use case differs; required with an own threshold or mode.")
-    rows_min: int | None = Field(default=None, ge=1, description="Sample size below which the gate says UNKNOWN.")
-
-    @model_validator(mode="after")
-    def _has_reason(self) -> GateOverride:
-        if (self.threshold is not None or self.mode == "observe" or self.rows_min is not None) and not self.reason:
-            raise ValueError("an own threshold, mode or rows_min needs a `reason`")
-        return self

@@ -11,8 +11,8 @@ from pydantic.fields import FieldInfo
 from interlock.spec.data import Check, Column, FileSource, Privacy, SourceFile, SqlSource, Time
 from interlock.spec.derived import Derived, ViewUse
 from interlock.spec.fairness import Fairness, FairnessRule
-from interlock.spec.mitigation import Mitigation
 from interlock.spec.gates import GateOverride
+from interlock.spec.mitigation import Mitigation
 from interlock.spec.model import Features, Labels, Prediction
 from interlock.spec.operation import Alerts, Approval, CanaryStep, Costs, Monitoring, Rollout, Schedules
 from interlock.spec.training import Training

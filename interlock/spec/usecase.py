@@ -8,8 +8,9 @@ from pydantic import Field, model_validator
 
 from interlock.spec.data import Check, Column, Privacy, Section, Source, Time
 from interlock.spec.fairness import Fairness
+from interlock.spec.gates import GateOverride
 from interlock.spec.mitigation import Mitigation
-from interlock.spec.model import Features, GateOverride, Labels, Prediction
+from interlock.spec.model import Features, Labels, Prediction
 from interlock.spec.operation import Alerts, Approval, Costs, Monitoring, Rollout, Schedules
 from interlock.spec.training import Training
 from interlock.spec.value import Segments, Value

@@ -115,7 +115,8 @@ class Bench:
         """Let another bench's candidate be what answers now."""
         packages = (bench.settings.folder("packages") for bench in (other, self))
         source, target = (folder_of(root, champion.package_digest) for root in packages)
-        shutil.copytree(source, target, dirs_exist_ok=True)
+        if source != target:
+            shutil.copytree(source, target, dirs_exist_ok=True)
         route = Route(use_case=NAME, generation=1, champion=Slot(version=1, digest=champion.package_digest))
         with self.store.writing() as session:
             session.add(RouteRow(use_case=NAME, generation=1, body=route.model_dump(mode="json"), updated_at=utc_now()))

@@ -125,5 +125,5 @@ def test_the_sentence_says_value_interval_threshold_and_rows() -> None:
 
 def test_the_sentence_names_the_group_that_is_too_small_and_reads_large_figures() -> None:
     small = judge(gate(title="Groups"), [finding(None, state=State.TOO_FEW, segment="race=Other", note="not enough evidence: n = 14")])
-    assert small.sentence == "Groups: UNKNOWN for race=Other — not enough evidence: n = 14."
+    assert small.sentence == "Groups: UNKNOWN for race=Other — not enough evidence: n = 14 (at least 0.5 needed)."
     assert "10,213 days" in judge(gate(unit="days"), [finding(10212.6)]).sentence
