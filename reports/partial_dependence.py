@@ -78,7 +78,7 @@ def dependence_curves(score: Score, values: Values, names: list[str], *, order: 
             "lines": [_rounded(line) for line in answers[:LINES_MAX]] if grid.size else [], "support": support,
             "extrapolated": [count < SUPPORT_MIN * rows for count in support], "missing": None if empty is None else round(float(empty), 5),
             "missing_rows": gone, "rows": int(sample.shape[0]),
-            "categories": [named[int(value)] for value in grid if int(value) < len(named)]}
+            "categories": [named[int(value)] for value in grid] if named else []}
     return found
 
 

@@ -20,7 +20,7 @@ from reports.shapley import Shapley, leaf_rows
 Floats = NDArray[np.float64]
 LEAF_ROWS_MAX = 60_000_000     # rows * leaves explained: about one second
 ROWS_MIN, ROWS_MAX = 2_000, 50_000
-SLICE_ROWS_MIN = 60
+SLICE_ROWS_MIN, SLICED_FEATURES = 60, 8
 BACKGROUND_ROWS, AGAINST_ROWS, AGAINST_LEAVES_MAX = 200, 500, 5_000
 
 
@@ -188,14 +188,16 @@ def _interventional(explained: Explained, figures: dict[str, Any]) -> Report:
 
 def _loss(explained: Explained, figures: dict[str, Any]) -> Report:
     from reports.loss_attribution import loss_contributions, loss_findings, margin_losses
-    from reports.loss_slices import slices_of
+    from reports.segments_cut import cut_column
 
     task, made = explained.case.use_case.prediction.task, explained.made
     if task == "regression" and not np.allclose(made.margins, explained.case.scores[explained.picked], rtol=1e-3, atol=1e-3):
         return [], {"note": "not computed: the answer is not the sum of the trees itself, so its squared error cannot be shared out"}
     shares = loss_contributions(task, made.contributions, explained.outcomes)
     losses = margin_losses(task, made.contributions.sum(axis=-1), explained.outcomes)
-    slices = slices_of(explained.values.astype(np.float64), explained.space.names, order=explained.order, categories=explained.categories)
+    rows = explained.case.held_out.rows[explained.picked]
+    cuts = [cut_column(rows[name]) for name in explained.order[:SLICED_FEATURES] if name in rows.columns]
+    slices = {label: cut.codes == place for cut in cuts if cut is not None for place, label in enumerate(cut.labels)}
     return loss_findings(task, losses, shares, explained.space.names, slices, rows_min=SLICE_ROWS_MIN)
 
 
