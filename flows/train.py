@@ -46,5 +46,6 @@ def announce(installation: Installation, candidate: Candidate) -> None:
     if candidate.mlflow_run_id:
         links = {"MLflow run": f"{installation.settings.mlflow_url}/#/experiments/0/runs/{candidate.mlflow_run_id}", **links}
     facts = {"use case": candidate.use_case, "version": candidate.number, "candidate": candidate.id, "package": candidate.package_digest,
-             "snapshot": candidate.snapshot_digest, "author": candidate.author, "started by": candidate.started_by, **candidate.metrics}
+             "snapshot": candidate.snapshot_digest, "author": candidate.author, "started by": candidate.started_by,
+             **{name: value["note"] if name == "proposals" else value for name, value in candidate.metrics.items()}}
     publish("train", candidate.use_case, f"Version {candidate.number} of {candidate.use_case}", facts, links)

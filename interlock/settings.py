@@ -115,7 +115,7 @@ class Settings(BaseSettings):
     def dashboard_url(self) -> str:
         return f"http://{self.host}:{self.dashboard_port}"
 
-    def folder(self, name: Literal["lake", "capture", "packages", "prefect", "mlflow", "run", "log"]) -> Path:
+    def folder(self, name: Literal["lake", "capture", "packages", "prefect", "mlflow", "run", "log", "studies"]) -> Path:
         """A folder of the state, made when it is not there yet."""
         path = self.home.resolve() / name
         try:

@@ -1,4 +1,4 @@
-"""`interlock train` and `interlock validate`: what the flows of these names do, by hand and without Prefect."""
+"""`interlock train`, `interlock validate` and `interlock propose`: by hand and without Prefect."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the app."""
     app.command()(train)
     app.command()(validate)
+    app.command()(propose)
 
 
 def train(name: Name, as_of: AsOf = None) -> None:
@@ -26,6 +27,20 @@ def train(name: Name, as_of: AsOf = None) -> None:
         made = train_candidate(here.settings, here.store, here.use_case, as_of=moment(as_of), started_by=actor_name(here.settings),
                                progress=typer.echo)
         typer.echo(f"version {made.number} of {name}: candidate {made.id}, package {made.package_digest}")
+
+
+def propose(name: Name, tries: Annotated[int, typer.Option(min=1, max=100, help="Features to try without, the least important first.")] = 10
+            ) -> None:
+    """Which features the newest candidate could do without: tried by refits, proposed, never dropped by itself."""
+    from interlock.control.opening import opened
+    from interlock.control.proposals import propose_drops_for
+
+    with opened(name) as here:
+        found = propose_drops_for(here.settings, here.store, here.use_case, tries=tries, progress=typer.echo)
+        for one in [*found["tested"], *([found["together"]] if found["together"] else [])]:
+            typer.echo(f"{'could go' if one['droppable'] else 'stays':9} {', '.join(one['features'])}: {one['importance']:.2%} of the "
+                       f"importance, loss {one['change']:+.2%} ({one['low']:+.2%} to {one['high']:+.2%}) without")
+        typer.echo(found["note"])
 
 
 def validate(name: Name, candidate: Annotated[str | None, typer.Option(help="Candidate id; default: the newest without evidence.")] = None,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from interlock.control.authorship import author_of, code_revision
+from interlock.control.drift_time import last_drift
 from interlock.control.frames import modelling_frame
 from interlock.control.usage import measured
 from interlock.errors import DataError
@@ -42,7 +43,8 @@ def train_candidate(settings: Settings, store: Store, use_case: str | Path | Use
         frame = modelling_frame(settings, store, found, digest)
         policy = spec_digest(path)
         made = make_package(settings.folder("packages"), found, frame, snapshot_digest=digest, spec_digest=policy, as_of=as_of,
-                            progress=progress)
+                            drifted_at=last_drift(store, found.name, as_of) if _asks_for_drift(found) else None,
+                            studies=settings.folder("studies"), progress=progress)
         candidate, is_new = _record(store, found, made, author=author_of(path, found.approval.author, started_by),
                                     started_by=started_by)
         if not is_new:
@@ -61,6 +63,10 @@ def resolve_use_case(settings: Settings, use_case: str | Path | UseCase) -> tupl
     return find_use_case(settings, use_case if isinstance(use_case, str) else use_case.name)
 
 
+def _asks_for_drift(use_case: UseCase) -> bool:
+    return use_case.training.window_kind in {"since_drift", "auto"}
+
+
 def _newest_snapshot(store: Store, use_case: UseCase) -> str:
     snapshot = latest_snapshot(store, use_case.name)
     if snapshot is None:
@@ -77,7 +83,7 @@ def _record(store: Store, use_case: UseCase, made: Made, *, author: str, started
         candidate = add_candidate(
             session, use_case=use_case.name, package_digest=made.package.digest, snapshot_digest=manifest.snapshot_digest,
             spec_digest=manifest.spec_digest, author=author, started_by=started_by,
-            metrics={**manifest.baseline, "rounds": made.tuned.rounds})
+            metrics={**manifest.baseline, "rounds": made.tuned.rounds, **({"proposals": made.proposals} if made.proposals else {})})
         ledger.append(session, "candidate.created", {
             "candidate_id": candidate.id, "number": candidate.number, "package": candidate.package_digest, "author": author,
             "snapshot": candidate.snapshot_digest, "policy": candidate.spec_digest, "started_by": started_by}, use_case.name)
@@ -94,7 +100,8 @@ def _run(use_case: UseCase, made: Made, candidate: Candidate, revision: str) -> 
     return Run(use_case=use_case.name, name=f"{use_case.name} {candidate.number}", parameters={**made.tuned.parameters, **settled},
                metrics={**manifest.baseline, "validation_loss": made.tuned.loss}, tags=tags,
                files={"manifest.json": made.package.files["manifest.json"], "trials.csv": _trials(made.tuned.trials)},
-               booster=made.package.open_model().booster)
+               booster=made.package.open_model().booster,
+               series={"trial_loss": [(trial.number, trial.loss) for trial in made.tuned.trials if trial.loss is not None]})
 
 
 def _trials(trials: list[Trial]) -> bytes:

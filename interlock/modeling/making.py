@@ -80,10 +80,10 @@ def make_package(root: Path, use_case: UseCase, frame: pl.DataFrame, *, snapshot
     return Made(read_package(root, digest), split, tuned, narrow.height, _proposals(use_case, space, learned, checked, tuned, progress))
 
 
-def propose(use_case: UseCase, frame: pl.DataFrame, *, as_of: datetime | None = None, tries: int, parameters: dict[str, Any], rounds: int,
-            progress: Progress = lambda text: None) -> dict[str, Any]:
+def propose(use_case: UseCase, frame: pl.DataFrame, *, as_of: datetime | None = None, since: datetime | None = None, tries: int,
+            parameters: dict[str, Any], rounds: int, progress: Progress = lambda text: None) -> dict[str, Any]:
     """Drop proposals with given parameters and rounds, as `selection.propose_drops` gives them; `tries` features are tried."""
-    split = split_rows(use_case, frame, as_of)
+    split = split_rows(use_case, frame, as_of, since)
     narrow = bounded(use_case, split.train, "tuning rows")
     space = FeatureSpace.fit(use_case, narrow)
     progress(f"{tries} features are tried on {narrow.height:,} rows")

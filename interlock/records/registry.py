@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import platform
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -20,6 +20,7 @@ ALIAS = "candidate"
 CHAMPION = "champion"
 ALIAS_S = 0.8  # the keeper waits for it
 REACH_S = 3.0
+SERIES_MAX = 1_000  # values of one series that a run keeps: the newest
 BOUNDS = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1"}
 LIBRARIES = ("xgboost", "optuna", "numpy", "polars", "scikit-learn")
 
@@ -35,6 +36,7 @@ class Run:
     tags: Mapping[str, str]
     files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     booster: Any = field(default=None, repr=False)
+    series: Mapping[str, Sequence[tuple[int, float]]] = field(default_factory=dict, repr=False)  # name → (step, value)
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,9 @@ def _mirror(run: Run) -> Mirrored:
         client.log_param(run_id, key, str(value)[:6_000])
     for key, number in run.metrics.items():
         client.log_metric(run_id, key, number)
+    for key, values in run.series.items():
+        points = [mlflow.entities.Metric(key, value, 0, step) for step, value in values[-SERIES_MAX:]]
+        client.log_batch(run_id, metrics=points)
     _log_files(client, run_id, "package", run.files)
     registered = None
     if run.booster is not None:

@@ -1,0 +1,34 @@
+"""When the last drift began, read from the windows that monitoring judged."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import select
+
+from interlock.records.store import Store
+from interlock.records.tables import Window
+
+FAMILIES = ("drift.", "performance.")  # what new data can mend; latency or a gap in the capture is no drift
+LOOK_BACK_MAX = 2_000  # windows
+
+
+def last_drift(store: Store, use_case: str, as_of: datetime | None = None) -> datetime | None:
+    """Start of the earliest window of the latest unbroken run of breached windows (drift or performance); None where none breached.
+
+    Only windows that had ended by `as_of` count, whichever version answered in them. Windows without traffic do not break a run.
+    """
+    with store.reading() as session:
+        wanted = select(Window.start, Window.reports).where(Window.use_case == use_case).order_by(Window.start.desc()).limit(LOOK_BACK_MAX)
+        rows = session.execute(wanted if as_of is None else wanted.where(Window.end <= as_of)).all()
+    breached: dict[datetime, bool] = {}
+    for start, reports in rows:
+        names = reports.get("judgement", {}).get("breached", [])
+        breached[start] = breached.get(start, False) or any(str(name).startswith(FAMILIES) for name in names)
+    began: datetime | None = None
+    for start in sorted(breached, reverse=True):
+        if breached[start]:
+            began = start
+        elif began is not None:
+            break
+    return began
