@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from interlock.control.alerting import record_alert
 from interlock.control.retraining import ask_for_retraining
 from interlock.control.window_findings import Judged, judge_versions
+from interlock.control.window_profiles import compared_with, keep_profile
 from interlock.records.compaction import captured_files, compact, event_times, load_predictions
 from interlock.records.lake import lake_from
 from interlock.records.late_labels import labels_seen
@@ -101,10 +102,18 @@ def _judge_and_record(settings: Settings, store: Store, use_case: UseCase, bound
                       ) -> list[Judged]:
     """Judge each version that answered in the window and record those that are new or have grown."""
     known = _known(store, use_case.name, bounds)
-    judged = judge_versions(settings, use_case, bounds, frame, labels, skip=lambda digest, rows, labelled: not _grew(
-        known.get(digest), rows, labelled))
+    judged = judge_versions(
+        settings, use_case, bounds, frame, labels, known=lambda digest: compared_with(settings, store, use_case.name, digest, bounds[0]),
+        skip=lambda digest, rows, labelled: not _grew(known.get(digest), rows, labelled))
+    lake = lake_from(settings)
+    keys = {one.digest: keep_profile(lake, use_case.name, bounds, one.digest, one.profile) for one in judged if one.profile is not None}
+    before = {digest: row.reports.get("profile") for digest, row in known.items()}
     with store.writing() as session:
-        return [one for one in judged if _record(session, use_case, one)]
+        recorded = [one for one in judged if _record(session, use_case, one, keys.get(one.digest))]
+    for one in recorded:
+        if before.get(one.digest) not in (None, keys.get(one.digest)):
+            lake.delete(str(before[one.digest]))  # replaced by this revision's; a key names its window, so no other row has it
+    return recorded
 
 
 def _known(store: Store, use_case: str, bounds: Bounds) -> dict[str, Window]:
@@ -118,12 +127,13 @@ def _grew(known: Window | None, rows: int, labelled: int) -> bool:
     return known is None or rows > known.rows or labelled > known.labelled or bool(known.reports.get("failed"))
 
 
-def _record(session: Session, use_case: UseCase, one: Judged) -> bool:
+def _record(session: Session, use_case: UseCase, one: Judged, profile: str | None) -> bool:
     """Write the window, or its next revision; False where exactly this is recorded already."""
     row = session.scalars(select(Window).where(Window.use_case == use_case.name, Window.start == one.start, Window.end == one.end,
                                                Window.package_digest == one.digest)).first()
     body: dict[str, Any] = {"version": one.version, "rows": one.rows, "labelled": one.labelled, "state": one.judgement.state.value,
-                            "findings": [finding.model_dump(mode="json") for finding in one.findings], "reports": one.reports()}
+                            "findings": [finding.model_dump(mode="json") for finding in one.findings],
+                            "reports": one.reports() | ({"profile": profile} if profile else {})}
     if row is not None and all(getattr(row, name) == value for name, value in body.items()):
         return False
     if row is None:

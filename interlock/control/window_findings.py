@@ -6,17 +6,18 @@ Each report is wrapped: one that raises becomes a finding of state ERROR, and th
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from interlock.control.fairness_reports import judged_measures, window_fairness
+from interlock.control.window_drift import WindowDrift
 from interlock.control.window_performance import performance_of
+from interlock.control.window_profiles import Known
 from interlock.errors import PackageError
-from interlock.modeling.making import SCORE_COLUMN
-from interlock.modeling.package import Package, read_package
+from interlock.modeling.package import read_package
 from interlock.records.compaction import captured_gaps
 from interlock.rules.findings import Finding, State, failed
 from interlock.rules.monitoring import Judgement, judge_window, signals_for
@@ -25,6 +26,8 @@ from interlock.spec.usecase import UseCase
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from reports.profiles import Profile
 
 Skip = Callable[[str, int, int], bool]
 Report = Callable[[], list[Finding]]
@@ -43,6 +46,7 @@ class Judged:
     findings: list[Finding]
     judgement: Judgement
     generation: int = 0
+    profile: Profile | None = field(default=None, repr=False, compare=False)
 
     @property
     def failed(self) -> dict[str, str]:
@@ -55,8 +59,9 @@ class Judged:
 
 
 def judge_versions(settings: Settings, use_case: UseCase, bounds: tuple[datetime, datetime], frame: pl.DataFrame, labels: pl.DataFrame,
-                   *, skip: Skip) -> list[Judged]:
-    """Judge each version that answered as champion in `frame` (predictions of the window); `skip(digest, rows, labelled)` spares work."""
+                   *, skip: Skip, known: Callable[[str], Known] = lambda digest: Known()) -> list[Judged]:
+    """Judge each version that answered as champion in `frame` (predictions of the window); `skip(digest, rows, labelled)` spares work,
+    `known(digest)` gives what the window is compared with beside its package."""
     import polars as pl
 
     if frame.is_empty():
@@ -66,21 +71,23 @@ def judge_versions(settings: Settings, use_case: UseCase, bounds: tuple[datetime
     for (digest,), rows in joined.sort("_generation", "_event_time").group_by(["_digest"], maintain_order=True):
         labelled = rows.height - rows["_label"].null_count()
         if not skip(str(digest), rows.height, labelled):
-            judged.append(_judge_one(settings, use_case, bounds, str(digest), rows, labelled))
+            judged.append(_judge_one(settings, use_case, bounds, str(digest), rows, labelled, known(str(digest))))
     return judged
 
 
-def _judge_one(settings: Settings, use_case: UseCase, bounds: tuple[datetime, datetime], digest: str, rows: pl.DataFrame, labelled: int
-               ) -> Judged:
-    findings = window_findings(settings, use_case, digest, rows, bounds)
+def _judge_one(settings: Settings, use_case: UseCase, bounds: tuple[datetime, datetime], digest: str, rows: pl.DataFrame, labelled: int,
+               known: Known) -> Judged:
+    findings, profile = window_findings(settings, use_case, digest, rows, bounds, known)
     return Judged(
         start=bounds[0], end=bounds[1], digest=digest, version=int(rows["_version"][-1]), rows=rows.height, labelled=labelled,
-        findings=findings, judgement=judge_window(findings, signals_for(use_case)), generation=int(rows["_generation"][-1]))
+        findings=findings, judgement=judge_window(findings, signals_for(use_case)), generation=int(rows["_generation"][-1]),
+        profile=profile)
 
 
-def window_findings(settings: Settings, use_case: UseCase, digest: str, rows: pl.DataFrame, bounds: tuple[datetime, datetime]
-                    ) -> list[Finding]:
-    """Drift, score drift, performance, fairness, latency, gaps and volume of one version's rows (joined with `_label`, null: not known)."""
+def window_findings(settings: Settings, use_case: UseCase, digest: str, rows: pl.DataFrame, bounds: tuple[datetime, datetime],
+                    known: Known) -> tuple[list[Finding], Profile | None]:
+    """Drift, performance, fairness, latency, gaps and volume of one version's rows (joined with `_label`, null: not known), and the
+    window's profile; None where it could not be made."""
     reports: dict[str, Report] = {
         "volume.predictions": lambda: [Finding(metric="volume.predictions", value=float(rows.height), sample_size=rows.height)],
         "capture.gaps": lambda: [gaps_of(captured_gaps(settings, use_case.name), bounds, rows.height)],
@@ -90,41 +97,18 @@ def window_findings(settings: Settings, use_case: UseCase, digest: str, rows: pl
         package = read_package(settings.folder("packages"), digest)
     except PackageError as error:
         broken = [failed(metric, error) for metric in ("drift.share", "drift.score", "performance.drop")]
-        return _windowed(_run(reports) + broken, bounds)
+        return _windowed(_run(reports) + broken, bounds), None
+    drift = WindowDrift(use_case, package, rows, known)
     reports |= {
-        "drift.share": lambda: drift_of(use_case, package, rows),
-        "drift.score": lambda: [score_drift_of(use_case, package, rows)],
+        "drift.share": drift.features, "drift.score": drift.score, "drift.target": drift.target, "drift.previous_share": drift.previous,
+        "drift.segment_share": drift.segments, "drift.reconstruction": drift.reconstruction,
         "performance.drop": lambda: performance_of(use_case, package, rows, seed=settings.seed),
     }
     if use_case.sensitive_columns and (judged := judged_measures(use_case)):
         reports[next(iter(judged))] = lambda: window_fairness(use_case, rows)
-    return _windowed(_run(reports), bounds)
-
-
-def drift_of(use_case: UseCase, package: Package, rows: pl.DataFrame) -> list[Finding]:
-    """Distances of every captured feature from the training rows. Calendar features are left out: a window always differs in them."""
-    from reports.drift import drift_findings
-    from reports.profiles import Profile, fit_profile
-
-    baseline = Profile.from_json(package.profile_json)
-    kinds = {name: column.kind for name, column in baseline.columns.items() if name in rows.columns and name != SCORE_COLUMN}
-    known = Profile(rows=baseline.rows, columns={name: baseline.columns[name] for name in kinds})
-    current = fit_profile(_comparable(rows, kinds), kinds, like=known, suppress_below=use_case.privacy.suppress_below)
-    return drift_findings(known, current, rows_min=use_case.monitoring.rows_min, psi_max=use_case.monitoring.drift_psi_max)
-
-
-def score_drift_of(use_case: UseCase, package: Package, rows: pl.DataFrame) -> Finding:
-    """PSI of the answers against those on the rows held out when the model was made."""
-    from reports.drift import drift_findings
-    from reports.profiles import Profile, fit_profile
-
-    baseline = Profile.from_json(package.profile_json)
-    held_out = baseline.columns[SCORE_COLUMN]
-    known = Profile(rows=held_out.rows, columns={SCORE_COLUMN: held_out})
-    current = fit_profile(rows.select(SCORE_COLUMN), {SCORE_COLUMN: "numeric"}, like=known)
-    found = drift_findings(known, current, rows_min=use_case.monitoring.rows_min, psi_max=use_case.monitoring.drift_psi_max)
-    moved = next(finding for finding in found if finding.metric == "drift.psi")
-    return moved.model_copy(update={"metric": "drift.score", "segment": "all"})
+    found = _run(reports)
+    found += _run({"drift.impact": lambda: drift.impact(found)})
+    return _windowed(found, bounds), drift.made
 
 
 def latency_of(rows: pl.DataFrame, rows_min: int) -> Finding:
@@ -147,14 +131,6 @@ def gaps_of(gaps: list[dict[str, Any]], bounds: tuple[datetime, datetime], rows:
 
 def _moment(value: Any) -> datetime:
     return value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
-
-
-def _comparable(rows: pl.DataFrame, kinds: dict[str, Any]) -> pl.DataFrame:
-    """Captured JSON values in the types that profiles take; what cannot be read as such counts as missing."""
-    import polars as pl
-
-    types: dict[str, Any] = {"numeric": pl.Float64, "boolean": pl.Boolean, "category": pl.String}
-    return rows.select(pl.col(name).cast(types[kind], strict=False) for name, kind in kinds.items())
 
 
 def _run(reports: dict[str, Report]) -> list[Finding]:

@@ -48,6 +48,14 @@ def features_of(profile: Profile) -> Profile:
     return profile.only(dict.fromkeys(own))
 
 
+def segment_texts(use_case: UseCase, values: pl.Series) -> pl.Series:
+    """Values of a segment column as text, the same for training rows and captured ones; null where a value cannot be read as its type."""
+    declared = use_case.columns[values.name].type if values.name in use_case.columns else "category"
+    if declared == "integer":
+        values = values.cast(pl.Float64, strict=False).cast(pl.Int64, strict=False)
+    return values.cast(pl.String)
+
+
 def _segments(use_case: UseCase, rows: pl.DataFrame, whole: Profile, kinds: dict[str, Any]) -> dict[str, Profile]:
     """`column=value` → profile of those rows: the most frequent values of each declared column, each with `rows_min` rows or more."""
     found: dict[str, Profile] = {}
@@ -55,7 +63,7 @@ def _segments(use_case: UseCase, rows: pl.DataFrame, whole: Profile, kinds: dict
     for column in use_case.monitoring.segments:
         if column not in rows.columns:
             continue
-        texts = rows[column].cast(pl.String)
+        texts = segment_texts(use_case, rows[column])
         counted = texts.drop_nulls().alias("value").value_counts(name="rows").filter(pl.col("rows") >= least)
         for value in counted.sort(["rows", "value"], descending=[True, False])["value"].head(SEGMENT_VALUES_MAX).to_list():
             others = {name: kind for name, kind in kinds.items() if name != column}

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 VERSION = "v1"
-SUFFIXES = {"profiles": "json"}  # every other kind is Parquet
+SUFFIXES = {"profiles": "json", "windows": "zz"}  # every other kind is Parquet
 Period = Literal["1d", "1mo", "1y"]
 _PART = re.compile(r"^[a-z0-9][a-z0-9_-]*$")
 
@@ -141,13 +141,22 @@ def write_frame(lake: Lake, use_case: str, kind: str, frame: pl.DataFrame, day_c
 
     if frame.is_empty():
         return []
-    day = pl.col(day_column).cast(pl.Date).dt.truncate(every).fill_null(date(1970, 1, 1))
-    parts = frame.with_columns(day.alias("_day")).partition_by("_day", as_dict=True, include_key=False, maintain_order=True)
+    days = frame.select(pl.col(day_column).cast(pl.Date).dt.truncate(every).fill_null(date(1970, 1, 1)).alias("_day")).to_series()
     entries: list[dict[str, object]] = []
-    for (part_day,), rows in sorted(parts.items(), key=lambda item: str(item[0][0])):
+    for part_day, rows in _parts(frame, days):
         key = lake.put(use_case, kind, part_day, parquet_bytes(rows))
         entries.append({"key": key, "rows": rows.height, "digest": "sha256:" + Path(key).name.split(".")[0]})
     return entries
+
+
+def _parts(frame: pl.DataFrame, days: pl.Series) -> list[tuple[date, pl.DataFrame]]:
+    """The rows by day, ascending; slices where the days already ascend, which copies nothing."""
+    if not days.is_sorted():
+        found = frame.with_columns(days).partition_by("_day", as_dict=True, include_key=False, maintain_order=True)
+        return sorted(((day, rows) for (day,), rows in found.items()), key=lambda item: str(item[0]))
+    lengths = days.rle().struct.field("len").to_list()
+    starts = [sum(lengths[:place]) for place in range(len(lengths))]
+    return [(days[start], frame.slice(start, length)) for start, length in zip(starts, lengths, strict=True)]
 
 
 def read_frames(lake: Lake, keys: Iterable[str]) -> pl.DataFrame:
@@ -156,6 +165,13 @@ def read_frames(lake: Lake, keys: Iterable[str]) -> pl.DataFrame:
 
     frames: Sequence[pl.DataFrame] = [pl.read_parquet(io.BytesIO(lake.get(key))) for key in keys]
     return pl.concat(frames, how="diagonal_relaxed", rechunk=True) if frames else pl.DataFrame()
+
+
+def read_columns(lake: Lake, key: str, columns: list[str]) -> pl.DataFrame:
+    """Some columns of one file, verified whole."""
+    import polars as pl
+
+    return pl.read_parquet(io.BytesIO(lake.get(key)), columns=columns)
 
 
 def parquet_bytes(frame: pl.DataFrame) -> bytes:
