@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from interlock.rules.findings import Finding
 from reports.intervals import NORMAL_95, RESAMPLES, Interval
-from reports.intervals_counts import quantiles
+from reports.intervals_counts import centred
 from reports.losses import check_rows
 from reports.measured import measured
 
@@ -32,7 +32,8 @@ def calibration_findings(y: Floats, score: Floats, *, seed: int = 2013, bins: in
     Kumar, Liang, Ma 2019, section 5; bins hide what happens inside them, so both are lower bounds of the error without bins.
     bias = mean score - mean outcome, range [-1, 1], 0 = right on average. Brier = reliability - resolution + uncertainty (+ rest within
     bins), Murphy 1973: reliability 0 = calibrated, resolution large = tells cases apart, uncertainty = base rate x (1 - base rate).
-    No row: TOO_FEW. ECE: Naeini, Cooper, Hauskrecht 2015. Intervals: seeded bootstrap with the bins held fixed. Figures: `{"bins":
+    No row: TOO_FEW. ECE: Naeini, Cooper, Hauskrecht 2015. Intervals: seeded bootstrap with the bins held fixed, moved onto the value
+    (resamples of an ECE lie above it), at least 0. Figures: `{"bins":
     [{"rows", "mean_score", "mean_outcome", "low", "high"}]}`, low and high being Wilson's 95 % interval of the outcome.
     """
     y, score = check_rows("binary", y, score)
@@ -75,14 +76,15 @@ def class_calibration_findings(y: Floats, score: Floats, classes: Sequence[str],
 
 
 def _bootstrapped(y: Floats, score: Floats, place: NDArray[np.int64], used: int, seed: int) -> dict[str, Interval]:
-    """ECE, bias and the three parts of the Brier score: the rows' own, and the middle 95 % over `RESAMPLES` resamples, bins held fixed."""
+    """ECE, bias and the three parts of the Brier score: the rows' own, and the spread over `RESAMPLES` resamples, bins held fixed."""
     random = np.random.default_rng(seed)
     drawn = [_parts(np.bincount(random.integers(0, y.size, y.size), minlength=y.size), y, score, place, used) for _ in range(RESAMPLES)]
     own, names = _parts(np.ones(y.size), y, score, place, used), [name for name in FIGURES if name != "ece_debiased"]
     if y.size < 2:
         return {name: Interval(value, float("nan"), float("nan")) for name, value in zip(names, own, strict=True)}
-    return {name: quantiles(value, np.array([one[number] for one in drawn]))
-            for number, (name, value) in enumerate(zip(names, own, strict=True))}
+    found = {name: centred(value, np.array([one[number] for one in drawn]))
+             for number, (name, value) in enumerate(zip(names, own, strict=True))}
+    return {name: one if name == "bias" else Interval(one.value, max(one.low, 0.0), one.high) for name, one in found.items()}
 
 
 def _parts(weights: NDArray[Any], y: Floats, score: Floats, place: NDArray[np.int64], used: int) -> tuple[float, ...]:

@@ -11,7 +11,7 @@ from interlock.errors import DataError
 from interlock.rules.findings import Finding, State
 from reports.estimate_reference import Reference, calibrate, calibrator
 from reports.intervals import Interval, midranks
-from reports.intervals_counts import quantiles
+from reports.intervals_counts import centred
 from reports.losses import CLIP
 from reports.measured import measured
 
@@ -97,7 +97,7 @@ def _binary(reference: Reference, score: Floats, seed: int) -> dict[str, Interva
     for number in range(DRAWS):
         y = (random.random(used.size) < redrawn[number % CALIBRATORS]).astype(np.float64)
         drawn[number] = [statistics[name](y) for name in expected]
-    return {name: _around(value, drawn[:, place]) for place, (name, value) in enumerate(expected.items())}
+    return {name: centred(value, drawn[:, place]) for place, (name, value) in enumerate(expected.items())}
 
 
 def _realised(score: Floats, threshold: float) -> dict[str, Statistic]:
@@ -130,7 +130,7 @@ def _classes(reference: Reference, score: Floats, seed: int) -> dict[str, Interv
             borders = np.cumsum(calibrate_classes(reference, used, redrawn), axis=1)
         y = np.minimum((random.random((len(used), 1)) > borders).sum(axis=1), used.shape[1] - 1)
         drawn[number] = losses[np.arange(len(used)), y].mean(), (y == likeliest).mean()
-    return {name: _around(value, drawn[:, place]) for place, (name, value) in enumerate(expected.items())}
+    return {name: centred(value, drawn[:, place]) for place, (name, value) in enumerate(expected.items())}
 
 
 def calibrate_classes(reference: Reference, score: Floats, fitted: list[Floats] | None = None) -> Floats:
@@ -145,9 +145,3 @@ def calibrate_classes(reference: Reference, score: Floats, fitted: list[Floats] 
 def _sampled(score: Floats, random: np.random.Generator) -> Floats:
     """At most `SIMULATED_MAX` rows to draw outcomes for; an interval from fewer rows than there are is rather too wide."""
     return score if len(score) <= SIMULATED_MAX else score[np.sort(random.choice(len(score), SIMULATED_MAX, replace=False))]
-
-
-def _around(value: float, drawn: Floats) -> Interval:
-    """The middle 95 % of the draws, moved so that their mean is the value: a redrawn calibration is a little sharper than its origin."""
-    finite = drawn[np.isfinite(drawn)]
-    return quantiles(value, finite - finite.mean() + value) if finite.size else quantiles(value, finite)

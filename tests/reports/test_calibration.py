@@ -61,6 +61,14 @@ def test_one_class_and_one_score_are_no_error(score: np.ndarray) -> None:
     assert len(figures["bins"]) == 1
 
 
+def test_intervals_hold_the_value_even_where_resamples_lie_above_it() -> None:
+    random = np.random.default_rng(9)
+    score = random.random(300)
+    found, _ = calibration_findings((random.random(300) < score).astype(float), score)
+    assert all(one.low <= one.value <= one.high for one in found if one.low is not None)
+    assert all(one.low >= 0 for one in found if one.low is not None and one.metric != "calibration.bias")
+
+
 def test_one_row_has_no_interval() -> None:
     found, _ = calibration_findings(np.array([1.0]), np.array([0.5]))
     assert (found[0].value, found[0].low) == (0.5, None)

@@ -60,7 +60,8 @@ def test_estimates_hold_the_truth_about_as_often_as_they_say(reference: Referenc
     for seed in range(60):
         y, score = world(600, 100 + seed, shift=0.5)
         truth = {"auc": metrics.roc_auc_score(y, score), "log_loss": metrics.log_loss(y, score),
-                 "brier": metrics.brier_score_loss(y, score), "accuracy": metrics.accuracy_score(y, score >= 0.5), "f1": metrics.f1_score(y, score >= 0.5)}
+                 "brier": metrics.brier_score_loss(y, score), "accuracy": metrics.accuracy_score(y, score >= 0.5),
+                 "f1": metrics.f1_score(y, score >= 0.5)}
         found = named(estimate_findings(reference, score, seed=seed))
         for name, value in truth.items():
             inside[name] += found[name].low <= value <= found[name].high
