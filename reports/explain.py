@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from interlock.errors import DataError
 from interlock.rules.findings import Finding, State
+from reports.attribution_drift import agreement
 from reports.intervals import midranks
 
 Floats = NDArray[np.float64]
@@ -26,27 +27,18 @@ def sample_rows(rows: int, *, seed: int, rows_max: int = ROWS_MAX) -> NDArray[np
     return np.asarray(np.sort(np.random.default_rng(seed).choice(rows, rows_max, replace=False)), dtype=np.int64)
 
 
-def shap_values(booster: Any, matrix: Any) -> tuple[Floats, Floats]:
-    """(contributions, margins) of an XGBoost booster for a `DMatrix` of n rows, in units of the margin (log-odds for binary).
-
-    Contributions: (n, f + 1), the last column is the bias; multiclass (n, k, f + 1). Margins: (n,) or (n, k). Exact TreeSHAP
-    (`pred_contribs`), tree-path-dependent background. Source: Lundberg et al. 2020, 'From local explanations to global understanding'.
-    """
-    contributions = np.asarray(booster.predict(matrix, pred_contribs=True), dtype=np.float64)
-    return contributions, np.asarray(booster.predict(matrix, output_margin=True), dtype=np.float64)
-
-
 def explain_findings(contributions: Floats, margins: Floats, names: list[str], *, rows_total: int,
                      champion_importance: Mapping[str, float] | None = None) -> tuple[list[Finding], dict[str, Any]]:
-    """`explain.additivity`, `explain.dominance`, `explain.stability`, and {"importance": {name: share}} as a figure.
+    """`explain.additivity`, `explain.dominance`, `explain.stability`, and {"importance": {name: share}, "rows", "rows_total"} as a figure.
 
-    `contributions`, `margins` as from `shap_values` over n of `rows_total` rows; `names` the f features in their order.
+    `contributions`, `margins` as from `shapley.explain_rows` over n of `rows_total` rows; `names` the f features in their order.
     additivity = largest |sum of a row's contributions - its margin| / max(1, |margin|), range [0, inf), 0 = every explanation adds up
     (relative for large margins, such as a regression's in its own unit, because sums are 32 bits wide).
     Importance = mean |contribution| over rows (and classes), divided by the sum over features: shares that sum to 1; all 0 for a
     constant model. dominance = largest share, range [0, 1], 1 = one column decides all.
     stability = Spearman correlation of the shares with the champion's over all features of both (absent ones 0), range [-1, 1],
-    1 = same order; `champion_importance` None: MISSING, no champion yet; fewer than 3 features: TOO_FEW. No row: TOO_FEW.
+    1 = same order; its detail adds Kendall's tau-b and the nDCG (`attribution_drift`). `champion_importance` None: MISSING, no champion
+    yet; fewer than 3 features: TOO_FEW. No row: TOO_FEW.
     Raises `DataError` where shapes do not fit.
     """
     if contributions.shape[-1] != len(names) + 1 or contributions.shape[:-1] != margins.shape:
@@ -88,10 +80,10 @@ def stability_finding(importance: Mapping[str, float], champion: Mapping[str, fl
     if len(names) < 3 or np.ptp(own) == 0 or np.ptp(other) == 0:
         return Finding(metric=metric, state=State.TOO_FEW, sample_size=rows,
                        note="fewer than 3 features, or no differences between them: no order to compare")
-    value = float(np.corrcoef(midranks(own), midranks(other))[0, 1])
-    moved = max(names, key=lambda name: abs(importance.get(name, 0.0) - champion.get(name, 0.0)))
-    change = f"{champion.get(moved, 0.0):.1%} → {importance.get(moved, 0.0):.1%}"
-    return Finding(metric=metric, value=value, sample_size=rows, note=f"Largest change: {moved} {change}.", detail={"features": len(names)})
+    found = agreement(champion, importance)
+    change = f"{found['before']:.1%} → {found['now']:.1%}"
+    return Finding(metric=metric, value=found["spearman"], sample_size=rows, note=f"Largest change: {found['moved']} {change}.",
+                   detail=found)
 
 
 def beeswarm(contributions: Floats, matrix: Floats, names: list[str], *, seed: int) -> dict[str, list[list[float | None]]]:

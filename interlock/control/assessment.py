@@ -6,18 +6,26 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from interlock.control import fairness_reports, observed, quality_reports, replay_reports, replayable
+from interlock.control import (
+    changes,
+    explain_reports,
+    fairness_reports,
+    observed,
+    performance_reports,
+    quality_reports,
+    replay_reports,
+    replayable,
+)
 from interlock.control.case import Case
 from interlock.control.case import Report as Reported
+from interlock.control.evidently import Pending, evidently_beside
 from interlock.errors import InterlockError
-from interlock.modeling.making import profile_columns
 from interlock.rules.findings import Finding, failed
 from interlock.rules.gates import Gate
 from interlock.spec.fairness import MEASURES, VALUE_MEASURES
 
 Report = Callable[[Case], Reported]
 Progress = Callable[[str], None]
-EVIDENTLY_ROWS_MAX = 5_000
 
 
 @dataclass(frozen=True)
@@ -51,13 +59,19 @@ REPLAYABLE = (
     Plan("overlap", quality_reports.overlap, ("leakage.entity_overlap", "leakage.missing_tells")),
     Plan("leakage", quality_reports.leakage, ("leakage.later_columns", "leakage.single_feature", "leakage.strongest_feature",
                                               "leakage.same_rows", "leakage.time_travel")),
-    Plan("performance", replayable.performance, ("performance.auc", "performance.r2", "performance.vs_naive", "performance.vs_champion",
-                                                 "performance.log_loss_skill")),
-    Plan("calibration", replayable.calibration, ("calibration.ece",), ("binary", "multiclass")),
+    Plan("performance", performance_reports.performance, ("performance.auc", "performance.r2", "performance.vs_naive",
+                                                          "performance.vs_champion", "performance.log_loss_skill")),
+    Plan("calibration", performance_reports.calibration, ("calibration.ece",), ("binary", "multiclass")),
+    Plan("slices", performance_reports.slices, ("performance.weakest_slice",)),
+    Plan("value", performance_reports.value, ("performance.value_per_1000", "performance.value_vs_naive", "performance.value_vs_champion"),
+         ("binary", "regression")),
+    Plan("backtest", performance_reports.backtest, ("performance.backtest", "performance.backtest_worst")),
+    Plan("estimate", performance_reports.estimate, ("performance.estimate_coverage",)),
     Plan("fairness", fairness_reports.fairness, tuple(f"fairness.{name}" for name in (*MEASURES, *VALUE_MEASURES))),
-    Plan("explain", replayable.explanation, ("explain.additivity", "explain.stability", "explain.dominance")),
+    Plan("explain", explain_reports.explanation, ("explain.additivity", "explain.stability", "explain.dominance")),
     Plan("holdout_drift", replayable.holdout_drift, ("drift.holdout_share",)),
     Plan("size", quality_reports.size, ("size.package_mb",)),
+    Plan("changes", changes.change_list, ()),
 )
 OBSERVED = (
     Plan("latency", observed.latency, ("latency.p99_ms",)),
@@ -68,19 +82,20 @@ OBSERVED = (
 
 
 def assess(case: Case, gates: list[Gate], *, with_evidently: bool = True, progress: Progress = lambda text: None) -> Assessment:
-    """Every report that the task has, each on its own: one failing report leaves the others standing."""
+    """Every report that the task has, each on its own: one failing report leaves the others standing. Evidently's runs beside them."""
     gated = {gate.metric for gate in gates}
     done = Assessment(rests_on=[case.earlier] if case.earlier else [])
-    for plans, section, figures in ((REPLAYABLE, done.findings, done.figures), (OBSERVED, done.observed, done.observed_figures)):
-        for plan in plans:
-            if case.use_case.prediction.task in plan.tasks:
-                progress(f"report: {plan.name}")
-                found, drawn = _run(plan, case, gated)
-                section += found
-                figures |= {plan.name: drawn} if drawn else {}
-    if with_evidently:
-        progress("report: Evidently")
-        _attach_evidently(case, done)
+    with evidently_beside(case, wanted=with_evidently) as beside:
+        for plans, section, figures in ((REPLAYABLE, done.findings, done.figures), (OBSERVED, done.observed, done.observed_figures)):
+            for plan in plans:
+                if case.use_case.prediction.task in plan.tasks:
+                    progress(f"report: {plan.name}")
+                    found, drawn = _run(plan, case, gated)
+                    section += found
+                    figures |= {plan.name: drawn} if drawn else {}
+        if beside is not None:
+            progress("report: Evidently")
+            _attach(beside, done)
     return done
 
 
@@ -97,27 +112,15 @@ def _run(plan: Plan, case: Case, gated: set[str]) -> Reported:
         return [failed(metric, error) for metric in owed], {}
 
 
-def _attach_evidently(case: Case, done: Assessment) -> None:
-    """Evidently's drift report: training rows against the newest requests, or against the held-out rows where there are none yet."""
+def _attach(beside: Pending | Finding, done: Assessment) -> None:
+    """Evidently's files and the finding about them; where it failed, a finding of state ERROR."""
+    if isinstance(beside, Finding):
+        done.observed.append(beside)
+        return
     try:
-        from reports.evidently_report import drift_report
-
-        columns = profile_columns(case.use_case)
-        rows, other = observed.traffic(case), "captured requests"
-        if rows.is_empty():
-            rows, other = case.held_out.rows, "held-out rows"
-        kinds = {name: kind for name, kind in columns.items() if name in rows.columns}
-        reference = observed.comparable(case.held_out.split.fit_rows, kinds)
-        html, body = drift_report(reference, observed.comparable(rows, kinds), kinds, rows_max=EVIDENTLY_ROWS_MAX, seed=case.seed)
-        done.files |= {"evidently-drift.html": html, "evidently-drift.json": _json(body)}
-        done.observed.append(Finding(
-            metric="report.evidently", sample_size=min(rows.height, EVIDENTLY_ROWS_MAX),
-            note=f"Evidently compared training rows with {other}, at most {EVIDENTLY_ROWS_MAX:,} of each; it informs and decides nothing."))
+        files, finding = beside.collect()
     except Exception as error:  # noqa: BLE001 - recorded as a finding of state ERROR; no gate rests on this attachment
         done.observed.append(failed("report.evidently", error))
-
-
-def _json(body: Any) -> bytes:
-    import json
-
-    return json.dumps(body, ensure_ascii=False, sort_keys=True).encode()
+        return
+    done.files |= files
+    done.observed.append(finding)

@@ -7,7 +7,8 @@ import pytest
 
 from interlock.errors import DataError
 from interlock.rules.findings import State
-from reports.explain import beeswarm, explain_findings, global_importance, sample_rows, shap_values, stability_finding
+from reports.explain import beeswarm, explain_findings, global_importance, sample_rows, stability_finding
+from reports.shapley import explain_rows
 
 
 def by_name(findings: list) -> dict[str, object]:
@@ -16,7 +17,8 @@ def by_name(findings: list) -> dict[str, object]:
 
 def test_contributions_of_a_real_model_add_up(scored: object, adult: object) -> None:
     picked = sample_rows(scored.y.size, seed=1, rows_max=500)
-    contributions, margins = shap_values(scored.booster, scored.matrix.slice(picked))
+    made = explain_rows(scored.booster, adult.matrix(adult.test)[picked].astype(np.float32), adult.types)
+    contributions, margins = made.contributions, made.margins
     findings, figures = explain_findings(contributions, margins, list(adult.kinds), rows_total=scored.y.size)
     found = by_name(findings)
     assert contributions.shape == (500, 13)
@@ -49,6 +51,9 @@ def test_stability_is_a_rank_correlation() -> None:
     own = {"a": 0.5, "b": 0.3, "c": 0.2}
     assert stability_finding(own, {"a": 0.6, "b": 0.25, "c": 0.15}, 9).value == pytest.approx(1)
     assert stability_finding(own, {"a": 0.1, "b": 0.3, "c": 0.6}, 9).value == pytest.approx(-1)
+    moved = stability_finding(own, {"a": 0.1, "b": 0.3, "c": 0.6}, 9)
+    assert (moved.detail["kendall"], moved.detail["moved"]) == (-1.0, "a")
+    assert 0 < moved.detail["ndcg"] < 1
     assert "a 10.0% → 50.0%" in stability_finding(own, {"a": 0.1, "b": 0.3, "c": 0.6}, 9).note
     assert stability_finding({"a": 1.0}, {"a": 1.0}, 9).state is State.TOO_FEW
 
