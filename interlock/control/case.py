@@ -12,10 +12,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from interlock.control.earlier import earlier_snapshot
-from interlock.control.frames import modelling_frame
+from interlock.control.frames import modelling_rows, with_champions
 from interlock.errors import InterlockError
 from interlock.modeling.held_out import HeldOut, hold_out
-from interlock.modeling.package import Package, Scores
+from interlock.modeling.package import Package, Scores, read_package
 from interlock.modeling.probe import probe_package
 from interlock.modeling.split import target
 from interlock.records.routes import read_route
@@ -88,11 +88,18 @@ def open_case(settings: Settings, store: Store, policy_path: Path, use_case: Use
     """
     packages = settings.folder("packages")
     package = probe_package(packages, candidate.package_digest)
-    frame = modelling_frame(settings, store, use_case, candidate.snapshot_digest)
+    frame = modelling_rows(settings, store, use_case, candidate.snapshot_digest, package.manifest).frame
+    trouble: InterlockError | None = None
+    if champion_digest:
+        try:
+            theirs = read_package(packages, champion_digest).manifest
+            frame = with_champions(settings, store, use_case, candidate.snapshot_digest, frame, theirs, package.manifest)
+        except InterlockError as error:
+            trouble = error
     with store.reading() as session:
         snapshot = session.get_one(Snapshot, candidate.snapshot_digest)
     held_out = hold_out(use_case, package, frame)
-    champion = _champion(packages, champion_digest, held_out.rows, use_case.training.threads) if champion_digest else None
+    champion = _champion(packages, champion_digest, held_out.rows, use_case.training.threads, trouble) if champion_digest else None
     return Case(settings, use_case, policy_path, snapshot, frame, held_out, champion, as_of, store, earlier_snapshot(store, snapshot))
 
 
@@ -114,7 +121,9 @@ def as_probabilities(scores: Scores) -> Floats:
     return wide / wide.sum(axis=1, keepdims=True) if wide.ndim == 2 else wide
 
 
-def _champion(packages: Path, digest: str, rows: pl.DataFrame, threads: int) -> Champion:
+def _champion(packages: Path, digest: str, rows: pl.DataFrame, threads: int, trouble: InterlockError | None) -> Champion:
+    if trouble is not None:
+        return Champion(digest, error=trouble)
     try:
         package = probe_package(packages, digest)
         return Champion(digest, package, package.open_model(threads).score(package.manifest.features.encode_frame(rows)))

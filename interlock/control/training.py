@@ -11,7 +11,7 @@ from typing import Any
 
 from interlock.control.authorship import author_of, code_revision
 from interlock.control.drift_time import last_drift
-from interlock.control.frames import modelling_frame
+from interlock.control.frames import modelling_rows
 from interlock.control.usage import measured
 from interlock.errors import DataError
 from interlock.modeling.making import Made, make_package
@@ -40,11 +40,13 @@ def train_candidate(settings: Settings, store: Store, use_case: str | Path | Use
     path, found = resolve_use_case(settings, use_case)
     digest = snapshot_digest or _newest_snapshot(store, found)
     with measured(store, found.name, "train", flow_run_id):
-        frame = modelling_frame(settings, store, found, digest)
+        rows = modelling_rows(settings, store, found, digest)
+        for view in rows.views:
+            progress(f"view {view.view}: " + ", ".join(f"{name}: {count:,} stale" for name, count in view.stale.items()))
         policy = spec_digest(path)
-        made = make_package(settings.folder("packages"), found, frame, snapshot_digest=digest, spec_digest=policy, as_of=as_of,
+        made = make_package(settings.folder("packages"), found, rows.frame, snapshot_digest=digest, spec_digest=policy, as_of=as_of,
                             drifted_at=last_drift(store, found.name, as_of) if _asks_for_drift(found) else None,
-                            studies=settings.folder("studies"), progress=progress)
+                            studies=settings.folder("studies"), views=rows.views, progress=progress)
         candidate, is_new = _record(store, found, made, author=author_of(path, found.approval.author, started_by),
                                     started_by=started_by)
         if not is_new:

@@ -120,7 +120,7 @@ class FeatureSpace(BaseModel):
         """
         matrix = np.full((rows, len(self.specs)), np.nan, dtype=np.float32)
         flags: list[list[str]] = [[] for _ in range(rows)]
-        micros = np.fromiter(map(_micros, event_times), dtype=np.int64, count=rows) if self.uses_event_time else None
+        micros = np.fromiter(map(epoch_micros, event_times), dtype=np.int64, count=rows) if self.uses_event_time else None
         for place, spec in enumerate(self.specs):
             if spec.kind == "calendar":
                 matrix[:, place] = calendar_part(micros, spec.name)  # type: ignore[arg-type]
@@ -216,7 +216,7 @@ def _flag(flags: list[list[str]], where: NDArray[np.bool_], text: str, unless: s
             flags[row].append(text)
 
 
-def _micros(moment: datetime) -> int:
+def epoch_micros(moment: datetime) -> int:
     """Microseconds since 1970, exactly; a time without a zone is a `DataError`."""
     if moment.tzinfo is None:
         raise DataError("event time without a zone", value=moment, allowed="a time with a zone, for example 2013-05-04T14:03:00Z")

@@ -38,11 +38,19 @@ def formula_values(feature: Derived, columns: Callable[[str], Floats], micros: N
 def formula_of_record(feature: Derived, values: Mapping[str, float | None], micros: int) -> dict[str, float | None]:
     """The same for one record, None = missing; equal to `formula_values` bit for bit."""
     def column(name: str) -> Floats:
-        value = values.get(name)
-        return np.array([np.nan if value is None else value], dtype=np.float64)
+        return np.array([_finite(values.get(name))], dtype=np.float64)
 
     found = formula_values(feature, column, np.array([micros], dtype=np.int64))
     return {name: None if math.isnan(value[0]) else float(value[0]) for name, value in found.items()}
+
+
+def _finite(value: float | None) -> float:
+    """The value as a float, NaN where it is missing or beyond float64."""
+    try:
+        found = math.nan if value is None else float(value)
+    except OverflowError:
+        return math.nan
+    return found if math.isfinite(found) else math.nan
 
 
 def _waves(part: str, period: float) -> dict[str, Floats]:

@@ -91,7 +91,7 @@ def _bounds(history: History, entity: Ints, moment: Ints, hours: float | None) -
 def _rolled(statistic: str, values: Floats, first: Ints, end: Ints, added: Floats) -> Floats:
     """The statistic of values[first:end] and, where it is finite, of the added value."""
     extra = np.isfinite(added)
-    count = (np.maximum(end - first, 0) + extra).astype(np.float64)
+    count: Floats = (np.maximum(end - first, 0) + extra).astype(np.float64)
     if statistic == "count":
         return count
     found: Floats

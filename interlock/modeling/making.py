@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -20,10 +20,11 @@ from interlock.modeling.boosting import load_xgboost
 from interlock.modeling.calibrating import calibration_of
 from interlock.modeling.features import FeatureSpace
 from interlock.modeling.fitting import data_of, fit_on
+from interlock.modeling.inputs import manifest_inputs
 from interlock.modeling.interval_fit import fit_quantiles
 from interlock.modeling.intervals import Intervals
 from interlock.modeling.measures import held_out_metrics
-from interlock.modeling.package import Manifest, Model, Package, Scores, golden_rows, read_package, write_package
+from interlock.modeling.package import Manifest, Model, Package, Scores, ViewInput, golden_rows, read_package, write_package
 from interlock.modeling.selection import propose_drops
 from interlock.modeling.split import Split, hashed_order, split_rows, target
 from interlock.modeling.trials import Columns, Data
@@ -49,11 +50,11 @@ class Made:
 
 def make_package(root: Path, use_case: UseCase, frame: pl.DataFrame, *, snapshot_digest: str, spec_digest: str,
                  as_of: datetime | None = None, drifted_at: datetime | None = None, studies: Path | None = None,
-                 progress: Progress = lambda text: None) -> Made:
+                 views: Sequence[ViewInput] = (), progress: Progress = lambda text: None) -> Made:
     """Train on the snapshot and write the package under `root`. Same frame, use case, XGBoost and threads: same digest.
 
     `drifted_at`: when the last drift began, for windows that ask. `studies`: folder that keeps finished trials of the search; None: a
-    killed training starts anew.
+    killed training starts anew. `views`: what the frame's looked-up columns were read from.
     """
     chosen = choose_window(use_case, frame, as_of, drifted_at, progress=progress)
     split = split_rows(use_case, frame, as_of, chosen.since)
@@ -70,7 +71,7 @@ def make_package(root: Path, use_case: UseCase, frame: pl.DataFrame, *, snapshot
     quantiles, intervals = _intervals(use_case, fitted.space, split, tuned, progress)
     calibration = calibration_of(use_case, split, tuned.parameters, tuned.rounds, progress=progress)
     manifest = _manifest(use_case, fitted.space, split, tuned, narrow.height, snapshot_digest, spec_digest, chosen).model_copy(
-        update={"calibration": calibration, "intervals": intervals})
+        update={"calibration": calibration, "intervals": intervals, **manifest_inputs(use_case, views)})
     model = _unpackaged(fitted.booster, quantiles, manifest)
     scores = model.score(fitted.space.encode_frame(split.test))
     manifest = manifest.model_copy(update={"baseline": held_out_metrics(use_case, target(use_case.prediction, split.test), scores)})

@@ -34,6 +34,7 @@ from interlock.modeling.calibrator import Calibration, calibrated
 from interlock.modeling.features import FeatureSpace, Matrix
 from interlock.modeling.intervals import Intervals, interval_of
 from interlock.rules.canonical import digest_bytes, iso
+from interlock.spec.derived import Derived
 
 PACKAGE_FORMAT = 1
 FILES = ("golden.json", "model.ubj", "profile.json")
@@ -41,6 +42,20 @@ OPTIONAL_FILES = ("quantiles.ubj",)
 FILE_BYTES_MAX = 1 << 30
 DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
 Scores = NDArray[np.float32]
+
+
+class ViewInput(BaseModel):
+    """Features of a feature view that a model was made with: how a server looks them up, and what training read them from."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    view: str
+    features: list[str]
+    entity: list[str] = Field(description="Fields of a request that name the entity, in the view's order.")
+    source: str = Field(description="Use case whose snapshot held the values.")
+    snapshot: str
+    definition: str = Field(description="Digest of the view's definition.")
+    stale: dict[str, int] = Field(default_factory=dict, description="Values of the snapshot's rows that were older than the time to live.")
 
 
 class Manifest(BaseModel):
@@ -54,6 +69,11 @@ class Manifest(BaseModel):
     task: Literal["binary", "multiclass", "regression"]
     classes: list[str] = Field(default_factory=list, description="multiclass: names in the order of the scores.")
     features: FeatureSpace
+    derived: list[Derived] = Field(
+        default_factory=list, description="Features made of others. A server computes ratios, differences, cyclic ones; callers send lags.")
+    views: list[ViewInput] = Field(default_factory=list, description="Features that a server looks up.")
+    operands: dict[str, Literal["numeric", "boolean", "category"]] = Field(
+        default_factory=dict, description="Fields that a request carries for these two, though they are no features.")
     context_columns: list[str] = Field(default_factory=list, description="What else a request may carry: captured, never scored.")
     threshold: float = Field(default=0.5, description="binary: probability from which the answer is positive.")
     calibration: Calibration | None = Field(default=None, description="From margins to probabilities; None: the link function itself.")

@@ -53,7 +53,7 @@ async def capture_answers(capture: Capture, serving: Serving, answers: list[Answ
     """Write the answers down durably; True once they are. 503 when they cannot be and the use case says `refuse`."""
     seen = datetime.now(UTC)
     latency_ms = round((time.perf_counter() - started) * 1000, 3)
-    kinds = {answer.row.arm.slot.digest: answer.row.arm.loaded.fields for answer in answers}
+    kinds = {answer.row.arm.slot.digest: answer.row.arm.loaded.captured for answer in answers}
     frame = {"kind": "predictions", "columns": kinds, "rows": [_captured(answer, serving, seen, latency_ms) for answer in answers]}
     captured = await capture.record(serving.route.use_case, frame, len(answers))
     if not captured and serving.route.on_capture_failure == "refuse":
@@ -72,7 +72,8 @@ def count_answers(counters: Counters, answers: list[Answer], latency_ms: float) 
 
 
 def _score(arm: Arm, rows: list[Row]) -> list[Answer]:
-    manifest = arm.loaded.manifest
+    manifest, completion = arm.loaded.manifest, arm.loaded.completion
+    added = [completion.complete(row.values, row.event_time) for row in rows] if completion.needed else None
     matrix, flags = arm.loaded.encoder.encode([row.values for row in rows], [row.event_time for row in rows])
     found = arm.loaded.model.score(matrix)
     ends = arm.loaded.model.interval(matrix, found)
@@ -80,7 +81,8 @@ def _score(arm: Arm, rows: list[Row]) -> list[Answer]:
     for place, row in enumerate(rows):
         scores = [float(value) for value in found[place]] if manifest.task == "multiclass" else None
         score = max(scores) if scores else float(found[place])
-        answers.append(Answer(row, score, scores, _prediction(manifest, score, scores), flags[place],
+        said = flags[place] if added is None else added[place] + flags[place]
+        answers.append(Answer(row, score, scores, _prediction(manifest, score, scores), said,
                               None if ends is None else [float(end) for end in ends[place]]))
     return answers
 

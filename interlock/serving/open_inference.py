@@ -77,7 +77,8 @@ def model_metadata(endpoint: Endpoint, name: str, version: str | None) -> dict[s
     if arm is None:
         raise Refusal(503, f"use case '{name}' has no champion yet: nothing has been approved", headers={"retry-after": "5"})
     manifest = arm.loaded.manifest
-    inputs = [{"name": field, "datatype": DATATYPES[kind], "shape": [-1], "parameters": {"optional": kind == "context"}}
+    needed = set(arm.loaded.inputs)
+    inputs = [{"name": field, "datatype": DATATYPES[kind], "shape": [-1], "parameters": {"optional": field not in needed}}
               for field, kind in arm.loaded.fields.items()]
     inputs += [{"name": field, "datatype": "BYTES", "shape": [-1], "parameters": {"optional": True}} for field in OWN]
     outputs = [{"name": "score", "datatype": "FP64", "shape": [-1]},

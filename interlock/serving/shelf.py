@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from interlock.errors import PackageError
+from interlock.modeling.inputs import accepted_fields, captured_kinds, required_fields
 from interlock.modeling.package import Manifest, Model, read_package
 from interlock.rules.routes import Route, Slot
+from interlock.serving.completing import Completion, Tables
 from interlock.serving.counters import ArmCounts, ArmKey, Counters
 from interlock.serving.encoding import Encoder
 from interlock.serving.limits import Limits
@@ -24,8 +26,10 @@ class Loaded:
     digest: str
     manifest: Manifest
     model: Model
-    fields: dict[str, str]  # kind of each field that a record may carry: numeric, boolean, category, context
-    inputs: list[str]       # fields that a record must carry
+    fields: dict[str, str]    # kind of each field that a record may carry: numeric, boolean, category, context
+    inputs: list[str]         # fields that a record must carry
+    captured: dict[str, str]  # kind of each field that is captured: those, and what the server added
+    completion: Completion
     encoder: Encoder
 
 
@@ -78,6 +82,7 @@ class Shelf:
 
     def __init__(self, packages: Path, limits: Limits) -> None:
         self._packages = packages
+        self._tables = Tables(packages.parent)
         self._limits = limits
         self._models: dict[str, Loaded] = {}
         self._held: dict[str, set[str]] = {}
@@ -130,11 +135,6 @@ class Shelf:
         warm = np.full((1, len(package.manifest.features.specs)), np.nan, dtype=np.float32)
         model.interval(warm, model.score(warm))
         gc.freeze()  # what lives as long as the model need not be looked at again by every collection
-        space = package.manifest.features
-        return Loaded(digest, package.manifest, model, fields_of(package.manifest), space.input_names, Encoder(space))
-
-
-def fields_of(manifest: Manifest) -> dict[str, str]:
-    """Kind of each field that a record may carry: the model's inputs and its context columns."""
-    kinds = dict.fromkeys(manifest.context_columns, "context")
-    return kinds | {spec.name: str(spec.kind) for spec in manifest.features.specs if spec.kind != "calendar"}
+        manifest = package.manifest
+        return Loaded(digest, manifest, model, accepted_fields(manifest), required_fields(manifest), captured_kinds(manifest),
+                      Completion(manifest, self._tables), Encoder(manifest.features))
