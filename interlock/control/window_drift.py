@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from interlock.control.window_profiles import Known, comparable, profile_window
 from interlock.modeling.baseline import LABEL_COLUMN, SCORE_COLUMN, features_of
+from interlock.modeling.measures import PRIMARY
 from interlock.modeling.package import Package
 from interlock.rules.findings import Finding, State
 from interlock.spec.usecase import UseCase
@@ -106,7 +107,18 @@ class WindowDrift:
 
     def impact(self, findings: Sequence[Finding]) -> list[Finding]:
         """The columns that moved, ranked by what that costs; `findings`: what was measured on this window before."""
-        return [impact_of(findings, self.known.importance(), self.rows.height)[0]]
+        return [impact_of([*findings, *self._estimated_drop(findings)], self.known.importance(), self.rows.height)[0]]
+
+    def _estimated_drop(self, findings: Sequence[Finding]) -> list[Finding]:
+        """The loss of the primary metric as estimated without outcomes, in the sense of `performance.drop`; nothing without an estimate."""
+        task, made = self.package.manifest.task, self.package.manifest.baseline.get("primary")
+        estimates = [finding for finding in findings if finding.metric == f"performance.estimated_{PRIMARY[task]}"
+                     and finding.segment == "all" and finding.state is State.OK and finding.value is not None]
+        if not estimates or made is None or (task == "regression" and made <= 0):
+            return []
+        value = float(estimates[0].value or 0.0)
+        drop = made - value if task == "binary" else (value - made) / (made if task == "regression" else 1.0)
+        return [estimates[0].model_copy(update={"metric": LOSSES[1], "value": drop, "low": None, "high": None, "unit": ""})]
 
 
 def impact_of(findings: Sequence[Finding], importance: Mapping[str, float], rows: int, *, family: str = "drift."
