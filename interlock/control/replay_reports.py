@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from interlock.control.case import Case, Report
 from interlock.control.observed import traffic
 from interlock.modeling.boosting import load_xgboost
+from interlock.modeling.decision import decide_rows
 from interlock.modeling.features import Matrix
-from interlock.modeling.held_out import decide
 from interlock.modeling.making import top_score
 from interlock.modeling.package import Package
 from interlock.rules.canonical import iso
@@ -40,8 +40,8 @@ def replay(case: Case) -> Report:
     scores = [package.open_model(case.use_case.training.threads).score(matrix)
               for package, matrix in zip((champion, case.package), matrices, strict=True)]
     replayed = Replayed(
-        case.use_case.prediction.task, decide(champion.manifest, scores[0]), decide(case.package.manifest, scores[1]), top_score(scores[0]),
-        top_score(scores[1]), rows["_request_id"].to_list(), segments(case, rows), case.package.manifest.classes)
+        case.use_case.prediction.task, decide_rows(champion.manifest, scores[0], rows), decide_rows(case.package.manifest, scores[1], rows),
+        top_score(scores[0]), top_score(scores[1]), rows["_request_id"].to_list(), segments(case, rows), case.package.manifest.classes)
     found, figures = replay_findings(replayed)
     if not figures:
         return found, {}

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from interlock.modeling.boosting import load_xgboost
 from interlock.modeling.external import batch_rows, fit_in_batches, needed_mb
 from interlock.modeling.features import FeatureSpace
+from interlock.modeling.mitigation import with_mitigation
 from interlock.modeling.split import target
 from interlock.modeling.trials import Columns, Data, fit_booster
 from interlock.modeling.weights import class_weights
@@ -46,7 +47,7 @@ def data_of(use_case: UseCase, space: FeatureSpace, rows: pl.DataFrame) -> Data:
 
 def weights_of(use_case: UseCase, rows: pl.DataFrame, labels: NDArray[np.float64]) -> NDArray[np.float64] | None:
     """Weight of each row (n,), or None where every row counts the same."""
-    return class_weights(use_case, labels)
+    return with_mitigation(use_case, rows, labels, class_weights(use_case, labels))
 
 
 def fit_on(use_case: UseCase, rows: pl.DataFrame, parameters: dict[str, Any], rounds: int, *,

@@ -10,6 +10,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from interlock.errors import PackageError
+from interlock.modeling.decision import decide as decide
+from interlock.modeling.decision import decide_rows
 from interlock.modeling.features import Matrix
 from interlock.modeling.naive import Naive, naive_answers
 from interlock.modeling.package import Manifest, Model, Package, Scores
@@ -39,8 +41,8 @@ class HeldOut:
 
     @property
     def predictions(self) -> NDArray[np.float64]:
-        """The decision per row: 0/1 at the threshold, the place of the likeliest class, or the value."""
-        return decide(self.package.manifest, self.scores)
+        """The decision per row, as it would be served: 0/1 at the row's threshold, the place of the likeliest class, or the value."""
+        return decide_rows(self.package.manifest, self.scores, self.rows)
 
 
 def hold_out(use_case: UseCase, package: Package, frame: pl.DataFrame) -> HeldOut:
@@ -65,10 +67,3 @@ def since_of(manifest: Manifest) -> datetime | None:
     """The moment after which the rows begin that a package was made of; None: all history, or as the use case says."""
     since = manifest.training.get("window", {}).get("since")
     return datetime.fromisoformat(since) if since else None
-
-
-def decide(manifest: Manifest, scores: Scores) -> NDArray[np.float64]:
-    """0/1 at the manifest's threshold, the place of the likeliest class, or the value itself."""
-    if manifest.task == "binary":
-        return (scores >= manifest.threshold).astype(np.float64)
-    return scores.argmax(axis=1).astype(np.float64) if manifest.task == "multiclass" else scores.astype(np.float64)

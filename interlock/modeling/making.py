@@ -24,6 +24,7 @@ from interlock.modeling.inputs import manifest_inputs
 from interlock.modeling.interval_fit import fit_quantiles
 from interlock.modeling.intervals import Intervals
 from interlock.modeling.measures import held_out_metrics
+from interlock.modeling.mitigation_fit import mitigate
 from interlock.modeling.package import Manifest, Model, Package, Scores, ViewInput, golden_rows, read_package, write_package
 from interlock.modeling.selection import propose_drops
 from interlock.modeling.split import Split, hashed_order, split_rows, target
@@ -70,8 +71,10 @@ def make_package(root: Path, use_case: UseCase, frame: pl.DataFrame, *, snapshot
     fitted = fit_on(use_case, rows, tuned.parameters, tuned.rounds, progress=progress)
     quantiles, intervals = _intervals(use_case, fitted.space, split, tuned, progress)
     calibration = calibration_of(use_case, split, tuned.parameters, tuned.rounds, progress=progress)
+    mitigated = mitigate(use_case, split, tuned.parameters, tuned.rounds, fitted, calibration, progress=progress)
+    fitted = mitigated.fitted
     manifest = _manifest(use_case, fitted.space, split, tuned, narrow.height, snapshot_digest, spec_digest, chosen).model_copy(
-        update={"calibration": calibration, "intervals": intervals, **manifest_inputs(use_case, views)})
+        update=mitigated.changes | {"calibration": calibration, "intervals": intervals, **manifest_inputs(use_case, views)})
     model = _unpackaged(fitted.booster, quantiles, manifest)
     scores = model.score(fitted.space.encode_frame(split.test))
     manifest = manifest.model_copy(update={"baseline": held_out_metrics(use_case, target(use_case.prediction, split.test), scores)})

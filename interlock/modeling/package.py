@@ -32,6 +32,7 @@ from interlock.errors import PackageError
 from interlock.modeling.boosting import load_xgboost
 from interlock.modeling.calibrator import Calibration, calibrated
 from interlock.modeling.features import FeatureSpace, Matrix
+from interlock.modeling.group_thresholds import GroupThresholds
 from interlock.modeling.intervals import Intervals, interval_of
 from interlock.rules.canonical import digest_bytes, iso
 from interlock.spec.derived import Derived
@@ -76,6 +77,9 @@ class Manifest(BaseModel):
         default_factory=dict, description="Fields that a request carries for these two, though they are no features.")
     context_columns: list[str] = Field(default_factory=list, description="What else a request may carry: captured, never scored.")
     threshold: float = Field(default=0.5, description="binary: probability from which the answer is positive.")
+    group_thresholds: GroupThresholds | None = Field(
+        default=None, description="binary: thresholds by a context column's value, in place of `threshold`; None: one for all.")
+    mitigation: dict[str, Any] = Field(default_factory=dict, description="How differences between groups were lessened; empty: not.")
     calibration: Calibration | None = Field(default=None, description="From margins to probabilities; None: the link function itself.")
     intervals: Intervals | None = Field(default=None, description="regression: how each answer's interval is made; None: there is none.")
     meaning: str = Field(default="", description="What a positive (or high) answer means, in words.")

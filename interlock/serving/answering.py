@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import numpy as np
-
+from interlock.modeling.decision import decide, group_column, group_flag
 from interlock.modeling.package import Manifest
 from interlock.serving.capturing import Capture
 from interlock.serving.counters import Counters
@@ -77,20 +76,25 @@ def _score(arm: Arm, rows: list[Row]) -> list[Answer]:
     matrix, flags = arm.loaded.encoder.encode([row.values for row in rows], [row.event_time for row in rows])
     found = arm.loaded.model.score(matrix)
     ends = arm.loaded.model.interval(matrix, found)
+    column = group_column(manifest)
+    groups = None if column is None else [row.values.get(column) for row in rows]
+    decided = decide(manifest, found, groups)
     answers = []
     for place, row in enumerate(rows):
         scores = [float(value) for value in found[place]] if manifest.task == "multiclass" else None
         score = max(scores) if scores else float(found[place])
         said = flags[place] if added is None else added[place] + flags[place]
-        answers.append(Answer(row, score, scores, _prediction(manifest, score, scores), said,
+        unknown = None if groups is None else group_flag(manifest, groups[place])
+        answers.append(Answer(row, score, scores, _prediction(manifest, float(decided[place])), [*said, unknown] if unknown else said,
                               None if ends is None else [float(end) for end in ends[place]]))
     return answers
 
 
-def _prediction(manifest: Manifest, score: float, scores: list[float] | None) -> int | float | str:
-    if scores is not None:
-        return manifest.classes[int(np.argmax(scores))]
-    return int(score >= manifest.threshold) if manifest.task == "binary" else score
+def _prediction(manifest: Manifest, decided: float) -> int | float | str:
+    """The decision in the words of the reply."""
+    if manifest.task == "multiclass":
+        return manifest.classes[int(decided)]
+    return int(decided) if manifest.task == "binary" else decided
 
 
 def _by_arm(rows: list[Row]) -> list[tuple[Arm, list[int]]]:

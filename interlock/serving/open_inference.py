@@ -88,10 +88,12 @@ def model_metadata(endpoint: Endpoint, name: str, version: str | None) -> dict[s
     if manifest.intervals is not None:
         outputs.append({"name": "interval", "datatype": "FP64", "shape": [-1, 2],
                         "parameters": {"levels": [manifest.intervals.levels[0], manifest.intervals.levels[-1]]}})
+    by_group = manifest.group_thresholds
     return {"name": name, "versions": sorted({str(arm.slot.version) for arm in serving.arms.values()}), "platform": "xgboost_ubj",
             "inputs": inputs, "outputs": outputs,
             "parameters": {"version": str(arm.slot.version), "digest": arm.slot.digest, "task": manifest.task, "title": manifest.title,
-                           "threshold": manifest.threshold, "meaning": manifest.meaning, "moment": manifest.moment}}
+                           "threshold": manifest.threshold, "meaning": manifest.meaning, "moment": manifest.moment,
+                           **({} if by_group is None else {"group_thresholds": by_group.model_dump()})}}
 
 
 def model_ready(endpoint: Endpoint, name: str, version: str | None) -> dict[str, Any]:

@@ -36,6 +36,11 @@ def fairness_problems(raw: dict[str, Any]) -> Iterator[Found]:
     if mitigation.get("method", "none") != "none":
         if task != "binary":
             yield Found(("mitigation", "method"), "mitigation is for binary tasks", mitigation.get("method"), "none")
+        if mitigation.get("method") == "exponentiated_gradient":
+            for key in ("calibration", "class_weight"):
+                if _table(raw, "training").get(key, "none") != "none":
+                    yield Found(("training", key), "the exponentiated gradient sets labels and weights of the rows itself",
+                                _table(raw, "training")[key], "none")
         if isinstance(mitigation.get("attribute"), str):
             yield from _sensitive(raw, ("mitigation", "attribute"), mitigation["attribute"])
 
