@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from interlock.errors import DataError, SourceError, UseCaseError
+from interlock.records.byte_blocks import head_of
 from interlock.records.guesses import Guess, Job, guess_columns, guess_job
-from interlock.records.sources import open_bytes
 
 if TYPE_CHECKING:
     import polars as pl
 
 ROWS_MAX = 100_000  # of the sample that are looked at
+SAMPLE_BYTES_MAX = 256 * 1024**2
 MISSING = ("", "?", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "unknown")
 _CALENDAR = '[features]\ncalendar = ["hour", "weekday"]  # guess: no column could be a feature, so only the clock is left\n'
 _BARE = re.compile(r"^[A-Za-z0-9_-]+$")
@@ -72,7 +73,7 @@ def _sample(path: Path) -> tuple[pl.DataFrame, str]:
 def _csv_sample(path: Path, shown: str) -> tuple[pl.DataFrame, str]:
     import polars as pl
 
-    data = open_bytes(path, path.name)
+    data = head_of(path, path.name, SAMPLE_BYTES_MAX)
     try:
         first = data.partition(b"\n")[0].decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -1,24 +1,31 @@
 """Ingestion: source → judged rows → files in the lake → rows and position in one transaction → snapshot. Exactly once in effect.
 
-Files are written first, under their own digest; only the transaction makes them count. After a crash the same work gives the same
-files again, and a batch whose position has moved on meanwhile is not taken a second time.
+A source is read, judged and written block by block, so memory does not grow with it. Files are written first, under their own digest;
+only the transaction at the end of the source's piece makes them count. After a crash the same work gives the same files again, and a
+piece whose position has moved on meanwhile is not taken a second time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from interlock.errors import DataError, StaleState
+from interlock.records.ahead import ahead
 from interlock.records.intake import Piece, pieces, unchanged
-from interlock.records.lake import Lake, Period, lake_from, read_frames, write_frame
-from interlock.records.quarantine import Judged, judge_rows
+from interlock.records.judging import judge_block
+from interlock.records.lake import Lake, Period, lake_from, read_columns, write_frame
+from interlock.records.quarantine import Judged
 from interlock.records.snapshots import batches_of, compose, latest_snapshot, row_files
 from interlock.records.store import Store, utc_now
+from interlock.records.summaries import summarise
 from interlock.records.tables import Batch, Snapshot
 from interlock.records.tokens import token_key
+from interlock.records.uniqueness import Seen
 from interlock.rules.canonical import digest
 from interlock.settings import Settings
 from interlock.spec.usecase import UseCase
@@ -28,7 +35,6 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str], None]
 ROWS_PER_FILE = 5_000  # partitions grow from days to months to years until files hold about this many rows
-PROFILED = {"integer": "numeric", "float": "numeric", "boolean": "boolean", "category": "category"}
 
 
 @dataclass(frozen=True)
@@ -59,11 +65,12 @@ def ingest(settings: Settings, store: Store, use_case: UseCase, *, as_of: dateti
     now = as_of or utc_now()
     added = refused = 0
     for piece in pieces(settings, store, use_case, contract, as_of=as_of):
-        judged = judge_rows(piece.rows, use_case, piece.origin, now=now, key=key, window=piece.window,
-                            taken=_taken(lake, store, use_case, contract))
-        if _commit(store, lake, use_case, contract, piece, judged):
-            added, refused = added + judged.accepted.height, refused + judged.refused.height
-            tell(f"{piece.origin.name}: {judged.accepted.height:,} rows taken in, {judged.refused.height:,} refused")
+        with ExitStack() as stack:
+            taken = _taken(stack, settings, lake, store, use_case, contract)
+            written = _write(lake, use_case, piece, now=now, key=key, taken=taken)
+        if _commit(store, use_case, contract, piece, written):
+            added, refused = added + written.rows, refused + written.quarantined
+            tell(f"{piece.origin.name}: {written.rows:,} rows taken in, {written.quarantined:,} refused")
     return _conclude(store, lake, use_case, contract, before, (added, refused))
 
 
@@ -79,16 +86,53 @@ def data_contract(use_case: UseCase) -> str:
     return digest(dumped | {"label": job, "delay_hours": use_case.labels.delay_hours})
 
 
-def _commit(store: Store, lake: Lake, use_case: UseCase, contract: str, piece: Piece, judged: Judged) -> bool:
-    """Files first, then rows and position in one transaction; False where there is nothing to take."""
-    if judged.accepted.is_empty() and judged.refused.is_empty() and not piece.closes:
+@dataclass
+class Written:
+    """What lies in the lake of a piece, and does not count yet."""
+
+    files: list[dict[str, object]] = field(default_factory=list)
+    rows: int = 0
+    quarantined: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
+    last_number: int = 0
+
+    def add(self, judged: Judged, files: list[dict[str, object]]) -> None:
+        """Count the rows of a block and their files in."""
+        self.files += files
+        self.rows += judged.accepted.height
+        self.quarantined += judged.refused.height
+        for reason, count in judged.reasons().items():
+            self.reasons[reason] = self.reasons.get(reason, 0) + count
+
+
+def _write(lake: Lake, use_case: UseCase, piece: Piece, *, now: datetime, key: bytes | None, taken: Seen | None) -> Written:
+    """Read, judge and write block by block; reading runs one block ahead of judging, writing one block behind it."""
+    written, sparse = Written(), set[str]()
+    waiting: tuple[Judged, Future[list[dict[str, object]]]] | None = None
+    with ThreadPoolExecutor(1, thread_name_prefix="lake") as pool:
+        for block in ahead(piece.blocks):
+            judged = judge_block(block, use_case, piece.origin, now=now, window=piece.window, key=key, taken=taken, sparse=sparse)
+            written.last_number = block.last_number
+            if waiting is not None:
+                written.add(waiting[0], waiting[1].result())
+            waiting = judged, pool.submit(_put, lake, use_case, judged)
+        if waiting is not None:
+            written.add(waiting[0], waiting[1].result())
+    return written
+
+
+def _put(lake: Lake, use_case: UseCase, judged: Judged) -> list[dict[str, object]]:
+    return [entry | {"kind": kind} for kind, frame in (("rows", judged.accepted), ("quarantine", judged.refused))
+            for entry in write_frame(lake, use_case.name, kind, frame, "_event_time", _period(frame))]
+
+
+def _commit(store: Store, use_case: UseCase, contract: str, piece: Piece, written: Written) -> bool:
+    """Rows and position in one transaction; False where there is nothing to take."""
+    if not written.rows and not written.quarantined and not piece.closes:
         return False
-    every = _period(judged.accepted)
-    files = [entry | {"kind": "rows"} for entry in write_frame(lake, use_case.name, "rows", judged.accepted, "_event_time", every)]
-    files += [entry | {"kind": "quarantine"}
-              for entry in write_frame(lake, use_case.name, "quarantine", judged.refused, "_event_time", _period(judged.refused))]
-    batch = Batch(use_case=use_case.name, source_digest=piece.source_digest, offset=piece.offset, rows=judged.accepted.height,
-                  quarantined=judged.refused.height, files=[*files, piece.entry(contract)], reasons=judged.reasons(), created_at=utc_now())
+    batch = Batch(use_case=use_case.name, source_digest=piece.source_digest, offset=piece.offset, rows=written.rows,
+                  quarantined=written.quarantined, files=[*written.files, piece.entry(contract, written.last_number)],
+                  reasons=dict(sorted(written.reasons.items())), created_at=utc_now())
     with store.writing() as session:
         if not unchanged(session, use_case.name, contract, piece):
             raise StaleState("another ingestion took in these rows a moment ago; nothing was changed",
@@ -108,11 +152,12 @@ def _conclude(store: Store, lake: Lake, use_case: UseCase, contract: str, before
                         next_step="look at the Data page, or correct [columns] and [[checks]]")
     warnings: list[str] = []
     if before is None or before.digest != made.digest:
-        frame = read_frames(lake, [entry["key"] for entry in row_files(batches)])
-        span = (frame["_event_time"].min(), frame["_event_time"].max())
-        made = compose(use_case.name, contract, batches, span=span, profile_key=_store_profile(lake, use_case, frame, span[1]))
+        summary, profile = summarise(lake, use_case, row_files(batches))
+        published = profile.published(use_case.privacy.suppress_below).to_json()
+        stored = lake.put(use_case.name, "profiles", summary.span[1].date(), published) if summary.span[1] is not None else None
+        made = compose(use_case.name, contract, batches, span=summary.span, profile_key=stored)
         _record(store, made)
-        warnings = _warnings(frame, use_case)
+        warnings = summary.warnings(use_case)
     return IngestResult(snapshot_digest=made.digest, rows_total=made.rows, new_rows=new[0], quarantined=made.quarantined,
                         reasons=dict(made.manifest["reasons"]), changed=before is None or before.digest != made.digest,
                         new_quarantined=new[1], warnings=warnings)
@@ -127,39 +172,18 @@ def _record(store: Store, made: Snapshot) -> None:
             known.created_at = made.created_at  # an earlier data contract is in force again: its snapshot is the newest
 
 
-def _store_profile(lake: Lake, use_case: UseCase, frame: pl.DataFrame, newest: Any) -> str:
-    """Profile of every column that is kept and is not a person's identifier, with small counts suppressed."""
-    from reports.profiles import fit_profile
-
-    kinds = {name: PROFILED[column.type] for name, column in use_case.columns.items()
-             if column.type in PROFILED and column.role not in {"subject", "identifier"}}
-    profile = fit_profile(frame, kinds, suppress_below=use_case.privacy.suppress_below)  # type: ignore[arg-type]
-    return lake.put(use_case.name, "profiles", newest.date(), profile.published(use_case.privacy.suppress_below).to_json())
-
-
-def _warnings(frame: pl.DataFrame, use_case: UseCase) -> list[str]:
-    """What is allowed but will stop or weaken a training, so it is said at once."""
-    empty = [name for name in use_case.columns if frame[name].null_count() == frame.height]
-    found = [f"column '{name}' is empty in all {frame.height:,} rows" for name in empty]
-    labels = frame["_label"].drop_nulls()
-    if labels.is_empty():
-        found.append("no row has a label")
-    elif labels.n_unique() == 1:
-        found.append(f"all labels are the same ({labels[0]}): nothing can be learned from one class")
-    if labels.len() < use_case.training.rows_min:
-        found.append(f"{labels.len():,} labelled rows; training needs {use_case.training.rows_min:,}")
-    return found
-
-
-def _taken(lake: Lake, store: Store, use_case: UseCase, contract: str) -> dict[str, pl.Series]:
-    """Values that unique columns already have in the lake."""
+def _taken(stack: ExitStack, settings: Settings, lake: Lake, store: Store, use_case: UseCase, contract: str) -> Seen | None:
+    """Values that unique columns already have in the lake; None where no column is unique."""
     unique = [name for name, column in use_case.columns.items() if column.unique]
     if not unique:
-        return {}
+        return None
+    seen = stack.enter_context(Seen(settings.folder("run")))
     with store.reading() as session:
         keys = [entry["key"] for entry in row_files(batches_of(session, use_case.name, contract))]
-    frame = read_frames(lake, keys)
-    return {name: frame[name] for name in unique} if keys else {}
+    for frame in (read_columns(lake, key, unique) for key in keys):
+        for name in unique:
+            seen.add(frame[name])
+    return seen
 
 
 def _period(frame: pl.DataFrame) -> Period:

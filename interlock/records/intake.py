@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from interlock.errors import SourceError
-from interlock.records.quarantine import Origin
+from interlock.records.plain_lines import PlainLines
+from interlock.records.quarantine import Origin, Window
 from interlock.records.snapshots import batches_of, source_entry
-from interlock.records.sources import RawFile, RawRows, find_files, read_rows
+from interlock.records.sources import RawFile, RawRows, find_files, row_blocks
 from interlock.records.sources_sql import SqlReader
 from interlock.records.store import Store
 from interlock.records.tables import Batch
@@ -23,16 +25,19 @@ from interlock.settings import Settings
 from interlock.spec.data import FileSource
 from interlock.spec.usecase import UseCase
 
-Window = tuple[datetime | None, datetime | None]
+Block = RawRows | PlainLines
 END = "end"
 OFFSET_MAX = 200  # characters of batches.offset
 
 
 @dataclass(frozen=True)
 class Piece:
-    """New rows of a source with their identity: source digest + offset. `position` is what the last batch of the source had reached."""
+    """New rows of a source, block by block, with their identity: source digest + offset.
 
-    rows: RawRows
+    `position` is what the last batch of the source had reached.
+    """
+
+    blocks: Iterable[Block]
     origin: Origin
     source_digest: str
     offset: str
@@ -42,10 +47,11 @@ class Piece:
     closes: bool = False
     detail: dict[str, Any] = field(default_factory=dict)
 
-    def entry(self, contract: str) -> dict[str, Any]:
-        """What the batch remembers of its source."""
+    def entry(self, contract: str, rows_in_file: int) -> dict[str, Any]:
+        """What the batch remembers of its source; `rows_in_file` is the number of the last record read."""
+        counted = {"rows_in_file": rows_in_file} if self.detail else {}
         return {"kind": "source", "name": self.origin.name, "contract": contract, "upto": self.upto,
-                "first_row": self.origin.first_row, **self.detail}
+                "first_row": self.origin.first_row, **self.detail, **counted}
 
 
 def pieces(settings: Settings, store: Store, use_case: UseCase, contract: str, *, as_of: datetime | None) -> Iterator[Piece]:
@@ -78,10 +84,7 @@ def _file_pieces(settings: Settings, store: Store, use_case: UseCase, source: Fi
 
 def _file_piece(file: RawFile, source: FileSource, use_case: UseCase, batches: list[Batch], identity: str, position: str | None,
                 window: Window) -> Piece:
-    rows = read_rows(file, source, list(use_case.columns))
-    total, skipped = rows.rows, _already_taken(file, batches, identity)
-    if skipped:
-        rows = _beyond(rows, skipped)
+    skipped = _already_taken(file, batches, identity)
     known = next((source_entry(batch) for batch in batches if batch.source_digest == identity), None)
     first_row = known["first_row"] if known is not None else _rows_before(batches, file.name if skipped else None)
     if not use_case.timed:
@@ -89,9 +92,9 @@ def _file_piece(file: RawFile, source: FileSource, use_case: UseCase, batches: l
     upto = END if window[1] is None else iso(window[1])
     offset = f"{'start' if window[0] is None else iso(window[0])}..{upto}"
     origin = Origin(file.name, file.digest.removeprefix("sha256:")[:12], file.split, first_row)
-    return Piece(rows=rows, origin=origin, source_digest=identity, offset=offset, position=position, upto=upto, window=window,
-                 closes=window[1] is None, detail={"digest": file.digest, "rows_in_file": total, "bytes": file.path.stat().st_size,
-                                                   "passed_over": skipped})
+    blocks = (block.beyond(skipped) if skipped else block for block in row_blocks(file, source, list(use_case.columns)))
+    return Piece(blocks=blocks, origin=origin, source_digest=identity, offset=offset, position=position, upto=upto, window=window,
+                 closes=window[1] is None, detail={"digest": file.digest, "bytes": file.path.stat().st_size, "passed_over": skipped})
 
 
 def _already_taken(file: RawFile, batches: list[Batch], identity: str) -> int:
@@ -102,8 +105,7 @@ def _already_taken(file: RawFile, batches: list[Batch], identity: str) -> int:
     if not earlier:
         return 0
     last = earlier[-1]
-    with file.path.open("rb") as stream:
-        grown = "sha256:" + sha256(stream.read(last["bytes"])).hexdigest() == last["digest"]
+    grown = _digest_of(file.path, last["bytes"]) == last["digest"]
     if grown and last["upto"] == END and file.path.suffix not in {".gz", ".bz2", ".zip", ".parquet"}:
         return int(last["rows_in_file"])
     raise SourceError(f"{file.name} was changed after it was taken in: its rows would count twice",
@@ -111,11 +113,14 @@ def _already_taken(file: RawFile, batches: list[Batch], identity: str) -> int:
                       next_step="deliver new rows in a new file, or append them to the uncompressed file")
 
 
-def _beyond(rows: RawRows, skipped: int) -> RawRows:
-    import polars as pl
-
-    beyond = pl.col("_row_number") > skipped
-    return replace(rows, frame=rows.frame.filter(beyond), malformed=rows.malformed.filter(beyond))
+def _digest_of(path: Path, size: int) -> str:
+    """Digest of the first `size` bytes."""
+    found = sha256()
+    with path.open("rb") as stream:
+        while size > 0 and (data := stream.read(min(size, 1 << 20))):
+            found.update(data)
+            size -= len(data)
+    return "sha256:" + found.hexdigest()
 
 
 def _rows_before(batches: list[Batch], grown: str | None) -> int:
@@ -147,7 +152,7 @@ def _sql_pieces(store: Store, use_case: UseCase, contract: str, as_of: datetime 
         for batch in reader.batches(position, before.astimezone(UTC) if before is not None else None):
             offset = _bounded(f"{position or 'start'}..{batch.upto}")
             origin = Origin(reader.name, digest([identity, offset]).removeprefix("sha256:")[:12], None, first_row)
-            yield Piece(rows=batch.rows, origin=origin, source_digest=identity, offset=offset, position=position, upto=batch.upto)
+            yield Piece(blocks=[batch.rows], origin=origin, source_digest=identity, offset=offset, position=position, upto=batch.upto)
             first_row, position = first_row + batch.rows.rows, batch.upto
 
 

@@ -10,12 +10,14 @@ from interlock.modeling import schema
 from interlock.modeling.times import event_times
 from interlock.records.sources import RawRows
 from interlock.records.tokens import tokens
+from interlock.records.uniqueness import Seen
 from interlock.spec.data import FileSource
 from interlock.spec.usecase import UseCase
 
 if TYPE_CHECKING:
     import polars as pl
 
+Window = tuple[datetime | None, datetime | None]
 REFUSED = ("_reason", "_reasons", "_row_number", "_source", "_event_time", "_raw")
 
 
@@ -47,35 +49,34 @@ class Judged:
 
 
 def judge_rows(raw: RawRows, use_case: UseCase, origin: Origin, *, now: datetime, key: bytes | None = None,
-               taken: dict[str, pl.Series] | None = None, window: tuple[datetime | None, datetime | None] = (None, None)) -> Judged:
+               taken: Seen | None = None, window: Window = (None, None)) -> Judged:
     """Judge the rows whose event time is in `window` (half-open; rows without an event time belong to the window without a start).
 
-    `key` makes the tokens of subject columns; `taken` holds the values that unique columns had in earlier batches.
+    `key` makes the tokens of subject columns; `taken` holds the values that unique columns had before, and gets those of these rows.
     """
-    import polars as pl
-
     clean = schema.cleaned(raw.frame, use_case)
     frame = schema.typed(clean, use_case)
     times = event_times(frame, clean, use_case, first_row=origin.first_row, now=now)
-    inside = _inside(times, window)
-    first = window[0] is None
+    inside, kept = inside_window(times, window), raw.frame
     if not inside.all():
         clean, frame, times, kept = clean.filter(inside), frame.filter(inside), times.filter(inside), raw.frame.filter(inside)
-    else:
-        kept = raw.frame
-    public, kept = _tokenised(frame, clean, kept, use_case, key)
-    reasons = _reasons(kept, clean, frame, public, times, use_case, taken or {})
-    bad = pl.Series("bad", reasons["row"], dtype=pl.UInt32)
-    mask = pl.int_range(kept.height, dtype=pl.UInt32, eager=True).is_in(bad.implode())
-    accepted = _with_system_columns(public, frame, kept, times, use_case, origin).filter(~mask).sort("_event_time", maintain_order=True)
-    refused = _refused(kept, times, reasons, origin)
-    if first and raw.malformed.height:
-        withheld = bool(use_case.by_role("subject"))  # a broken record cannot be told apart into fields, so nor can the person in it
-        refused = pl.concat([refused, _malformed(raw.malformed, origin, withheld=withheld)], how="diagonal")
-    return Judged(accepted, refused)
+    public, kept = tokenised(frame, clean, kept, use_case, key)
+    found = reasons(kept, clean, frame, public, times, use_case, repeated(public, use_case, taken))
+    refused = [refused_rows(kept, times, found, origin)]
+    if window[0] is None:
+        refused.append(malformed_rows(raw.malformed, origin, use_case))
+    return Judged(accepted_rows(public, frame, kept["_row_number"], times, found["row"], use_case, origin), stacked(refused))
 
 
-def _inside(times: pl.Series, window: tuple[datetime | None, datetime | None]) -> pl.Series:
+def stacked(refused: list[pl.DataFrame]) -> pl.DataFrame:
+    """The refused rows together; an empty part adds no column."""
+    import polars as pl
+
+    return pl.concat([refused[0], *(part for part in refused[1:] if part.height)], how="diagonal")
+
+
+def inside_window(times: pl.Series, window: Window) -> pl.Series:
+    """Which rows belong to the window."""
     import polars as pl
 
     start, end = window
@@ -83,8 +84,8 @@ def _inside(times: pl.Series, window: tuple[datetime | None, datetime | None]) -
     return inside if end is None else inside & (times < end).fill_null(start is None)
 
 
-def _tokenised(frame: pl.DataFrame, clean: pl.DataFrame, raw: pl.DataFrame, use_case: UseCase,
-               key: bytes | None) -> tuple[pl.DataFrame, pl.DataFrame]:
+def tokenised(frame: pl.DataFrame, clean: pl.DataFrame, raw: pl.DataFrame, use_case: UseCase,
+              key: bytes | None) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Typed rows and raw rows with tokens in place of subject values; a subject value is no longer in either."""
     for name in use_case.by_role("subject"):
         if key is None:
@@ -94,15 +95,15 @@ def _tokenised(frame: pl.DataFrame, clean: pl.DataFrame, raw: pl.DataFrame, use_
     return frame, raw
 
 
-def _reasons(raw: pl.DataFrame, clean: pl.DataFrame, frame: pl.DataFrame, public: pl.DataFrame, times: pl.Series, use_case: UseCase,
-             taken: dict[str, pl.Series]) -> pl.DataFrame:
+def reasons(raw: pl.DataFrame, clean: pl.DataFrame, frame: pl.DataFrame, public: pl.DataFrame, times: pl.Series, use_case: UseCase,
+            again: pl.DataFrame) -> pl.DataFrame:
     """One line per refused row: `row`, `_reasons` in the order of the columns and checks."""
     import polars as pl
 
     untypable = schema.untypable(clean, frame, use_case)
     broken = schema.violations(frame, use_case)
     wrong = untypable.select("row", pl.col("reason").str.replace("^type:", "missing:"))
-    parts = [_too_long(raw, use_case), untypable, broken.join(wrong, on=["row", "reason"], how="anti"), _repeated(public, use_case, taken)]
+    parts = [_too_long(raw, use_case), untypable, broken.join(wrong, on=["row", "reason"], how="anti"), again]
     lost = pl.DataFrame({"row": times.is_null().arg_true()}).select(pl.col("row").cast(pl.UInt32), reason=pl.lit("event_time"))
     found = pl.concat([*(part.cast({"row": pl.UInt32}) for part in parts), lost])
     return found.unique(maintain_order=True).group_by("row", maintain_order=True).agg(pl.col("reason").alias("_reasons")).sort("row")
@@ -121,29 +122,35 @@ def _too_long(raw: pl.DataFrame, use_case: UseCase) -> pl.DataFrame:
                                for name, length in longest.items() if (length or 0) > limit)])
 
 
-def _repeated(frame: pl.DataFrame, use_case: UseCase, taken: dict[str, pl.Series]) -> pl.DataFrame:
+def repeated(public: pl.DataFrame, use_case: UseCase, taken: Seen | None) -> pl.DataFrame:
+    """Rows (`row`, `reason`) whose value of a unique column occurred before; `taken` then knows the values of these rows too."""
     import polars as pl
 
     found = [pl.DataFrame(schema={"row": pl.UInt32, "reason": pl.String})]
     for name, column in use_case.columns.items():
         if not column.unique:
             continue
-        values = frame[name]
-        again = ~values.is_first_distinct()
-        if name in taken:
-            again = again | values.is_in(taken[name].implode())
-        rows = (again & values.is_not_null()).fill_null(False).arg_true()
+        values = public[name]
+        again = ~values.is_first_distinct() & values.is_not_null()
+        if taken is not None:
+            again = again | taken.known(values)
+            taken.add(values)
+        rows = again.arg_true()
         found.append(pl.DataFrame({"row": rows}).select(pl.col("row").cast(pl.UInt32), reason=pl.lit(f"unique:{name}")))
     return pl.concat(found)
 
 
-def _with_system_columns(public: pl.DataFrame, frame: pl.DataFrame, raw: pl.DataFrame, times: pl.Series, use_case: UseCase,
-                         origin: Origin) -> pl.DataFrame:
+def accepted_rows(public: pl.DataFrame, frame: pl.DataFrame, numbers: pl.Series, times: pl.Series, bad: pl.Series, use_case: UseCase,
+                  origin: Origin) -> pl.DataFrame:
+    """The rows at all places but `bad`, with the system columns, by event time and then source order."""
     import polars as pl
 
     label = schema.labels(frame, use_case)
-    return public.with_columns(
-        pl.concat_str(pl.lit(origin.identity + "-"), raw["_row_number"].cast(pl.String).str.zfill(9)).alias("_row_id"),
+    if len(bad):
+        keep = ~pl.int_range(frame.height, dtype=pl.UInt32, eager=True).is_in(bad.cast(pl.UInt32).implode())
+        public, numbers, times, label = public.filter(keep), numbers.filter(keep), times.filter(keep), label.filter(keep)
+    made = public.with_columns(
+        pl.concat_str(pl.lit(origin.identity + "-"), numbers.cast(pl.String).str.zfill(9)).alias("_row_id"),
         times,
         # What a row holds is known at its prediction moment, by declaration (role = "later" says what is not).
         times.alias("_seen_time"),
@@ -151,21 +158,24 @@ def _with_system_columns(public: pl.DataFrame, frame: pl.DataFrame, raw: pl.Data
         pl.when(label.is_not_null()).then(times + use_case.label_delay).alias("_label_seen_time"),
         pl.lit(origin.split, dtype=pl.String).alias("_split"),
     )
+    return made if times.is_sorted() else made.sort("_event_time", maintain_order=True)
 
 
-def _refused(raw: pl.DataFrame, times: pl.Series, reasons: pl.DataFrame, origin: Origin) -> pl.DataFrame:
+def refused_rows(raw: pl.DataFrame, times: pl.Series, found: pl.DataFrame, origin: Origin) -> pl.DataFrame:
+    """The rows that have reasons, as text with all of them."""
     import polars as pl
 
-    rows = raw.with_columns(times).with_row_index("_at").join(reasons, left_on="_at", right_on="row", how="inner", maintain_order="left")
-    return rows.drop("_at").select(
+    at = found["row"].cast(pl.UInt32)
+    return raw[at].with_columns(times.gather(at), found["_reasons"]).select(
         pl.col("_reasons").list.first().alias("_reason"), "_reasons", "_row_number", pl.lit(origin.name).alias("_source"), "_event_time",
         pl.lit(None, dtype=pl.String).alias("_raw"), pl.exclude(*REFUSED))
 
 
-def _malformed(rows: pl.DataFrame, origin: Origin, *, withheld: bool) -> pl.DataFrame:
+def malformed_rows(rows: pl.DataFrame, origin: Origin, use_case: UseCase) -> pl.DataFrame:
+    """Broken records as refused rows; withheld where there are people, for nobody can tell a broken record's fields apart."""
     import polars as pl
 
-    if withheld:
+    if use_case.by_role("subject"):
         size = pl.col("_raw").str.len_bytes()
         rows = rows.with_columns(_raw=pl.format("withheld: {} bytes that may name a person; see the source", size))
     return rows.select("_reason", pl.concat_list("_reason").alias("_reasons"), "_row_number", pl.lit(origin.name).alias("_source"),

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import hashlib
-import io
-import zipfile
-import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,7 +17,9 @@ from interlock.spec.data import FileSource, SourceFile
 if TYPE_CHECKING:
     import polars as pl
 
-BYTES_MAX = 4 * 1024**3  # uncompressed; a larger source belongs in several files
+    from interlock.records.plain_lines import PlainLines
+
+ROWS_AT_A_TIME = 100_000  # of a Parquet file
 
 
 @dataclass(frozen=True)
@@ -37,14 +35,34 @@ class RawFile:
 
 @dataclass(frozen=True)
 class RawRows:
-    """Rows as text: `frame` has `_row_number` (from 1) and the declared columns; `malformed` has `_row_number`, `_raw`, `_reason`."""
+    """Rows as text: `frame` has `_row_number` (from 1) and the declared columns; `malformed` has `_row_number`, `_raw`, `_reason`.
+
+    `last_number` is the number of the last record looked at, blank lines counted.
+    """
 
     frame: pl.DataFrame
     malformed: pl.DataFrame
+    last_number: int = 0
 
     @property
     def rows(self) -> int:
+        """How many there are, malformed ones included."""
         return self.frame.height + self.malformed.height
+
+    def evened(self) -> RawRows:
+        """The same: each row has all its fields."""
+        return self
+
+    def text(self) -> pl.DataFrame:
+        """The rows as text."""
+        return self.frame
+
+    def beyond(self, number: int) -> RawRows:
+        """The records after the one with the number."""
+        import polars as pl
+
+        after = pl.col("_row_number") > number
+        return RawRows(self.frame.filter(after), self.malformed.filter(after), self.last_number)
 
 
 def find_files(settings: Settings, source: FileSource) -> list[RawFile]:
@@ -57,28 +75,25 @@ def find_files(settings: Settings, source: FileSource) -> list[RawFile]:
     return found
 
 
+def row_blocks(file: RawFile, source: FileSource, columns: list[str]) -> Iterator[RawRows | PlainLines]:
+    """All rows of one file in file order, block by block: memory does not grow with the file.
+
+    Raises `SourceError` where the file cannot be read, or where it was changed meanwhile.
+    """
+    from interlock.records.sources_csv import csv_blocks
+
+    before = _state(file.path)
+    yield from _parquet_blocks(file, columns) if source.format == "parquet" else csv_blocks(file, source, columns)
+    if _state(file.path) != before:
+        raise SourceError(f"{file.name} was changed while it was read", value=file.path, next_step="deliver the file again, whole")
+
+
 def read_rows(file: RawFile, source: FileSource, columns: list[str]) -> RawRows:
-    """All rows of one file as text, in file order."""
-    from interlock.records.sources_csv import parse_csv
+    """All rows of one file at once, as text: for small files and tests."""
+    import polars as pl
 
-    if source.format == "parquet":
-        return _parquet_rows(file, columns)
-    return parse_csv(open_bytes(file.path, file.name), file, source, columns)
-
-
-def open_bytes(path: Path, name: str) -> bytes:
-    """The file's content, uncompressed by its suffix; at most `BYTES_MAX`."""
-    data = path.read_bytes()
-    try:
-        if path.suffix == ".gz":
-            data = _bounded(gzip.GzipFile(fileobj=io.BytesIO(data)), name)
-        elif path.suffix == ".bz2":
-            data = _bounded(bz2.BZ2File(io.BytesIO(data)), name)
-        elif path.suffix == ".zip":
-            data = _single_member(data, name)
-    except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
-        raise SourceError(f"the source file {name} is damaged: {error}", value=path, next_step="deliver the file again") from error
-    return data
+    blocks = [block.evened() for block in row_blocks(file, source, columns)]
+    return RawRows(pl.concat([block.text() for block in blocks]), pl.concat([block.malformed for block in blocks]), blocks[-1].last_number)
 
 
 def check_names(name: str, found: list[str], declared: list[str]) -> None:
@@ -126,33 +141,26 @@ def _digest(path: Path) -> str:
         return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _bounded(stream: io.BufferedIOBase | gzip.GzipFile | bz2.BZ2File | zipfile.ZipExtFile, name: str) -> bytes:
-    with stream:
-        data = stream.read(BYTES_MAX + 1)
-    if len(data) > BYTES_MAX:
-        raise SourceError(f"the source file {name} is too large", allowed=f"{BYTES_MAX:,} bytes uncompressed",
-                          next_step="split it into several files")
-    return bytes(data)
+def _state(path: Path) -> tuple[int, int, int]:
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns, found.st_ino
 
 
-def _single_member(data: bytes, name: str) -> bytes:
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        members = [member for member in archive.infolist() if not member.is_dir()]
-        if len(members) != 1:
-            raise SourceError(f"{name} holds {len(members)} files", value=", ".join(member.filename for member in members)[:200],
-                              allowed="exactly one file in a .zip", next_step="unpack it and name the files")
-        return _bounded(archive.open(members[0]), name)  # type: ignore[arg-type]
-
-
-def _parquet_rows(file: RawFile, columns: list[str]) -> RawRows:
+def _parquet_blocks(file: RawFile, columns: list[str]) -> Iterator[RawRows]:
     import polars as pl
 
+    number = 0
     try:
-        frame = pl.read_parquet(io.BytesIO(file.path.read_bytes()))
+        lazy = pl.scan_parquet(file.path, glob=False)
+        check_names(file.name, lazy.collect_schema().names(), columns)
+        for frame in lazy.select(columns).collect_batches(chunk_size=ROWS_AT_A_TIME, maintain_order=True):
+            text = as_text(frame, file.name).with_row_index("_row_number", offset=number + 1)
+            number += frame.height
+            yield RawRows(text, no_malformed(), number)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise SourceError(f"{file.name} is not a Parquet file: {error}", value=file.path) from error
-    check_names(file.name, frame.columns, columns)
-    return RawRows(as_text(frame.select(columns), file.name).with_row_index("_row_number", offset=1), no_malformed())
+    if number == 0:
+        yield RawRows(as_text(lazy.select(columns).collect(), file.name).with_row_index("_row_number", offset=1), no_malformed(), 0)
 
 
 def as_text(frame: pl.DataFrame, name: str) -> pl.DataFrame:

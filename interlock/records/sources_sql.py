@@ -110,7 +110,7 @@ class SqlReader:
         cells = list(zip(*found, strict=True))
         frame = pl.DataFrame({name: pl.Series(name, [_plain(value) for value in cells[index]], strict=False)
                               for index, name in enumerate(self.columns)})
-        return RawRows(as_text(frame, self.source.table).with_row_index("_row_number", offset=1), no_malformed())
+        return RawRows(as_text(frame, self.source.table).with_row_index("_row_number", offset=1), no_malformed(), frame.height)
 
     def _beyond(self, query: Select[Any], mark: Any, after: Any) -> Select[Any]:
         return query if after is None else query.where(mark > after)

@@ -61,13 +61,10 @@ def test_rows_and_position_are_one_transaction(settings: Settings, store: Store,
 @pytest.mark.parametrize("rows_first", [True, False])
 def test_a_position_in_a_transaction_of_its_own_is_caught(settings: Settings, store: Store, use_case: UseCase, rows_first: bool,
                                                           monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(opened: Store, lake: Any, case: UseCase, contract: str, piece: Piece, judged: Any) -> bool:
-        rows = ingestion.write_frame(lake, case.name, "rows", judged.accepted, "_event_time", "1y")
-        refused = ingestion.write_frame(lake, case.name, "quarantine", judged.refused, "_event_time", "1y")
-        files = [entry | {"kind": "rows"} for entry in rows] + [entry | {"kind": "quarantine"} for entry in refused]
-        elsewhere = piece.entry(contract)
-        taken = Batch(use_case=case.name, source_digest="sha256:rows", offset="rows", rows=judged.accepted.height,
-                      quarantined=judged.refused.height, files=[*files, elsewhere | {"name": "rows alone"}], reasons={},
+    def broken(opened: Store, case: UseCase, contract: str, piece: Piece, written: ingestion.Written) -> bool:
+        elsewhere = piece.entry(contract, written.last_number)
+        taken = Batch(use_case=case.name, source_digest="sha256:rows", offset="rows", rows=written.rows,
+                      quarantined=written.quarantined, files=[*written.files, elsewhere | {"name": "rows alone"}], reasons={},
                       created_at=ingestion.utc_now())
         position = Batch(use_case=case.name, source_digest=piece.source_digest, offset=piece.offset, rows=0, quarantined=0,
                          files=[elsewhere], reasons={}, created_at=ingestion.utc_now())

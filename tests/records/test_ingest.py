@@ -121,16 +121,16 @@ def test_a_crash_between_the_rows_and_their_snapshot_is_made_good(settings: Sett
 
 def test_of_two_ingestions_at_once_only_one_takes_the_rows(settings: Settings, store: Store, csv: Path, make_use_case: Any,
                                                            monkeypatch: pytest.MonkeyPatch) -> None:
-    judge = ingestion.judge_rows
+    judge = ingestion.judge_block
 
     def overtaken(*arguments: Any, **details: Any) -> Any:
         judged = judge(*arguments, **details)
         with monkeypatch.context() as plain:
-            plain.setattr(ingestion, "judge_rows", judge)
+            plain.setattr(ingestion, "judge_block", judge)
             ingest(settings, store, make_use_case(csv))
         return judged
 
-    monkeypatch.setattr(ingestion, "judge_rows", overtaken)
+    monkeypatch.setattr(ingestion, "judge_block", overtaken)
     with pytest.raises(StaleState, match="another ingestion"):
         ingest(settings, store, make_use_case(csv))
     snapshot = latest_snapshot(store, "tiny")
