@@ -10,6 +10,7 @@ from interlock.rules.evidence import Evidence
 from interlock.rules.findings import Finding, State
 from interlock.rules.gates import GateResult, Verdict, figure
 from interlock.spec.usecase import UseCase
+from reports.html_changes import changes_section
 from reports.html_drawings import drawings
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -30,7 +31,8 @@ svg{width:100%;height:auto;max-height:20rem}
 """
 SIGN = {Verdict.PASS: "✓ PASS", Verdict.FAIL: "✗ FAIL", Verdict.UNKNOWN: "? UNKNOWN"}
 FAMILIES = {"quality": "Quality of the data", "leakage": "Leakage", "performance": "Performance", "calibration": "Calibration",
-            "fairness": "Differences between groups", "explain": "Explanations", "drift": "Drift", "latency": "Latency", "size": "Size"}
+            "fairness": "Differences between groups", "explain": "Explanations", "drift": "Drift", "latency": "Latency", "size": "Size",
+            "replay": "Decisions on captured requests", "money": "Money"}
 
 
 def evidence_html(evidence: Evidence, use_case: UseCase, *, seal: str | None = None) -> str:
@@ -40,7 +42,8 @@ def evidence_html(evidence: Evidence, use_case: UseCase, *, seal: str | None = N
     content policy forbids scripts and every outside resource. Pictures are drawn from `evidence.figures` where they hold the
     known keys ("performance", "calibration", "explain", "fairness"); others are left to the control room.
     """
-    parts = [_head(evidence, use_case), _gates(evidence.gates), drawings(evidence.figures),
+    parts = [_head(evidence, use_case), _gates(evidence.gates), changes_section(evidence.figures.get("changes")),
+             drawings(evidence.figures),
              _findings("Findings", evidence.findings, "Must come out the same, bit for bit, from the same snapshots."),
              _findings("Observed", evidence.observed, "Depends on machine and traffic at the time; not replayable."),
              _digests(evidence, seal or evidence.seal())]

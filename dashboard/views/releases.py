@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.components.analysis import analysis
+from dashboard.components.cards import card_of
 from dashboard.components.decide import receipt, signed
 from dashboard.components.frame import use_case_page
 from dashboard.components.live import live_of
@@ -37,6 +38,7 @@ def show(desk: Desk, entry: Entry) -> None:
     if found[0].undecided:
         _steer(desk, entry, found[0])
     analysis(found[0])
+    card_of(desk, entry)
     _history(found)
 
 

@@ -54,8 +54,9 @@ def validate_candidate(settings: Settings, store: Store, candidate_id: str, *, a
         evidence = Evidence(
             use_case=use_case.name, candidate_id=candidate.id, package_digest=candidate.package_digest, policy_digest=spec_digest(path),
             champion_digest=champion, snapshots=[candidate.snapshot_digest, *assessment.rests_on], created_at=utc_now(),
-            findings=assessment.findings, observed=assessment.observed, gates=results, figures=assessment.figures, observed_figures=assessment.observed_figures)
-        evidence = _with_attachments(evidence, use_case, assessment)
+            findings=assessment.findings, observed=assessment.observed, gates=results, figures=assessment.figures,
+            observed_figures=assessment.observed_figures)
+        evidence = _with_attachments(settings, evidence, use_case, candidate, assessment)
         _record(settings, store, candidate, evidence, assessment.files)
         progress(f"{evidence.verdict.value.upper()}: evidence {evidence.seal()}")
         return evidence
@@ -91,15 +92,29 @@ def evidence_folder(settings: Settings, seal: str) -> Path:
     return settings.home.resolve() / "evidence" / seal.removeprefix("sha256:")
 
 
-def _with_attachments(evidence: Evidence, use_case: UseCase, assessment: Assessment) -> Evidence:
-    """The evidence with its own page as one more file, and the digest of every file in it."""
-    try:
+def _with_attachments(settings: Settings, evidence: Evidence, use_case: UseCase, candidate: Candidate, assessment: Assessment) -> Evidence:
+    """The evidence with its own page and the model card as further files, and the digest of every file in it.
+
+    A page that cannot be made is recorded as a finding of state ERROR: pages show the evidence, they are not the evidence.
+    """
+    def page() -> dict[str, bytes]:
         from reports.html import evidence_html
 
-        assessment.files["evidence.html"] = evidence_html(evidence, use_case).encode()
-    except Exception as error:  # noqa: BLE001 - recorded as a finding of state ERROR; the page shows the evidence, it is not the evidence
-        evidence = evidence.model_copy(update={"observed": [*evidence.observed, failed("report.html", error)]})
-    return evidence.model_copy(update={"attachments": {name: digest_bytes(data) for name, data in sorted(assessment.files.items())}})
+        return {"evidence.html": evidence_html(evidence, use_case).encode()}
+
+    def cards() -> dict[str, bytes]:
+        from interlock.control.model_card import sealed_cards
+
+        return sealed_cards(settings, evidence, use_case, candidate)
+
+    broken = []
+    for name, make in (("report.html", page), ("report.model_card", cards)):
+        try:
+            assessment.files |= make()
+        except Exception as error:  # noqa: BLE001 - recorded as a finding of state ERROR
+            broken.append(failed(name, error))
+    attachments = {name: digest_bytes(data) for name, data in sorted(assessment.files.items())}
+    return evidence.model_copy(update={"observed": [*evidence.observed, *broken], "attachments": attachments})
 
 
 def _record(settings: Settings, store: Store, candidate: Candidate, evidence: Evidence, files: Mapping[str, bytes]) -> None:
