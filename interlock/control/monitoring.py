@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from interlock.control.alerting import record_alert
 from interlock.control.retraining import ask_for_retraining
+from interlock.control.window_estimates import with_trust
 from interlock.control.window_findings import Judged, judge_versions
 from interlock.control.window_profiles import compared_with, keep_profile
 from interlock.records.compaction import captured_files, compact, event_times, load_predictions
@@ -105,6 +106,7 @@ def _judge_and_record(settings: Settings, store: Store, use_case: UseCase, bound
     judged = judge_versions(
         settings, use_case, bounds, frame, labels, known=lambda digest: compared_with(settings, store, use_case.name, digest, bounds[0]),
         skip=lambda digest, rows, labelled: not _grew(known.get(digest), rows, labelled))
+    judged = with_trust(store, use_case.name, judged)
     lake = lake_from(settings)
     keys = {one.digest: keep_profile(lake, use_case.name, bounds, one.digest, one.profile) for one in judged if one.profile is not None}
     before = {digest: row.reports.get("profile") for digest, row in known.items()}

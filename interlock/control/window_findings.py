@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from interlock.control.fairness_reports import judged_measures, window_fairness
+from interlock.control.window_attribution import attribution_of
 from interlock.control.window_drift import WindowDrift
+from interlock.control.window_estimates import estimates_of
 from interlock.control.window_performance import performance_of
 from interlock.control.window_profiles import Known
 from interlock.errors import PackageError
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 Skip = Callable[[str, int, int], bool]
 Report = Callable[[], list[Finding]]
+LABELLED_METRICS = frozenset({"performance.drop", "performance.bias"})  # wait for outcomes
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,9 @@ class Judged:
 
     def reports(self) -> dict[str, Any]:
         """What goes into the window's `reports` column."""
-        return {"judgement": self.judgement.model_dump(mode="json"), "generation": self.generation, "failed": self.failed}
+        measured = {finding.metric for finding in self.findings} & LABELLED_METRICS
+        return {"judgement": self.judgement.model_dump(mode="json"), "generation": self.generation, "failed": self.failed,
+                "outcomes": bool(measured - set(self.judgement.unknown))}
 
 
 def judge_versions(settings: Settings, use_case: UseCase, bounds: tuple[datetime, datetime], frame: pl.DataFrame, labels: pl.DataFrame,
@@ -103,6 +108,8 @@ def window_findings(settings: Settings, use_case: UseCase, digest: str, rows: pl
         "drift.share": drift.features, "drift.score": drift.score, "drift.target": drift.target, "drift.previous_share": drift.previous,
         "drift.segment_share": drift.segments, "drift.reconstruction": drift.reconstruction,
         "performance.drop": lambda: performance_of(use_case, package, rows, seed=settings.seed),
+        "explain.attribution_drift": lambda: attribution_of(use_case, package, rows, known.importance(), seed=settings.seed),
+        "performance.estimated_drop": lambda: estimates_of(settings, use_case, package, rows),
     }
     if use_case.sensitive_columns and (judged := judged_measures(use_case)):
         reports[next(iter(judged))] = lambda: window_fairness(use_case, rows)

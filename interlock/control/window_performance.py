@@ -43,13 +43,13 @@ def performance_of(use_case: UseCase, package: Package, rows: pl.DataFrame, *, s
         names = (metric, DROP, BIAS) if task == "binary" else (metric, DROP)
         return [Finding(metric=name, sample_size=known.height, needed=needed, state=State.TOO_FEW, note=note) for name in names]
     primary = package.manifest.baseline.get("primary")
-    outcomes, answers = _arrays(use_case, known)
+    outcomes, answers = known_answers(use_case, known)
     bias = [_bias(outcomes, answers, seed=seed)] if task == "binary" else []
-    value = _primary(task, outcomes, answers, seed=seed)
+    value = primary_of(task, outcomes, answers, seed=seed)
     found = measured(metric, value, sample_size=known.height, why_missing="only one class among the known outcomes")
     if primary is None:
         return [found, *bias, Finding(metric=DROP, state=State.MISSING, note="the package carries no value to compare with")]
-    drop = measured(DROP, _drop(task, primary, value), sample_size=known.height, why_missing=found.note,
+    drop = measured(DROP, drop_of(task, primary, value), sample_size=known.height, why_missing=found.note,
                     detail={"metric": PRIMARY[task], "when_made": primary, "now": found.value})
     return [found, *bias, drop]
 
@@ -65,7 +65,7 @@ def _bias(outcomes: Floats, answers: Floats, *, seed: int) -> Finding:
                                      "detail": {"mean_answer": float(answers.mean()), "observed_rate": float(outcomes.mean())}})
 
 
-def _arrays(use_case: UseCase, known: pl.DataFrame) -> tuple[Floats, Floats]:
+def known_answers(use_case: UseCase, known: pl.DataFrame) -> tuple[Floats, Floats]:
     """Outcomes (n,) and answers: (n,) or, multiclass, (n, classes). An outcome that is no class of the use case is an error."""
     if use_case.prediction.task != "multiclass":
         return known["_label"].to_numpy().astype(np.float64), known["_score"].to_numpy().astype(np.float64)
@@ -75,7 +75,8 @@ def _arrays(use_case: UseCase, known: pl.DataFrame) -> tuple[Floats, Floats]:
     return outcomes, answers / answers.sum(axis=1, keepdims=True)
 
 
-def _primary(task: str, outcomes: Floats, answers: Floats, *, seed: int) -> Interval:
+def primary_of(task: str, outcomes: Floats, answers: Floats, *, seed: int) -> Interval:
+    """AUC (DeLong), mean log loss in nats, or RMSE (bootstrap) of answers to rows with known outcomes."""
     if task == "binary":
         return auc_interval(outcomes, answers)
     losses = log_loss_rows(outcomes, answers) if task == "multiclass" else squared_rows(outcomes, answers)
@@ -83,7 +84,8 @@ def _primary(task: str, outcomes: Floats, answers: Floats, *, seed: int) -> Inte
     return bootstrap(losses[np.newaxis, :], shape, seed=seed)["value"]
 
 
-def _drop(task: str, primary: float, now: Interval) -> Interval:
+def drop_of(task: str, primary: float, now: Interval) -> Interval:
+    """How much worse `now` is than `primary`, the package's own value, as in `performance_of`; NaN where that is no basis."""
     if task == "binary":
         return Interval(primary - now.value, primary - now.high, primary - now.low)
     scale = primary if task == "regression" else 1.0

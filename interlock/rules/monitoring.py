@@ -90,7 +90,7 @@ def complete_windows(
 def signals_for(use_case: UseCase) -> list[Signal]:
     """The limits of a use case, from its `[monitoring]` and `[fairness]`."""
     limits, fairness = use_case.monitoring, use_case.fairness
-    found = [*_drift_signals(limits), _performance_signal(limits), *_service_signals(limits)]
+    found = [*_drift_signals(limits), _performance_signal(limits), _estimate_signal(limits), *_service_signals(limits)]
     if use_case.prediction.task == "binary":
         found.append(Signal(metric="performance.bias", title="Answers too high or too low on average", direction="at_most", retrains=True,
                             judge_by="interval", limit=limits.bias_max, source="[monitoring] bias_max; the interval must exclude 0"))
@@ -110,6 +110,8 @@ def _drift_signals(limits: Monitoring) -> list[Signal]:
         Signal(metric="drift.target", title="Outcomes moved", direction="at_most", limit=limits.drift_psi_max, effect="warn", source=basis),
         Signal(metric="drift.reconstruction", title="Columns no longer belong together", direction="at_most", limit=0.5, effect="warn",
                unit="standard deviations", judge_by="interval", source="half a standard deviation, a medium effect: Cohen 1988"),
+        Signal(metric="explain.attribution_drift", title="Reasons moved", direction="at_most", limit=0.1, effect="warn", unit="1 - nDCG",
+               source="nDCG below 0.9: Amazon SageMaker Clarify, feature attribution drift (docs/explainability.md)"),
         *[Signal(metric="drift.segment_share", title="Share of features that moved within a segment", direction="at_most",
                  limit=limits.drift_share_max, effect="warn", source="[monitoring] drift_share_max") for _ in limits.segments[:1]],
     ]
@@ -118,6 +120,13 @@ def _drift_signals(limits: Monitoring) -> list[Signal]:
 def _performance_signal(limits: Monitoring) -> Signal:
     return Signal(metric="performance.drop", title="Worse than the evidence", direction="at_most", limit=limits.performance_drop_max,
                   judge_by="interval", retrains=True, source="[monitoring] performance_drop_max; the interval must exclude no change")
+
+
+def _estimate_signal(limits: Monitoring) -> Signal:
+    """An estimate is no proof: it warns, and neither breaches nor starts a retraining."""
+    return Signal(metric="performance.estimated_drop", title="Estimated to be worse, before labels", direction="at_most", effect="warn",
+                  limit=limits.performance_drop_max, judge_by="interval",
+                  source="[monitoring] performance_drop_max; an estimate from the answers alone (docs/performance.md)")
 
 
 def _service_signals(limits: Monitoring) -> list[Signal]:

@@ -75,10 +75,12 @@ class Traffic:
 
     def serve(self, day: int, rows: int = 400, *, shift: float = 0.0, noise: bool = False, more: float = 0.0, latency_ms: float = 2.0,
               arm: str = "champion", version: int = 1, digest: str | None = None, generation: int = 1, hours: float = 1.0,
-              favour: str | None = None, seed: int | None = None) -> pl.DataFrame:
-        """Answers on a day; the applicants with request ids and outcomes. `favour`: that sex gets low scores, whatever else."""
+              favour: str | None = None, seed: int | None = None, frame: pl.DataFrame | None = None) -> pl.DataFrame:
+        """Answers on a day; the applicants with request ids and outcomes. `favour`: that sex gets low scores, whatever else;
+        `frame`: these applicants instead of new ones."""
         self.served += 1
-        frame = people(rows, seed or 1000 + self.served, shift=shift, noise=noise, more=more)
+        frame = people(rows, seed or 1000 + self.served, shift=shift, noise=noise, more=more) if frame is None else frame
+        rows = frame.height
         scores = self.model.score(self.package.manifest.features.encode_frame(frame)).astype(float)
         if favour is not None:
             scores = np.where(frame["sex"].to_numpy() == favour, 0.9, 0.1)
