@@ -18,14 +18,14 @@ from interlock.control.alerting import record_alert
 from interlock.control.retraining import ask_for_retraining
 from interlock.control.window_estimates import with_trust
 from interlock.control.window_findings import Judged, judge_versions
+from interlock.control.window_inputs import Inputs
 from interlock.control.window_profiles import compared_with, keep_profile
-from interlock.records.compaction import captured_files, compact, event_times, load_predictions
+from interlock.records.compaction import compact, load_predictions
 from interlock.records.lake import lake_from
-from interlock.records.late_labels import labels_seen
 from interlock.records.store import Store, utc_now
 from interlock.records.tables import Window
 from interlock.rules.canonical import iso
-from interlock.rules.monitoring import WindowState, complete_windows, window_of
+from interlock.rules.monitoring import WindowState, complete_windows
 from interlock.settings import Settings
 from interlock.spec.usecase import UseCase
 
@@ -39,6 +39,16 @@ Bounds = tuple[datetime, datetime]
 
 
 @dataclass(frozen=True)
+class Told:
+    """A window recorded in this run, of one version."""
+
+    start: datetime
+    end: datetime
+    digest: str
+    breached: bool
+
+
+@dataclass(frozen=True)
 class MonitorResult:
     """What one run found."""
 
@@ -47,27 +57,32 @@ class MonitorResult:
     retrain: bool = False
     newest: str = ""
     sentences: list[str] = field(default_factory=list)
+    judged: list[Told] = field(default_factory=list)
 
 
 def monitor_use_case(settings: Settings, store: Store, use_case: UseCase, *, as_of: datetime | None = None) -> MonitorResult:
     """Judge every complete window at `as_of` (real now where None) that is new or has grown, per version of the model."""
     moment = as_of or utc_now()
     compact(settings, lake_from(settings))
-    known = _known_windows(store, use_case.name)
-    windows = _with_events(settings, use_case, moment, known)
+    known, inputs = _known_windows(store, use_case.name), Inputs(settings, use_case, moment)
+    windows = _with_events(inputs, use_case, moment, known)
     if not windows:
         return MonitorResult()
-    labels = labels_seen(settings, use_case, moment)
     recorded: list[Judged] = []
-    for bounds in _to_look_at(windows, known):
+    for bounds in _to_look_at(windows, known, inputs):
         frame = load_predictions(settings, use_case.name, *bounds)
-        recorded += _judge_and_record(settings, store, use_case, bounds, frame, labels)
+        recorded += _judge_and_record(settings, store, use_case, bounds, frame, inputs.labels(frame))
+        rows = _known(store, use_case.name, bounds).values()
+        if not any(row.reports.get("failed") for row in rows):  # a report that failed is tried again in the next run
+            inputs.remember(bounds, settled=all(row.labelled >= row.rows for row in rows))
+    inputs.save(windows)
     with store.writing() as session:
         retrain = ask_for_retraining(session, use_case, as_of=as_of)
     return MonitorResult(
         windows=len(recorded), breaches=sum(one.judgement.state is WindowState.BREACH for one in recorded), retrain=retrain,
         newest=iso(windows[-1][1]) if windows else "",
-        sentences=[f"{one.start:%Y-%m-%d %H:%M} version {one.version}: {one.judgement.state}" for one in recorded])
+        sentences=[f"{one.start:%Y-%m-%d %H:%M} version {one.version}: {one.judgement.state}" for one in recorded],
+        judged=[Told(one.start, one.end, one.digest, one.judgement.state is WindowState.BREACH) for one in recorded])
 
 
 def _known_windows(store: Store, use_case: str) -> set[Bounds]:
@@ -76,27 +91,28 @@ def _known_windows(store: Store, use_case: str) -> set[Bounds]:
         return {(start, end) for start, end in rows}
 
 
-def _with_events(settings: Settings, use_case: UseCase, as_of: datetime, known: set[Bounds]) -> list[Bounds]:
+def _with_events(inputs: Inputs, use_case: UseCase, as_of: datetime, known: set[Bounds]) -> list[Bounds]:
     """The complete windows that hold captured events, oldest first: one odd time adds one window, never the years in between.
 
     A file holds one day. Its first and last event tell its windows, unless others lie between them that are not known yet: then its
-    times are read.
+    times are read, once.
     """
     limits, found = use_case.monitoring, set[Bounds]()
-    for file in captured_files(settings, use_case.name):
+    for file in inputs.files:
         spanned = complete_windows(file.first, file.last, as_of, limits.window_hours, limits.watermark_hours)
         sure = {(start, end) for start, end in spanned if start <= file.first < end or start <= file.last < end}
         if not (sure | known).issuperset(spanned):
-            sure = {window_of(moment, limits.window_hours) for moment in event_times(settings, file) if moment < spanned[-1][1]}
-            spanned = [bounds for bounds in spanned if bounds in sure]
+            held = inputs.windows_in(file)
+            spanned = [bounds for bounds in spanned if bounds in held]
         found.update(spanned)
     return sorted(found)
 
 
-def _to_look_at(windows: list[Bounds], known: set[Bounds]) -> list[Bounds]:
-    """Windows without a row, and the newest `SETTLED_AFTER` (their labels may still arrive): the newest `CATCH_UP_MAX`, oldest first."""
+def _to_look_at(windows: list[Bounds], known: set[Bounds], inputs: Inputs) -> list[Bounds]:
+    """Windows without a row, and of the newest `SETTLED_AFTER` those with other files or labels than last time (labels may still arrive):
+    the newest `CATCH_UP_MAX`, oldest first."""
     newest = set(windows[-SETTLED_AFTER:])
-    return [bounds for bounds in windows if bounds not in known or bounds in newest][-CATCH_UP_MAX:]
+    return [bounds for bounds in windows if (bounds not in known or bounds in newest) and inputs.changed(bounds)][-CATCH_UP_MAX:]
 
 
 def _judge_and_record(settings: Settings, store: Store, use_case: UseCase, bounds: Bounds, frame: pl.DataFrame, labels: pl.DataFrame

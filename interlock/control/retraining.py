@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ from sqlalchemy.orm import Session
 from interlock.control.alerting import record_alert
 from interlock.control.deployments import LIFECYCLE
 from interlock.control.people import SCHEDULER
+from interlock.control.window_findings import LABELLED_METRICS
 from interlock.records import ledger
 from interlock.records.outbox import enqueue
 from interlock.records.tables import Outbox, Window
@@ -18,8 +20,17 @@ from interlock.rules.canonical import iso
 from interlock.rules.monitoring import cooled_down, retraining_due
 from interlock.spec.usecase import UseCase
 
-LABELLED_METRICS = frozenset({"performance.drop", "performance.bias"})  # wait for outcomes
 LOOK_BACK_MAX = 500  # windows read to find the newest one with labels
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What the breach rule reads of a window."""
+
+    end: datetime
+    package_digest: str
+    labelled: int
+    reports: dict[str, Any]
 
 
 def ask_for_retraining(session: Session, use_case: UseCase, *, as_of: datetime | None) -> bool:
@@ -44,18 +55,19 @@ def retrainings(session: Session, use_case: str) -> list[datetime]:
     return [datetime.fromisoformat(cause.removeprefix(start)) for cause in causes]
 
 
-def _windows_of_newest_version(session: Session, use_case: str) -> list[Window]:
-    """Windows of the version that answered last, oldest first."""
-    newest = session.scalars(select(Window).where(Window.use_case == use_case).order_by(Window.end.desc()).limit(50)).all()
+def _windows_of_newest_version(session: Session, use_case: str) -> list[Looked]:
+    """Windows of the version that answered last, oldest first. Their findings are not read: they are most of a row."""
+    query = select(Window.end, Window.package_digest, Window.labelled, Window.reports).where(Window.use_case == use_case)
+    query = query.order_by(Window.end.desc())
+    newest = [Looked(*row) for row in session.execute(query.limit(50))]
     if not newest:
         return []
     last = max(newest, key=lambda window: (window.end, int(window.reports.get("generation", 0))))
-    rows = session.scalars(select(Window).where(Window.use_case == use_case, Window.package_digest == last.package_digest)
-                           .order_by(Window.end.desc()).limit(LOOK_BACK_MAX)).all()
-    return list(reversed(rows))
+    rows = session.execute(query.where(Window.package_digest == last.package_digest).limit(LOOK_BACK_MAX))
+    return [Looked(*row) for row in rows][::-1]
 
 
-def _ends(windows: list[Window]) -> list[datetime]:
+def _ends(windows: list[Looked]) -> list[datetime]:
     """Where the rule is applied: the latest window, and the latest one with judged outcomes if those are what breached there."""
     ends = [window.end for window in windows[-1:]]
     judged = [window for window in windows if _judged_outcomes(window)]
@@ -64,13 +76,12 @@ def _ends(windows: list[Window]) -> list[datetime]:
     return ends
 
 
-def _judged_outcomes(window: Window) -> bool:
-    """Whether at least one metric that waits for outcomes could be judged."""
-    measured = {str(finding["metric"]) for finding in window.findings} & LABELLED_METRICS
-    return bool(measured - set(window.reports["judgement"]["unknown"]))
+def _judged_outcomes(window: Looked) -> bool:
+    """Whether at least one metric that waits for outcomes could be judged; windows recorded before that was kept: whether any came."""
+    return bool(window.reports.get("outcomes", window.labelled > 0))
 
 
-def _enqueue(session: Session, use_case: UseCase, end: datetime, windows: list[Window], as_of: datetime | None) -> bool:
+def _enqueue(session: Session, use_case: UseCase, end: datetime, windows: list[Looked], as_of: datetime | None) -> bool:
     cause = f"breach:{use_case.name}:{iso(end)}"
     earlier = retrainings(session, use_case.name)
     if end in earlier or not cooled_down(end, earlier, use_case.monitoring.cooldown_hours):

@@ -96,12 +96,16 @@ def _sampled(parts: list[pl.DataFrame], settings: Settings) -> pl.DataFrame:
     return frame.join(chosen.head(settings.window_rows_max), on="_request_id", how="semi", maintain_order="left")
 
 
-def load_labels(settings: Settings, use_case: str) -> pl.DataFrame:
-    """The latest delivered label of each request (corrections replace, history stays in the lake); empty with the columns if none."""
+def load_labels(settings: Settings, use_case: str, since: datetime | None = None) -> pl.DataFrame:
+    """The latest delivered label of each request (corrections replace, history stays in the lake); empty with the columns if none.
+
+    `since`: files whose last label was received before it are not read.
+    """
     import polars as pl
 
     manifest = _manifest(settings.folder("capture") / use_case)
-    frame = read_frames(lake_from(settings), [file["key"] for file in manifest["files"] if file["kind"] == "labels"])
+    files = [file for file in manifest["files"] if file["kind"] == "labels" and (since is None or _time(file["last"]) >= since)]
+    frame = read_frames(lake_from(settings), [file["key"] for file in files])
     if frame.is_empty():
         return pl.DataFrame(schema=labels_schema(pl.Float64()))
     return frame.sort("_received_at", maintain_order=True).unique("_request_id", keep="last", maintain_order=True)
@@ -112,6 +116,11 @@ def captured_files(settings: Settings, use_case: str) -> list[CapturedFile]:
     files = _manifest(settings.folder("capture") / use_case)["files"]
     found = [CapturedFile(file["key"], _time(file["first"]), _time(file["last"])) for file in files if file["kind"] == "predictions"]
     return sorted(found, key=lambda file: (file.first, file.last))
+
+
+def label_files(settings: Settings, use_case: str) -> list[str]:
+    """Keys of the files of compacted labels."""
+    return [file["key"] for file in _manifest(settings.folder("capture") / use_case)["files"] if file["kind"] == "labels"]
 
 
 def event_times(settings: Settings, file: CapturedFile) -> list[datetime]:

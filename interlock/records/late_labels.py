@@ -19,16 +19,16 @@ COLUMNS = ("id", "label", "label_seen_time")
 ROWS_MAX = 10_000_000
 
 
-def labels_seen(settings: Settings, use_case: UseCase, as_of: datetime) -> pl.DataFrame:
+def labels_seen(settings: Settings, use_case: UseCase, as_of: datetime, *, since: datetime | None = None) -> pl.DataFrame:
     """`_request_id`, `_label` (binary 0/1 and regression Float64; multiclass String) and `_label_seen_time`, one row per request.
 
-    Only labels seen by `as_of`; of several for one request the latest counts. Posted labels and those of `[labels] source` are put
+    Only labels seen by `as_of`; posted ones received before `since` may be left out (their files are not read). Of several for one request the latest counts. Posted labels and those of `[labels] source` are put
     together. Labels of a file or table follow the same convention as posted ones: binary is 0 or 1. Raises `SourceError` where the
     source cannot be read.
     """
     import polars as pl
 
-    posted = load_labels(settings, use_case.name)
+    posted = load_labels(settings, use_case.name, since)
     frames = [_typed(posted.select("_request_id", "_label", "_label_seen_time"), use_case)] if posted.height else []
     if use_case.labels.source != "post":
         read = _from_file(settings, use_case) if use_case.labels.source == "file" else _from_table(use_case, as_of)

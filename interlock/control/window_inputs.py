@@ -1,0 +1,110 @@
+"""Which windows have to be looked at again: only those whose captured files, or whose labels, are not the ones seen last time.
+
+`<home>/monitor/<use_case>.json` remembers, for the newest windows, from which files they were judged. It is a memory, not a record: without
+it the same windows are read once more and nothing is recorded twice.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from interlock.records.compaction import CapturedFile, captured_files, event_times, label_files
+from interlock.records.late_labels import labels_seen
+from interlock.records.pointer import write_durably
+from interlock.rules.canonical import digest_bytes, iso
+from interlock.rules.monitoring import window_of
+from interlock.settings import Settings
+from interlock.spec.usecase import UseCase
+
+if TYPE_CHECKING:
+    import polars as pl
+
+KEPT = 200  # windows remembered, the newest
+RECEIVED_EARLY = timedelta(days=1)  # a label may be received this long before its prediction was answered, by another clock
+EARLIEST, LATEST = datetime.min.replace(tzinfo=UTC) + RECEIVED_EARLY, datetime.max.replace(tzinfo=UTC)
+Bounds = tuple[datetime, datetime]
+
+
+class Inputs:
+    """The memory of one use case, for one run at `as_of`."""
+
+    def __init__(self, settings: Settings, use_case: UseCase, as_of: datetime) -> None:
+        self._settings, self._use_case, self._as_of = settings, use_case, as_of
+        self._path = settings.home.resolve() / "monitor" / f"{use_case.name}.json"
+        self._known = _read(self._path)
+        self._before = json.dumps(self._known, sort_keys=True)
+        self.files: list[CapturedFile] = captured_files(settings, use_case.name)
+        posted = use_case.labels.source == "post"
+        self._labels = _digest(label_files(settings, use_case.name)) if posted else ""  # other sources can change unseen
+        self._read_labels: tuple[datetime, pl.DataFrame] | None = None
+        self._next_label: str | None = None
+
+    def windows_in(self, file: CapturedFile) -> set[Bounds]:
+        """The windows that hold events of the file; each file is read for that once."""
+        hours, starts = self._use_case.monitoring.window_hours, self._known["starts"].get(file.key)
+        if starts is None or self._known["window_hours"] != hours:
+            found = {window_of(moment, hours) for moment in event_times(self._settings, file)}
+            self._known["starts"][file.key] = sorted(iso(start) for start, _ in found)
+            return found
+        return {window_of(datetime.fromisoformat(text), hours) for text in starts}
+
+    def changed(self, bounds: Bounds) -> bool:
+        """Whether the window may say something else than when it was last judged."""
+        seen = self._known["windows"].get(_name(bounds))
+        if seen is None or seen["files"] != self._files_of(bounds):
+            return True
+        if seen["settled"]:
+            return False
+        waiting = seen["next_label"]
+        due = waiting is not None and datetime.fromisoformat(waiting) <= self._as_of
+        return not self._labels or seen["labels"] != self._labels or due
+
+    def labels(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """The labels seen by now that can belong to these predictions: files received before the first of them are not read."""
+        first = frame["_seen_time"].min() if frame.height else None
+        since = max(first, EARLIEST) - RECEIVED_EARLY if isinstance(first, datetime) else self._as_of
+        if self._read_labels is None or since < self._read_labels[0]:
+            if self._labels:  # posted ones: some may be dated later than this moment
+                times = labels_seen(self._settings, self._use_case, LATEST, since=since)["_label_seen_time"]
+                later = times.filter(times > self._as_of).min()
+                self._next_label = iso(later) if isinstance(later, datetime) else None
+            self._read_labels = since, labels_seen(self._settings, self._use_case, self._as_of, since=since)
+        return self._read_labels[1]
+
+    def remember(self, bounds: Bounds, *, settled: bool) -> None:
+        """The window was judged from what is there now. `settled`: every outcome is known, so further labels change nothing."""
+        self._known["windows"][_name(bounds)] = {"files": self._files_of(bounds), "labels": self._labels, "settled": settled,
+                                                 "next_label": self._next_label}
+
+    def save(self, newest: Sequence[Bounds]) -> None:
+        """Write it down where it changed; of windows and files only those that are still there."""
+        names, keys = {_name(bounds) for bounds in newest[-KEPT:]}, {file.key for file in self.files}
+        self._known["windows"] = {name: seen for name, seen in self._known["windows"].items() if name in names}
+        self._known["starts"] = {key: starts for key, starts in self._known["starts"].items() if key in keys}
+        self._known["window_hours"] = self._use_case.monitoring.window_hours
+        text = json.dumps(self._known, sort_keys=True)
+        if text != self._before:
+            write_durably(self._path, text.encode())
+
+    def _files_of(self, bounds: Bounds) -> str:
+        return _digest(file.key for file in self.files if file.first < bounds[1] and file.last >= bounds[0])
+
+
+def _read(path: Any) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        found = {}
+    whole = isinstance(found, dict) and isinstance(found.get("windows"), dict) and isinstance(found.get("starts"), dict)
+    return found if whole else {"windows": {}, "starts": {}, "window_hours": None}
+
+
+def _digest(keys: Iterable[str]) -> str:
+    return digest_bytes("\n".join(sorted(keys)).encode())
+
+
+def _name(bounds: Bounds) -> str:
+    return f"{iso(bounds[0])}/{iso(bounds[1])}"
