@@ -19,13 +19,22 @@ def register(app: typer.Typer) -> None:
     app.command()(reference)
 
 
-def check(files: Annotated[list[Path], typer.Argument(help="Use-case files.")]) -> None:
-    """Report every problem of use-case files at once: file, line, key, value, allowed values. Exit code 1 if there is any."""
+def check(files: Annotated[list[Path], typer.Argument(help="Use-case files, and feature views in their folder `views`.")]) -> None:
+    """Report every problem of use-case files and feature views at once: file, line, key, value, allowed values. Exit code 1: there is one."""
     from interlock.rules.catalogue import known_gates
     from interlock.spec.load import read_use_case
+    from interlock.spec.view_files import is_view_file, read_view
 
     wrong = 0
     for path in files:
+        if is_view_file(path):
+            view, problems = read_view(path)
+            wrong += len(problems)
+            if problems:
+                _print_problems(problems)
+            elif view is not None:
+                typer.echo(f"{path}: in order: view {view.name} of {view.source}, {len(view.features)} features")
+            continue
         use_case, problems = read_use_case(path, known_gates=known_gates)  # type: ignore[arg-type]
         wrong += len(problems)
         if problems:

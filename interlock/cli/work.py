@@ -1,4 +1,4 @@
-"""`interlock train`, `interlock validate` and `interlock propose`: by hand and without Prefect."""
+"""`interlock train`, `validate`, `propose` and `materialize`: by hand and without Prefect."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the app."""
     app.command()(train)
     app.command()(validate)
+    app.command()(materialize)
     app.command()(propose)
 
 
@@ -58,3 +59,14 @@ def validate(name: Name, candidate: Annotated[str | None, typer.Option(help="Can
         evidence = validate_candidate(here.settings, here.store, chosen, as_of=moment(as_of), progress=typer.echo)
         for gate in evidence.gates:
             typer.echo(gate.sentence)
+
+
+def materialize(name: Name, as_of: AsOf = None) -> None:
+    """Write the online tables of the feature views that a use case reads or feeds; the prediction server takes them up by itself."""
+    from interlock.control.materializing import materialize_views
+    from interlock.control.opening import moment, opened
+
+    with opened(name) as here:
+        done = materialize_views(here.settings, here.store, here.use_case, as_of=moment(as_of), progress=typer.echo)
+        if not done:
+            typer.echo(f"{name} neither reads nor feeds a feature view")

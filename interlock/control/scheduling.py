@@ -25,7 +25,8 @@ from interlock.settings import Settings
 from interlock.spec.usecase import UseCase
 
 DEPLOYMENT_OF = {"lifecycle": deployments.LIFECYCLE, "ingest": deployments.INGEST, "train": deployments.TRAIN,
-                 "monitor": deployments.MONITOR, "costs": deployments.COSTS}
+                 "monitor": deployments.MONITOR, "costs": deployments.COSTS,
+                 "materialize": deployments.MATERIALIZE}
 
 TRAINING = frozenset({"lifecycle", "train"})  # flows whose runs are on record with who started them
 

@@ -88,3 +88,4 @@ class Schedules(Section):
     train: str | None = Field(default=None, description="Make a candidate from the newest snapshot.")
     monitor: str | None = Field(default=None, description="Judge complete windows.")
     costs: str | None = Field(default=None, description="Add up costs.")
+    materialize: str | None = Field(default=None, description="Write the online tables of the feature views that it reads or feeds.")

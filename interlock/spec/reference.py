@@ -18,6 +18,7 @@ from interlock.spec.operation import Alerts, Approval, CanaryStep, Costs, Monito
 from interlock.spec.training import Training
 from interlock.spec.usecase import UseCase
 from interlock.spec.value import Segments, Value
+from interlock.spec.views import View
 
 SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("prediction", Prediction), ('source` with `kind = "files"', FileSource), ("source.files", SourceFile),
@@ -25,7 +26,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("labels", Labels), ("features", Features), ("[features.derived]", Derived), ("[features.views]", ViewUse), ("training", Training), ("gates.NAME", GateOverride), ("fairness", Fairness), ("[fairness.rules]", FairnessRule),
     ("mitigation", Mitigation), ("segments", Segments), ("value", Value),
     ("rollout", Rollout), ("rollout.steps", CanaryStep), ("monitoring", Monitoring), ("approval", Approval), ("costs", Costs),
-    ("alerts", Alerts), ("schedules", Schedules))
+    ("alerts", Alerts), ("schedules", Schedules), ("views/NAME.toml", View))
 
 HEAD = """# Use-case files: reference
 

@@ -12,7 +12,7 @@ FOLDER = "views"
 
 
 class View(Section):
-    """One feature view: rows of one use case, grouped by an entity, made into lags and rolling statistics."""
+    """A feature view, in a file of its own, `views/NAME.toml` beside the use cases: their keys stand at its top, `[[features]]` below."""
 
     spec_version: int = Field(ge=VIEW_SPEC_VERSION, le=VIEW_SPEC_VERSION, description="Version of this format.")
     name: str = Field(pattern=NAME, description="Name; the file is called NAME.toml.")
