@@ -2,6 +2,7 @@
 
 Reads captured predictions, late labels and the live package's baseline. Computes drift, performance, fairness, latency, volume and
 gaps per window. Judges each window, and whether a retraining is due. Records windows, alerts and the wish to retrain; then tells.
+Last, Evidently's report about one window, where `[monitoring] evidently` wants it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ def monitor(use_case: str, as_of: str | None = None) -> dict[str, object]:
     with opened(use_case) as installation:
         result = judge(installation, moment(as_of))
         tell(installation, result)
+        attach(installation, result)
         return {"windows": result.windows, "breaches": result.breaches, "retrain": result.retrain}
 
 
@@ -47,3 +49,13 @@ def tell(installation: Installation, result: MonitorResult) -> None:
     for sentence in result.sentences:
         print(sentence)  # noqa: T201 - Prefect's log
     publish("monitor", name, f"Signals of {name}", facts, links_of(installation.settings, "drift"))
+
+
+@task(cache_policy=NO_CACHE)
+def attach(installation: Installation, result: MonitorResult) -> None:
+    """Evidently's report about one window at most, for people; it takes about 15 s, so it comes last."""
+    from interlock.control.window_evidently import attach_evidently
+
+    sentence = attach_evidently(installation.settings, installation.store, installation.use_case, result.judged)
+    if sentence:
+        print(sentence)  # noqa: T201 - Prefect's log
