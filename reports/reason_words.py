@@ -44,16 +44,19 @@ class Words:
         return "high" if value > typical else "low"
 
 
-def words_for(columns: Mapping[str, Column], names: Iterable[str]) -> dict[str, Words]:
+def words_for(columns: Mapping[str, Column], names: Iterable[str], made: Mapping[str, Column] | None = None) -> dict[str, Words]:
     """Words of each feature (a model's column names). Sensitive columns and features without words of their own are withheld.
 
-    A feature derived from the event time has the usual name of that part of a date; any other feature that is no column of the file
-    has no words, because nobody wrote any.
+    `columns`: those of the source. `made`: derived and looked-up ones, whose words are their title. A part of the event time has its
+    usual name. A feature that is none of these, or was made and has no title, has no words, because nobody wrote any.
     """
     found = {}
     for name in names:
         column, part = columns.get(name), name.removeprefix(CALENDAR_PREFIX)
-        if column is not None:
+        title = made[name].title if column is None and made is not None and name in made else ""
+        if title:
+            found[name] = Words(title)
+        elif column is not None:
             title = column.title or name.replace("_", " ").replace("-", " ")
             why = "it is a sensitive attribute" if column.role == "sensitive" else ""
             found[name] = Words(title, column.reason, column.reason_high, column.reason_low, column.reason_missing, why)

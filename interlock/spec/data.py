@@ -89,7 +89,7 @@ class Column(Section):
     reason_high: str = Field(default="", description="Reason code where the value is above the usual one (of a boolean: true); default: `reason`.")
     reason_low: str = Field(default="", description="Reason code where the value is below the usual one (of a boolean: false); default: `reason`.")
     reason_missing: str = Field(default="", description="Reason code where the value is missing; default: the title and that it was not given.")
-    actionable: Literal["increase", "decrease", "any", False] = Field(default=False, description="Whether the person can change the value, and in which direction; a counterfactual changes nothing else. Stays within `min`, `max` and `values`, else within what training rows held.")
+    actionable: Literal["increase", "decrease", "any", False] = Field(default=False, description="Whether the person can change the value, and in which direction; a counterfactual changes nothing else. Stays within `min`, `max`, `values`, and within what training rows held.")
     step: float | None = Field(default=None, gt=0, description="Smallest sensible change of an actionable number; default: 1 for whole numbers, else a fiftieth of its range.")
 
 

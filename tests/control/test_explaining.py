@@ -1,0 +1,182 @@
+"""One captured answer explained by the package that gave it; attribution drift of a window; parts that fail leave the gates standing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from interlock.cli.main import app
+from interlock.control import explain_reports
+from interlock.control.explaining import explain_request, find_prediction
+from interlock.control.levers import levers_of
+from interlock.control.window_attribution import attribution_of, encoded
+from interlock.errors import DataError
+from interlock.records.store import Store
+from interlock.rules.findings import State
+from interlock.settings import Settings
+from interlock.spec.usecase import UseCase
+from reports.explain import global_importance
+from reports.profiles import Profile
+from reports.shapley import explain_rows
+from tests.control.traffic import SPEC, Traffic, copy_package, people, small_package, spec
+from tests.control.trial_bench import Bench, answer, census
+
+# Optuna marks multi-threaded samplers as experimental.
+pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+COLUMNS = {"income": SPEC["columns"]["income"] | {"reason_low": "Income too low", "actionable": "increase", "step": 0.25},
+           "region": SPEC["columns"]["region"] | {"title": "Region", "actionable": "any"}}
+
+
+def lending(**sections: Any) -> UseCase:
+    return spec(columns=COLUMNS, fairness={"favourable": "negative"}, **sections)
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    root = tmp_path_factory.mktemp("packages")
+    return root, small_package(root)
+
+
+@pytest.fixture
+def traffic(settings: Settings, store: Store, package: tuple[Path, str]) -> Iterator[Traffic]:
+    copy_package(*package, settings)
+    made = Traffic(settings, store, package[1], lending())
+    yield made
+    made.segment.close()
+
+
+def poorest(frame: pl.DataFrame) -> str:
+    return str(frame.sort("income")["_request_id"][0])
+
+
+def test_refused_applicant_gets_reason_waterfall_and_a_way_out(traffic: Traffic) -> None:
+    """`late` is likelier the lower the income; the favourable answer is: not late."""
+    served = traffic.serve(0)
+    found = explain_request(traffic.settings, traffic.use_case, poorest(served))
+    assert found.prediction == "1"
+    assert [reason.text for reason in found.reasons.codes][0] == "Income too low"
+    assert found.reasons.complete
+    assert found.steps[-1]["after"] == pytest.approx(found.reasons.margin)
+    assert 1 / (1 + np.exp(-found.reasons.margin)) == pytest.approx(found.score, abs=1e-5)
+    assert found.changes
+    before, after = found.changes[0]["income"]
+    assert after > before
+    changed = served.filter(pl.col("_request_id") == found.request_id).with_columns(income=pl.lit(after))
+    model = traffic.package.open_model()
+    assert model.score(traffic.package.manifest.features.encode_frame(changed))[0] < 0.5
+    json.dumps(found.as_json(), allow_nan=False, default=str)
+
+
+def test_granted_applicant_needs_no_way_out_and_the_other_direction_can_be_asked(traffic: Traffic) -> None:
+    served = traffic.serve(0)
+    richest = str(served.sort("income")["_request_id"][-1])
+    found = explain_request(traffic.settings, traffic.use_case, richest, direction="down")
+    assert found.search.note == "the answer is the wanted one already"
+    assert found.reasons.codes[0].features == ("income",)
+
+
+def test_without_actionable_columns_nothing_is_searched(traffic: Traffic) -> None:
+    served = traffic.serve(0)
+    found = explain_request(traffic.settings, spec(fairness={"favourable": "negative"}), poorest(served))
+    assert "declared actionable" in found.search.note
+    assert found.changes == []
+
+
+def test_levers_stay_within_bounds_and_direction(traffic: Traffic) -> None:
+    profile = Profile.from_json(traffic.package.profile_json)
+    row = np.array([0.5, np.nan], dtype=np.float32)
+    income, region = levers_of(traffic.use_case, traffic.package, profile, row)
+    assert income.options.min() == pytest.approx(0.75)
+    assert income.options.max() <= profile.columns["income"].maximum
+    assert region.options.tolist() == [0, 1, 2]
+    sensitive = COLUMNS["income"] | {"role": "sensitive"}
+    assert levers_of(spec(columns={"income": sensitive}, features={"include_sensitive": True}), traffic.package, profile, row) == []
+
+
+def test_unknown_request_says_so(traffic: Traffic) -> None:
+    traffic.serve(0)
+    with pytest.raises(DataError, match="no prediction with this id"):
+        find_prediction(traffic.settings, traffic.use_case.name, "nobody")
+
+
+def test_command_prints_reasons(traffic: Traffic, monkeypatch: pytest.MonkeyPatch) -> None:
+    served = traffic.serve(0)
+    monkeypatch.setattr("interlock.settings.load_settings", lambda: traffic.settings)
+    monkeypatch.setattr("interlock.spec.load.find_use_case", lambda *_: (Path("x.toml"), traffic.use_case))
+    text = CliRunner().invoke(app, ["explain", "small_loans", "--request", poorest(served)])
+    assert text.exit_code == 0, text.output
+    assert "1. Income too low" in text.output
+    assert "what would turn the answer" in text.output
+    plain = CliRunner().invoke(app, ["explain", "small_loans", "--request", poorest(served), "--json"])
+    assert json.loads(plain.output)["kind"] == "path-dependent"
+
+
+# --- attribution drift ------------------------------------------------------------------------------------------------------------
+
+
+def captured(traffic: Traffic, day: int = 0, **how: Any) -> pl.DataFrame:
+    served = traffic.serve(day, **how)
+    traffic.monitor(day + 1.1)
+    return find_all(traffic, served)
+
+
+def find_all(traffic: Traffic, served: pl.DataFrame) -> pl.DataFrame:
+    rows = [find_prediction(traffic.settings, traffic.use_case.name, name) for name in served["_request_id"].head(20)]
+    return pl.concat(rows)
+
+
+def test_captured_rows_are_encoded_as_they_were_scored(traffic: Traffic) -> None:
+    rows = captured(traffic)
+    scores = traffic.package.open_model().score(encoded(traffic.package, rows))
+    assert scores.astype(float) == pytest.approx(rows["_score"].to_numpy())
+
+
+def test_the_same_reasons_are_no_drift_and_turned_ones_are(traffic: Traffic) -> None:
+    use_case, rows = traffic.use_case, people(400, 7).with_columns(pl.col("_row_id").alias("_request_id"))
+    space = traffic.package.manifest.features
+    made = explain_rows(traffic.package.open_model().booster, space.encode_frame(rows), space.feature_types)
+    shares = global_importance(made.contributions, space.names)
+    few = attribution_of(use_case, traffic.package, rows, shares, seed=1)[0]
+    assert few.state is State.TOO_FEW, "two features have no order"
+    assert attribution_of(use_case, traffic.package, rows, {}, seed=1)[0].state is State.MISSING
+    assert attribution_of(use_case, traffic.package, rows.head(50), shares, seed=1)[0].needed == 100
+
+
+def test_every_window_has_the_finding(traffic: Traffic) -> None:
+    traffic.serve(0)
+    traffic.monitor(1.1)
+    found = [one for one in traffic.windows()[0].findings if one["metric"] == "explain.attribution_drift"]
+    assert [one["state"] for one in found] == ["missing"]
+    assert "no importance to compare with" in found[0]["note"]
+
+
+# --- validation -------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_part_that_fails_leaves_the_gates_standing(tmp_path: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(tmp_path, *census(data_dir))
+    candidate = bench.make()
+
+    def broken(*_: Any) -> Any:
+        raise ZeroDivisionError("planted")
+
+    monkeypatch.setattr(explain_reports, "_curves", broken)
+    evidence = bench.judge(candidate)
+    bench.store.close()
+    assert answer(evidence, "explain_additivity").verdict.value == "pass"
+    [error] = [finding for finding in evidence.findings if finding.state is State.ERROR]
+    assert (error.metric, error.note) == ("explain.partial_dependence", "ZeroDivisionError: planted")
+    figure = evidence.figures["explain"]
+    assert {"importance", "beeswarm", "shapley", "interactions", "dependence", "cohorts", "interventional", "loss"} <= set(figure)
+    assert "partial_dependence" not in figure
+    assert figure["rows"] == figure["rows_total"] == 1_200
+    assert figure["shapley"]["kind"] == "path-dependent"
+    assert figure["interventional"]["kind"] == "interventional"
+    assert len(json.dumps(figure, allow_nan=False)) < 200_000
