@@ -15,7 +15,7 @@ CLOSED = {
                 "volume_ratio", "missing_change", "rarest_class", "class_share"),
     "leakage": ("later_columns", "same_rows", "time_travel", "single_feature", "strongest_feature", "seen_content", "conflicting_rows",
                 "entity_overlap", "missing_tells", "label_shift"),
-    "replay": ("flip_rate", "to_yes", "to_no", "money_change", "score_shift"),
+    "replay": ("flip_rate", "to_yes", "to_no", "money_change", "score_shift", "segment_flip_rate"),
     "latency": ("p50_ms", "p99_ms"),
     "size": ("package_mb",),
 }
