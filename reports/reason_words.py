@@ -26,12 +26,13 @@ class Words:
     def text(self, value: object, typical: float | None) -> str:
         """The reason for this value: `missing`, `high`, `low` or `reason`, the title where none is written.
 
-        Numbers are high or low against `typical` (None: neither); true is high and false is low; a text is added to the words.
+        Numbers are high or low against `typical` (None: neither); true is high and false is low. A text is added to the title where no
+        reason is written; a written reason stands alone, because codes tell a person nothing.
         """
         if value is None or value != value:
             return self.missing or f"{self.title}: not given"
         if isinstance(value, str):
-            return f"{self.reason or self.title}: {value}"
+            return self.reason or f"{self.title}: {value}"
         side = self._side(value, typical)
         return {"high": self.high, "low": self.low}.get(side, "") or self.reason or self.title
 
