@@ -8,13 +8,15 @@ from typing import Any
 
 from interlock.control import (
     changes,
+    drift_reports,
     explain_reports,
     fairness_reports,
+    frontier,
     observed,
     performance_reports,
+    proxy_reports,
     quality_reports,
     replay_reports,
-    replayable,
 )
 from interlock.control.case import Case
 from interlock.control.case import Report as Reported
@@ -68,15 +70,17 @@ REPLAYABLE = (
     Plan("backtest", performance_reports.backtest, ("performance.backtest", "performance.backtest_worst")),
     Plan("estimate", performance_reports.estimate, ("performance.estimate_coverage",)),
     Plan("fairness", fairness_reports.fairness, tuple(f"fairness.{name}" for name in (*MEASURES, *VALUE_MEASURES))),
+    Plan("proxies", proxy_reports.proxies, ()),
+    Plan("frontier", frontier.frontier_where_needed, (), ("binary",)),
     Plan("explain", explain_reports.explanation, ("explain.additivity", "explain.stability", "explain.dominance")),
-    Plan("holdout_drift", replayable.holdout_drift, ("drift.holdout_share",)),
+    Plan("holdout_drift", drift_reports.holdout_drift, ("drift.holdout_share",)),
     Plan("size", quality_reports.size, ("size.package_mb",)),
     Plan("changes", changes.change_list, ()),
 )
 OBSERVED = (
     Plan("latency", observed.latency, ("latency.p99_ms",)),
     Plan("freshness", observed.freshness, ("quality.age_days",)),
-    Plan("serving_drift", observed.serving_drift, ("drift.serving_share",)),
+    Plan("serving_drift", drift_reports.serving_drift, ("drift.serving_share",)),
     Plan("replay", replay_reports.replay, ("replay.flip_rate",)),
 )
 

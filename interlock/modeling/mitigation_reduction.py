@@ -41,7 +41,7 @@ class Rows:
 
 
 def reduce_to_one(search: Rows, judge: Rows, everything: Rows, fit: Fit, judged_scores: Callable[[Any], Floats], *, constraint: str,
-                  favourable: str, epsilon: float, threshold: float) -> Reduced:
+                  favourable: str, epsilon: float, threshold: float, steps: int = ITERATIONS) -> Reduced:
     """The example weights of the best single model of the exponentiated gradient.
 
     Fairlearn searches on `search`: `fit` answers each weighted problem (the step by linear programming is left out: it only mixes models,
@@ -55,7 +55,7 @@ def reduce_to_one(search: Rows, judge: Rows, everything: Rows, fit: Fit, judged_
     costs = {"fp": 2 * threshold, "fn": 2 * (1 - threshold)}
     numbers = np.arange(search.labels.size, dtype=np.float64).reshape(-1, 1)
     algorithm = ExponentiatedGradient(_Learner(fit), _moment(constraint, favourable), objective=ErrorRate(costs=costs), eps=epsilon,
-                                      max_iter=ITERATIONS, run_linprog_step=False)
+                                      max_iter=steps, run_linprog_step=False)
     algorithm.fit(numbers, search.labels.astype(int), sensitive_features=search.groups)
     found = []
     for place, model in enumerate(algorithm.predictors_):
