@@ -19,7 +19,7 @@ from interlock.modeling.baseline import profile_columns as profile_columns
 from interlock.modeling.boosting import load_xgboost
 from interlock.modeling.calibrating import calibration_of
 from interlock.modeling.features import FeatureSpace
-from interlock.modeling.fitting import data_of, fit_on
+from interlock.modeling.fitting import Fitted, data_of, fit_on
 from interlock.modeling.inputs import manifest_inputs
 from interlock.modeling.interval_fit import fit_quantiles
 from interlock.modeling.intervals import Intervals
@@ -28,6 +28,7 @@ from interlock.modeling.mitigation_fit import mitigate
 from interlock.modeling.package import Manifest, Model, Package, Scores, ViewInput, golden_rows, read_package, write_package
 from interlock.modeling.selection import propose_drops
 from interlock.modeling.split import Split, hashed_order, split_rows, target
+from interlock.modeling.steady import steadied
 from interlock.modeling.trials import Columns, Data
 from interlock.modeling.tuning import Tuned, tune
 from interlock.modeling.windows import Chosen, choose_window
@@ -66,6 +67,7 @@ def make_package(root: Path, use_case: UseCase, frame: pl.DataFrame, *, snapshot
     space = FeatureSpace.fit(use_case, narrow)
     learned, checked = data_of(use_case, space, narrow), data_of(use_case, space, bounded(use_case, split.validation, "validation rows"))
     tuned = tune(use_case, space, learned, checked, seed=seed, studies=studies, progress=progress)
+    tuned = steadied(tuned, Columns.of(space), learned, checked)
     rows = split.fit_rows
     progress(f"final fit: {rows.height:,} rows, {tuned.rounds} rounds")
     fitted = fit_on(use_case, rows, tuned.parameters, tuned.rounds, progress=progress)
@@ -75,13 +77,19 @@ def make_package(root: Path, use_case: UseCase, frame: pl.DataFrame, *, snapshot
     fitted = mitigated.fitted
     manifest = _manifest(use_case, fitted.space, split, tuned, narrow.height, snapshot_digest, spec_digest, chosen).model_copy(
         update=mitigated.changes | {"calibration": calibration, "intervals": intervals, **manifest_inputs(use_case, views)})
-    model = _unpackaged(fitted.booster, quantiles, manifest)
+    package = _written(root, use_case, split, fitted, quantiles, manifest)
+    return Made(package, split, tuned, narrow.height, _proposals(use_case, space, learned, checked, tuned, progress))
+
+
+def _written(root: Path, use_case: UseCase, split: Split, fitted: Fitted, quantiles: bytes | None, manifest: Manifest) -> Package:
+    """Measure on the held-out rows, write, read back."""
+    rows, model = split.fit_rows, _unpackaged(fitted.booster, quantiles, manifest)
     scores = model.score(fitted.space.encode_frame(split.test))
     manifest = manifest.model_copy(update={"baseline": held_out_metrics(use_case, target(use_case.prediction, split.test), scores)})
     digest = write_package(root, booster_ubj=fitted.booster, quantiles_ubj=quantiles, manifest=manifest,
-                           golden=_golden(fitted.space, rows, model, seed),
+                           golden=_golden(fitted.space, rows, model, use_case.training.seed),
                            profile_json=baseline_profile(use_case, rows, top_score(scores)).to_json())
-    return Made(read_package(root, digest), split, tuned, narrow.height, _proposals(use_case, space, learned, checked, tuned, progress))
+    return read_package(root, digest)
 
 
 def propose(use_case: UseCase, frame: pl.DataFrame, *, as_of: datetime | None = None, since: datetime | None = None, tries: int,
@@ -156,7 +164,8 @@ def _manifest(use_case: UseCase, space: FeatureSpace, split: Split, tuned: Tuned
             "split": use_case.training.split, "split_note": split.note, "window": window.as_json(), "labels_until": iso(split.labels_until),
             "rows_train": split.train.height, "rows_validation": split.validation.height, "rows_test": split.test.height,
             "rows_tuning": tuning_rows, "fit_span": _span(split.fit_rows), "test_span": _span(split.test),
-            "rounds": tuned.rounds, "trials": len(tuned.trials), "validation_loss": tuned.loss, "validation_metric": tuned.metric,
+            "rounds": tuned.rounds, "trials": len(tuned.trials), "trial": tuned.number,
+            "validation_loss": tuned.loss, "validation_metric": tuned.metric,
             "parameters": tuned.parameters, "seed": use_case.training.seed, "threads": use_case.training.threads})
 
 

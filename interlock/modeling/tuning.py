@@ -53,7 +53,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Tuned:
-    """The best trial and how it was found. `reused`: trials that an earlier run with the same rows and seed had finished."""
+    """The chosen trial (`number`) and how it was found. `reused`: trials that an earlier run with the same rows and seed had finished."""
 
     parameters: dict[str, Any]
     rounds: int
@@ -61,6 +61,7 @@ class Tuned:
     metric: str
     trials: list[Trial] = field(repr=False)
     reused: int = 0
+    number: int = 0
 
 
 def tune(use_case: UseCase, space: FeatureSpace, train: Data, validation: Data, *, seed: int, studies: Path | None = None,
@@ -146,7 +147,7 @@ class _Search:
     def best(self, reused: int) -> Tuned:
         best = min((trial for trial in self.trials if trial.loss is not None), key=lambda trial: (trial.loss, trial.number))
         return Tuned({**self._fixed, **best.parameters, "seed": best.seed}, best.rounds, float(best.loss or 0.0),
-                     str(self._fixed["eval_metric"]), self.trials, reused)
+                     str(self._fixed["eval_metric"]), self.trials, reused, best.number)
 
 
 def _trial(frozen: Any) -> Trial:

@@ -77,7 +77,8 @@ def test_log_odds_of_two_classes_are_the_difference_of_the_margins() -> None:
 
 
 def test_no_steps_up_to_certainty() -> None:
-    found = fit_calibration("isotonic", np.arange(100, dtype=np.float32) - 50, (np.arange(100) > 49).astype(np.float64), source="validation")
+    margins, labels = np.arange(100, dtype=np.float32) - 50, (np.arange(100) > 49).astype(np.float64)
+    found = fit_calibration("isotonic", margins, labels, source="validation")
     assert calibrated(found, np.array([-30, 30], dtype=np.float32)).tolist() == pytest.approx([1 / 102, 101 / 102])
 
 
@@ -130,7 +131,8 @@ def test_multiclass_is_calibrated_too(quick: UseCase, small: pl.DataFrame, make:
     use_case = with_training(quick, calibration="sigmoid", class_weight={"few": 2.0, "full": 1.0, "many": 1.0}, trials=2).model_copy(
         update={"prediction": prediction, "columns": {name: column for name, column in quick.columns.items() if name != "hours-per-week"}})
     hours = pl.col("hours-per-week")
-    frame = small.with_columns(_label=pl.when(hours < 35).then(pl.lit("few")).when(hours <= 40).then(pl.lit("full")).otherwise(pl.lit("many")))
+    worked = pl.when(hours < 35).then(pl.lit("few")).when(hours <= 40).then(pl.lit("full")).otherwise(pl.lit("many"))
+    frame = small.with_columns(_label=worked)
     root, made = make(use_case, frame)
     held = hold_out(use_case, probe_package(root, made.package.digest), frame)
     assert held.scores.shape == (1_000, 3)
