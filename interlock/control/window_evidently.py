@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from interlock.control.frames import modelling_rows
 from interlock.control.monitoring import Told
 from interlock.control.window_profiles import comparable
 from interlock.modeling.baseline import profile_columns
@@ -19,7 +20,6 @@ from interlock.modeling.package import read_package
 from interlock.modeling.split import split_rows
 from interlock.records.compaction import load_predictions
 from interlock.records.pointer import write_durably
-from interlock.records.snapshots import load_snapshot
 from interlock.records.store import Store
 from interlock.settings import Settings
 from interlock.spec.usecase import UseCase
@@ -71,7 +71,7 @@ def _sides(settings: Settings, store: Store, use_case: UseCase, one: Told) -> tu
     import polars as pl
 
     manifest = read_package(settings.folder("packages"), one.digest).manifest
-    frame = load_snapshot(settings, store, manifest.snapshot_digest)
+    frame = modelling_rows(settings, store, use_case, manifest.snapshot_digest, manifest).frame
     learned = split_rows(use_case, frame, datetime.fromisoformat(manifest.training["labels_until"])).fit_rows
     rows = load_predictions(settings, use_case.name, one.start, one.end)
     return learned, rows.filter((pl.col("_digest") == one.digest) & (pl.col("_arm") == "champion"))

@@ -32,9 +32,9 @@ def baseline_profile(use_case: UseCase, rows: pl.DataFrame, answers: NDArray[np.
 
 
 def profile_columns(use_case: UseCase) -> dict[str, Any]:
-    """The feature columns of the source with the kind of their profile."""
+    """The feature columns of the source, of views, and the derived ones, with the kind of their profile."""
     kinds = {"integer": "numeric", "float": "numeric", "boolean": "boolean"}
-    return {name: kinds.get(use_case.columns[name].type, "category") for name in use_case.feature_columns}
+    return {name: kinds.get(column.type, "category") for name, column in use_case.model_columns.items()}
 
 
 def label_kind(use_case: UseCase) -> Any:
