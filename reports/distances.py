@@ -72,10 +72,9 @@ def wasserstein(baseline: ArrayLike, current: ArrayLike, *, baseline_sums: Array
     that. NaN for an empty side.
     """
     limits = np.asarray(bounds, dtype=np.float64)
-    width = np.diff(limits)
     gap = np.concatenate(([0.0], np.cumsum(shares(current) - shares(baseline))))
     with np.errstate(over="ignore", invalid="ignore"):
-        return float(np.abs(width * gap[:-1] + _above(current, current_sums, limits) - _above(baseline, baseline_sums, limits)).sum())
+        return float(np.abs(np.diff(limits) * gap[:-1] + _above(current, current_sums, limits) - _above(baseline, baseline_sums, limits)).sum())
 
 
 def _above(counts: ArrayLike, sums: ArrayLike, limits: Floats) -> Floats:

@@ -1,0 +1,87 @@
+"""Streaming gives the counts of reading everything at once, in memory that does not grow with the rows."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from interlock.errors import DataError
+from reports.profile_stream import profile_stream
+from reports.profiles import BINS, Profile, fit_profile
+
+KINDS = {"x": "numeric", "c": "category", "b": "boolean", "d": "date"}
+LOOSE = {"mean", "m2", "sums", "sketch", "heavy", "heavy_error"}
+
+
+def rows(count: int, seed: int) -> pl.DataFrame:
+    random = np.random.default_rng(seed)
+    return pl.DataFrame({
+        "x": np.where(random.random(count) < 0.1, np.nan, random.lognormal(size=count)), "c": random.choice(["a", "b", "c", "d"], count),
+        "b": random.random(count) < 0.3, "d": (random.integers(0, 10_000, count)).astype("datetime64[D]")})
+
+
+def exact(profile: Profile) -> dict:
+    return {name: column.model_dump(exclude=LOOSE) for name, column in profile.columns.items()}
+
+
+def test_batches_with_a_baseline_count_like_all_rows_at_once(tmp_path: Path) -> None:
+    baseline, whole = fit_profile(rows(3_000, 1), KINDS), rows(10_000, 2)
+    at_once = fit_profile(whole, KINDS, like=baseline)
+    whole.write_parquet(tmp_path / "rows.parquet")
+    for source in (pl.scan_parquet(tmp_path / "rows.parquet"), whole.lazy(), lambda: whole.iter_slices(700)):
+        streamed = profile_stream(source, KINDS, like=baseline, batch_rows=1_000)
+        assert exact(streamed) == exact(at_once)
+        assert streamed.rows == 10_000
+        assert streamed.columns["x"].mean == pytest.approx(at_once.columns["x"].mean)
+        assert streamed.columns["x"].sums == pytest.approx(at_once.columns["x"].sums)
+
+
+def test_a_streamed_baseline_counts_exactly_in_bins_of_nearly_equal_size() -> None:
+    whole = rows(20_000, 3)
+    streamed = profile_stream(lambda: whole.iter_slices(1_500), KINDS)
+    column, values = streamed.columns["x"], whole["x"].drop_nans().to_numpy()
+    bins = np.bincount(np.searchsorted(column.edges, values, side="right"), minlength=len(column.edges) + 1)
+    assert column.counts == bins.tolist()
+    assert (column.counts[0], column.counts[-1]) == (0, 0), "the ends are exact"
+    assert max(column.counts) <= 2 * values.size / BINS
+    assert streamed.columns["c"].model_dump(exclude=LOOSE) == fit_profile(whole, KINDS).columns["c"].model_dump(exclude=LOOSE)
+
+
+def test_memory_does_not_grow_with_the_rows() -> None:
+    baseline, part = fit_profile(rows(3_000, 1), KINDS), rows(60_000, 4)
+
+    def peak(batches: int) -> int:
+        def source() -> Iterator[pl.DataFrame]:
+            return (part for _ in range(batches))
+
+        tracemalloc.start()
+        try:
+            assert profile_stream(source, KINDS, like=baseline).rows == 60_000 * batches
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    peak(2)
+    assert peak(32) <= 1.3 * peak(4)
+
+
+def test_no_batch_and_empty_batches_are_a_profile_of_no_rows() -> None:
+    baseline = fit_profile(rows(300, 1), KINDS)
+    for source in (lambda: [], lambda: [rows(0, 1)], rows(0, 1).lazy()):
+        empty = profile_stream(source, KINDS, like=baseline)
+        assert (empty.rows, sum(empty.columns["x"].counts), empty.columns["c"].other) == (0, 0, 0)
+        assert profile_stream(source, KINDS).columns["x"].edges == []
+
+
+def test_columns_that_do_not_fit_are_named() -> None:
+    with pytest.raises(DataError, match="no column 'z'"):
+        profile_stream(rows(5, 1).lazy(), {"z": "numeric"})
+    with pytest.raises(DataError, match="not numeric"):
+        profile_stream(lambda: [rows(5, 1)], {"c": "numeric"})
+    with pytest.raises(DataError, match="the baseline has no category column"):
+        profile_stream(lambda: [rows(5, 1)], {"c": "category"}, like=fit_profile(rows(5, 1), {"x": "numeric"}))
