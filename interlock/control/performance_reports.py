@@ -112,7 +112,10 @@ def backtest(case: Case) -> Report:
 
 
 def estimate(case: Case) -> Report:
-    """How far an estimate without labels could be trusted: made from the older half of the held-out rows, examined on the newer half."""
+    """How far an estimate without labels could be trusted: made from the older half of the held-out rows, examined on the newer half.
+
+    Rows without a time of their own are halved by a seeded draw: their order in the file may mean something, but it is not time.
+    """
     from interlock.control.estimates import estimated, make_reference
     from interlock.modeling.measures import PRIMARY
     from reports.estimate_trust import error_finding, reference_findings, trust_finding
@@ -121,13 +124,14 @@ def estimate(case: Case) -> Report:
     task, rows = case.use_case.prediction.task, case.held_out.labels.size
     metric = PRIMARY[task]
     half, count = rows // 2, min(ESTIMATE_PARTS, (rows - rows // 2) // ESTIMATE_PART_ROWS)
+    order = np.arange(rows) if case.use_case.timed else np.random.default_rng(case.seed).permutation(rows)
     try:
-        reference = make_reference(case.held_out, np.arange(half))
+        reference = make_reference(case.held_out, order[:half])
     except InterlockError as error:
         note = f"nothing to estimate from: {error}"
         return [Finding(metric="performance.estimate_coverage", sample_size=rows, state=State.TOO_FEW, note=note)], {}
     errors: list[Finding] = []
-    for part in np.array_split(np.arange(half, rows), count) if count else []:
+    for part in np.array_split(order[half:], count) if count else []:
         told = estimated(reference, case.scores[part], case.held_out.matrix[part], rows_min=ESTIMATE_PART_ROWS, seed=case.seed)
         true = figures_of(task, case.held_out.labels[part], case.scores[part], threshold=case.package.manifest.threshold, seed=case.seed)
         errors.append(error_finding(metric, _named(told, f"performance.estimated_{metric}"), _named(true, f"performance.{metric}")))
