@@ -10,11 +10,7 @@ import numpy as np
 import polars as pl
 
 from interlock.control.case import Case, Report
-from interlock.control.replayable import training_profile
 from interlock.records.store import utc_now
-from interlock.rules.findings import Finding
-from reports.drift import drift_findings, no_traffic
-from reports.profiles import fit_profile
 
 LATENCY_ROWS, LATENCY_WARM_UP = 300, 30
 TRAFFIC_WINDOWS = 4
@@ -50,21 +46,6 @@ def freshness(case: Case) -> Report:
     return [finding for finding in found if finding.metric == "quality.age_days"], {}
 
 
-def serving_drift(case: Case) -> Report:
-    """How far the newest captured requests lie from the rows learned from; no traffic yet is a state."""
-    rows = traffic(case)
-    if rows.is_empty():
-        return [no_traffic()], {}
-    baseline = training_profile(case)
-    kinds: dict[str, Any] = {name: column.kind for name, column in baseline.columns.items() if name in rows.columns}
-    known = baseline.model_copy(update={"columns": {name: baseline.columns[name] for name in kinds}})
-    current = fit_profile(comparable(rows, kinds), kinds, like=known)
-    monitoring = case.use_case.monitoring
-    found = drift_findings(known, current, rows_min=monitoring.rows_min, psi_max=monitoring.drift_psi_max, family="drift.serving_",
-                           window=_span(rows))
-    return [_said(finding, rows) if finding.metric == "drift.serving_share" else finding for finding in found], {}
-
-
 def traffic(case: Case) -> pl.DataFrame:
     """Captured predictions of the newest `TRAFFIC_WINDOWS` windows before `as_of`, at most the newest `TRAFFIC_ROWS_MAX`."""
     from interlock.records.compaction import captured_span, load_predictions
@@ -81,13 +62,3 @@ def traffic(case: Case) -> pl.DataFrame:
 def comparable(rows: pl.DataFrame, kinds: dict[str, Any]) -> pl.DataFrame:
     """Captured JSON values in the types that profiles take; what cannot be read as such counts as missing."""
     return rows.select(pl.col(name).cast(POLARS[kind], strict=False) for name, kind in kinds.items())
-
-
-def _span(rows: pl.DataFrame) -> tuple[datetime, datetime] | None:
-    first, last = rows["_event_time"].min(), rows["_event_time"].max()
-    return (first, last) if isinstance(first, datetime) and isinstance(last, datetime) else None
-
-
-def _said(finding: Finding, rows: pl.DataFrame) -> Finding:
-    note = f"{finding.note} The newest {rows.height:,} captured requests.".strip()
-    return finding.model_copy(update={"note": note})
