@@ -17,6 +17,7 @@ from interlock.control import (
     proxy_reports,
     quality_reports,
     replay_reports,
+    training_reports,
 )
 from interlock.control.case import Case
 from interlock.control.case import Report as Reported
@@ -76,12 +77,14 @@ REPLAYABLE = (
     Plan("holdout_drift", drift_reports.holdout_drift, ("drift.holdout_share",)),
     Plan("size", quality_reports.size, ("size.package_mb",)),
     Plan("changes", changes.change_list, ()),
+    Plan("training", training_reports.training, ()),
 )
 OBSERVED = (
     Plan("latency", observed.latency, ("latency.p99_ms",)),
     Plan("freshness", observed.freshness, ("quality.age_days",)),
     Plan("serving_drift", drift_reports.serving_drift, ("drift.serving_share",)),
     Plan("replay", replay_reports.replay, ("replay.flip_rate",)),
+    Plan("proposals", training_reports.proposals, ()),
 )
 
 
