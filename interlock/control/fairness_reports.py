@@ -21,7 +21,20 @@ WITHOUT_OUTCOME = {"selection_rate_ratio", "demographic_parity_difference", "mea
 def fairness(case: Case) -> Report:
     """Differences between groups of the held-out rows, by the decisions that would be served."""
     rows = case.held_out.rows.select(case.use_case.sensitive_columns)
-    return compared(case.use_case, case.held_out.labels, case.held_out.predictions, case.scores, rows)
+    found, figures = compared(case.use_case, case.held_out.labels, case.held_out.predictions, case.scores, rows)
+    by_group = case.package.manifest.group_thresholds
+    return ([*found, accuracy_as_served(case, by_group.column)] if by_group is not None else found), figures
+
+
+def accuracy_as_served(case: Case, column: str) -> Finding:
+    """Share of right decisions with the thresholds by group, Wilson interval; `performance.accuracy` is that of the ordinary threshold."""
+    from reports.fairness_intervals import shares
+
+    right = case.held_out.predictions == case.held_out.labels
+    found = shares(np.array([float(right.sum())]), np.array([float(right.size)]))
+    return Finding(metric="fairness.accuracy_as_served", value=float(found.value[0]), low=float(found.low[0]), high=float(found.high[0]),
+                   confidence=0.95, sample_size=int(right.size),
+                   note=f"Right decisions with the thresholds by {column} that are served; performance.accuracy uses one for all.")
 
 
 def compared(use_case: UseCase, labels: Floats, predictions: Floats, scores: Floats, sensitive: pl.DataFrame) -> Report:

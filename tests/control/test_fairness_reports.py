@@ -125,6 +125,16 @@ def test_a_frontier_that_cannot_be_made_says_why(unfair: tuple[Bench, Candidate,
         newest_frontier(bench.settings, bench.store, NAME, version=99)
 
 
+def test_thresholds_by_group_mend_what_the_gate_stopped(fair: Bench, unfair: tuple[Bench, Candidate, Evidence]) -> None:
+    asked = '[mitigation]\nmethod = "threshold"\nattribute = "sex"\nreason = "decided by the board"\n'
+    evidence = fair.judge(fair.make(in_training=women_marked_down, in_test=women_marked_down, more=RULES + asked))
+    before, after = (answer(one, "fairness_four_fifths").value for one in (unfair[2], evidence))
+    assert after > before + 0.2
+    served = next(finding for finding in evidence.findings if finding.metric == "fairness.accuracy_as_served")
+    assert served.low < served.value < served.high
+    assert served.note.startswith("Right decisions with the thresholds by sex that are served")
+
+
 def window(rows: int = 900, **more: Any) -> pl.DataFrame:
     """Captured answers: men chosen twice as often as women."""
     draw = np.random.default_rng(3)
