@@ -33,6 +33,7 @@ booster = xgboost.Booster({"nthread": 2}); booster.load_model(model); booster.se
 values = np.load(data)
 if side == "ours":
     import woodelf
+    import reports.shapley_groups
     from reports.shapley import explain_rows
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     began = time.perf_counter()

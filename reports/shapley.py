@@ -72,17 +72,17 @@ def explain_rows(booster: Any, values: Values, types: list[str], *, threads: int
     margins = _predict(booster, values, types, threads, output_margin=True)
     if forest is None:
         return Shapley(_contributions(booster, values, types, threads), margins, "path-dependent", "xgboost")
-    from reports.shapley_woodelf import woodelf_values
+    from reports.shapley_groups import grouped_values
 
     probes = np.sort(np.random.default_rng(seed).choice(values.shape[0], min(PROBES, values.shape[0]), replace=False))
     exact = _contributions(booster, values[probes], types, threads)
-    found = np.concatenate([woodelf_values(forest, values), np.broadcast_to(exact[:1, ..., -1:], (*margins.shape, 1))], axis=-1)
+    found = np.concatenate([grouped_values(forest, values), np.broadcast_to(exact[:1, ..., -1:], (*margins.shape, 1))], axis=-1)
     scale = np.maximum(np.abs(margins[probes]), 1.0)[..., None]
     apart = float((np.abs(found[probes] - exact) / scale).max())
-    if apart > TOLERANCE:
+    if not apart <= TOLERANCE:  # also where it is no number
         return Shapley(_contributions(booster, values, types, threads), margins, "path-dependent", "xgboost", values.shape[0],
                        probes.size, apart)
-    failing = np.flatnonzero(gaps(found, margins) > TOLERANCE)
+    failing = np.flatnonzero(~(gaps(found, margins) <= TOLERANCE))
     if failing.size:
         found[failing] = _contributions(booster, values[failing], types, threads)
     return Shapley(found, margins, "path-dependent", "woodelf", failing.size, probes.size, apart)
@@ -109,10 +109,10 @@ def explain_against(booster: Any, values: Values, background: Values, types: lis
         zeros = np.zeros((*margins.shape, values.shape[1]))
         return Shapley(np.concatenate([zeros, ends], axis=-1), margins, "interventional", "woodelf", background_rows=background.shape[0])
     from reports.shapley_exact import exact_values
-    from reports.shapley_woodelf import woodelf_values
+    from reports.shapley_groups import grouped_values
 
-    found = np.concatenate([woodelf_values(forest, values, background), ends], axis=-1)
-    failing = np.flatnonzero(gaps(found, margins) > TOLERANCE)
+    found = np.concatenate([grouped_values(forest, values, background), ends], axis=-1)
+    failing = np.flatnonzero(~(gaps(found, margins) <= TOLERANCE))
     for row in failing:
         found[row, ..., :-1] = exact_values(forest, values[row:row + 1], background)[0]
     return Shapley(found, margins, "interventional", "woodelf", failing.size, background_rows=background.shape[0])

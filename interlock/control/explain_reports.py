@@ -18,7 +18,7 @@ from interlock.rules.findings import Finding, failed
 from reports.shapley import Shapley, leaf_rows
 
 Floats = NDArray[np.float64]
-LEAF_ROWS_MAX = 60_000_000     # rows * leaves explained: about one second
+LEAF_ROWS_MAX = 200_000_000    # rows * leaves explained: about one second
 ROWS_MIN, ROWS_MAX = 2_000, 50_000
 SLICE_ROWS_MIN, SLICED_FEATURES = 60, 8
 BACKGROUND_ROWS, AGAINST_ROWS, AGAINST_LEAVES_MAX = 200, 500, 5_000

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from interlock.errors import DataError
-from reports import shapley, shapley_woodelf
+from reports import shapley, shapley_groups
 from reports.shapley import explain_against, explain_rows, gaps
 from reports.shapley_exact import exact_values
 from reports.shapley_trees import read_forest
@@ -79,14 +79,14 @@ def test_row_that_does_not_add_up_is_computed_again(monkeypatch: pytest.MonkeyPa
     booster, values = fitted()
     probes = np.random.default_rng(0).choice(values.shape[0], shapley.PROBES, replace=False)
     victim = next(row for row in range(values.shape[0]) if row not in probes)
-    exact = shapley_woodelf.woodelf_values
+    exact = shapley_groups.grouped_values
 
     def wrong(*given: Any) -> np.ndarray:
         found = exact(*given)
         found[victim, 0] += 0.01
         return found
 
-    monkeypatch.setattr(shapley_woodelf, "woodelf_values", wrong)
+    monkeypatch.setattr(shapley_groups, "grouped_values", wrong)
     found = explain_rows(booster, values, TYPES, engine="woodelf")
     assert (found.engine, found.recomputed) == ("woodelf", 1)
     assert found.contributions[victim] == pytest.approx(explain_rows(booster, values, TYPES, engine="xgboost").contributions[victim])
@@ -94,8 +94,8 @@ def test_row_that_does_not_add_up_is_computed_again(monkeypatch: pytest.MonkeyPa
 
 def test_swapped_features_are_found_though_the_rows_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
     booster, values = fitted()
-    exact = shapley_woodelf.woodelf_values
-    monkeypatch.setattr(shapley_woodelf, "woodelf_values", lambda *given: exact(*given)[:, [1, 0, 2, 3, 4]])
+    exact = shapley_groups.grouped_values
+    monkeypatch.setattr(shapley_groups, "grouped_values", lambda *given: exact(*given)[:, [1, 0, 2, 3, 4]])
     found = explain_rows(booster, values, TYPES, engine="woodelf")
     assert (found.engine, found.recomputed) == ("xgboost", values.shape[0])
     assert found.probe_gap > 1e-3
@@ -132,9 +132,9 @@ def test_interventional_values_are_shapleys_sum_over_coalitions() -> None:
 
 def test_interventional_rows_that_fail_are_computed_from_the_definition(monkeypatch: pytest.MonkeyPatch) -> None:
     booster, values = fitted("multi:softprob", num_class=3)
-    exact = shapley_woodelf.woodelf_values
+    exact = shapley_groups.grouped_values
     right = explain_against(booster, values[:20], values[100:130], TYPES)
-    monkeypatch.setattr(shapley_woodelf, "woodelf_values", lambda *given: exact(*given) * 1.1)
+    monkeypatch.setattr(shapley_groups, "grouped_values", lambda *given: exact(*given) * 1.1)
     found = explain_against(booster, values[:20], values[100:130], TYPES)
     assert found.recomputed > 0
     assert found.contributions == pytest.approx(right.contributions, abs=1e-3)
