@@ -29,9 +29,10 @@ def propose_drops(columns: Columns, train: Data, validation: Data, parameters: d
         {"rows", "tolerance", "loss", "tested": [{"features", "importance", "change", "low", "high", "droppable"}],
          "together": the same or null, "drop": [names], "note"}      changes are relative: 0.01 is a loss 1 % higher
     """
-    shares = _importance(columns, train, validation, parameters, rounds, seed)
+    whole = load_xgboost().train(parameters, quantile_matrix(columns, train, parameters["nthread"]), num_boost_round=rounds)
+    shares = _importance(columns, whole, validation, seed)
     names = sorted(columns.names, key=lambda name: (shares[name], name))[:min(tries, len(columns.names) - 1)]
-    base = _losses(columns, train, validation, parameters, rounds, [])
+    base = _losses_of(whole, validation.matrix, validation, parameters)
     rows = validation.labels.size
 
     def tried(dropped: list[str]) -> dict[str, Any]:
@@ -60,9 +61,8 @@ def _note(drop: list[str], tried: int, rows: int) -> str:
             'consider role = "ignore".')
 
 
-def _importance(columns: Columns, train: Data, validation: Data, parameters: dict[str, Any], rounds: int, seed: int) -> dict[str, float]:
+def _importance(columns: Columns, booster: Any, validation: Data, seed: int) -> dict[str, float]:
     xgboost = load_xgboost()
-    booster = xgboost.train(parameters, quantile_matrix(columns, train, parameters["nthread"]), num_boost_round=rounds)
     count = validation.labels.size
     picked = np.sort(np.random.default_rng(seed).choice(count, min(count, EXPLAINED_ROWS), replace=False))
     rows = xgboost.DMatrix(validation.matrix[picked], feature_names=columns.names, feature_types=columns.types, enable_categorical=True)
@@ -76,10 +76,13 @@ def _losses(columns: Columns, train: Data, validation: Data, parameters: dict[st
     """Loss per validation row of a model without the dropped features."""
     kept = [place for place, name in enumerate(columns.names) if name not in dropped]
     narrow = Columns([columns.names[place] for place in kept], [columns.types[place] for place in kept])
-    first, second = (replace(data, matrix=np.ascontiguousarray(data.matrix[:, kept])) for data in (train, validation))
-    matrix = quantile_matrix(narrow, first, parameters["nthread"])
+    matrix = quantile_matrix(narrow, replace(train, matrix=np.ascontiguousarray(train.matrix[:, kept])), parameters["nthread"])
     booster = load_xgboost().train(_without(parameters, dropped), matrix, num_boost_round=rounds)
-    return row_losses(np.asarray(booster.inplace_predict(second.matrix), dtype=np.float64), validation.labels, str(parameters["objective"]))
+    return _losses_of(booster, np.ascontiguousarray(validation.matrix[:, kept]), validation, parameters)
+
+
+def _losses_of(booster: Any, matrix: NDArray[np.float32], validation: Data, parameters: dict[str, Any]) -> Floats:
+    return row_losses(np.asarray(booster.inplace_predict(matrix), dtype=np.float64), validation.labels, str(parameters["objective"]))
 
 
 def row_losses(answers: Floats, labels: Floats, objective: str) -> Floats:
