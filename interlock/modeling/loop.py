@@ -1,0 +1,160 @@
+"""The loop replayed on recorded rows: answer the next window with the model of that moment, watch it, retrain when the rules say so.
+
+Prequential evaluation (Dawid 1984; Gama et al. 2013, "On evaluating stream learning algorithms"): every row is answered by a model that
+learned only from labels known before it. Time moves as in production: a window is judged once it is complete and the watermark has passed,
+a retraining starts then, and its model answers the rows from that moment on. Models are made by `make_package`, as `train` makes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from interlock.errors import DataError
+from interlock.modeling.making import make_package, top_score
+from interlock.modeling.package import Model, Package
+from interlock.modeling.split import known_rows
+from interlock.rules.canonical import digest_bytes
+from interlock.rules.monitoring import Judgement, cooled_down, retraining_due, window_of
+from interlock.spec.usecase import UseCase
+
+Judge = Callable[[Package, pl.DataFrame], Judgement]
+Retrain = Literal["never", "breach", "schedule", "both"]
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Window:
+    """One monitored window: its bounds, rows, and the last judgement about it (None: the model of that time answered no row of it)."""
+
+    start: datetime
+    end: datetime
+    rows: int
+    judgement: Judgement | None
+
+
+@dataclass(frozen=True)
+class Replay:
+    """`rows`: those answered, in order of time, with `_score` (probability of 1, or the value) and `_model` (number, from 0);
+    `trained`: when each model was made; `causes`: why."""
+
+    rows: pl.DataFrame = field(repr=False)
+    windows: list[Window]
+    trained: list[datetime]
+    causes: list[str]
+
+
+@dataclass
+class _Served:
+    """The model that answers now, and what is known about its windows."""
+
+    package: Package
+    model: Model
+    number: int
+    windows: list[tuple[datetime, datetime, pl.DataFrame]] = field(default_factory=list)
+    judged: dict[datetime, tuple[int, Judgement]] = field(default_factory=dict)
+
+
+def replay(use_case: UseCase, frame: pl.DataFrame, judge: Judge, root: Path, *, first: datetime, retrain: Retrain = "breach",
+           every: timedelta | None = None, progress: Progress = lambda text: None) -> Replay:
+    """Answer the rows from `first` on. `frame`: a snapshot with its derived features, labels with `_label_seen_time`.
+
+    `judge` gives the judgement about rows that one package answered (`_score`; `_label` null where it was not known yet), as monitoring
+    does. `retrain`: after breaches as `[monitoring]` says (breaches, of, cooldown), on a schedule (`every`), both, or never. A retraining
+    that finds too little to learn from leaves the model in place, as in production. Raises `DataError` where even the first model cannot
+    be made, or no row is left to answer.
+    """
+    if retrain in {"schedule", "both"} and every is None:
+        raise DataError("a schedule needs `every`", allowed="a time span")
+    limits, last = use_case.monitoring, frame["_event_time"].max()
+    watermark = timedelta(hours=limits.watermark_hours)
+    if not isinstance(last, datetime) or last < first:
+        raise DataError("there is no row to answer", value=first, allowed=f"before {last}")
+    served = _trained(use_case, frame, first, root, 0)
+    trained, causes, answered, windows = [first], ["first"], list[pl.DataFrame](), list[Window]()
+    breached: list[datetime] = []
+    start, end = window_of(first, limits.window_hours)
+    since, pending = first, None
+    while start <= last:
+        now = end + watermark
+        rows = _between(frame, max(start, since), end)
+        if pending is not None and pending[0] < end:  # the model made meanwhile answers from its own moment on
+            answered.append(_answered(served, _between(frame, max(start, since), pending[0])))
+            served, rows = pending[1], _between(frame, max(start, pending[0]), end)
+            pending = None
+        answered.append(_answered(served, rows))
+        served.windows.append((start, end, answered[-1]))
+        _judge_again(served, judge, now, limits.of)
+        windows.append(Window(start, end, rows.height, served.judged[start][1] if start in served.judged else None))
+        cause = _cause(use_case, served, end, breached, trained, retrain, every, now)
+        if cause is not None:
+            breached += [end] if cause == "breach" else []
+            made = _try_training(use_case, frame, now, root, len(trained))
+            if made is not None:
+                trained, causes, pending = [*trained, now], [*causes, cause], (now, made)
+                progress(f"{end:%Y-%m-%d}: model {len(trained) - 1} ({cause})")
+        since = end
+        start, end = end, end + (end - start)
+    return Replay(pl.concat([part for part in answered if part.height]), windows, trained, causes)
+
+
+def known_at(rows: pl.DataFrame, now: datetime) -> pl.DataFrame:
+    """The rows with their labels as far as they had been seen by `now`."""
+    seen = (pl.col("_label_seen_time") <= now).fill_null(False)
+    return rows.with_columns(pl.when(seen).then(pl.col("_label")).otherwise(None).alias("_label"))
+
+
+def _trained(use_case: UseCase, frame: pl.DataFrame, now: datetime, root: Path, number: int) -> _Served:
+    """The model that training at `now` gives: only rows whose label had been seen by then are handed over at all."""
+    known = known_rows(frame, now)
+    nothing = digest_bytes(b"")
+    made = make_package(root, use_case, known, snapshot_digest=nothing, spec_digest=nothing, as_of=now)
+    return _Served(made.package, made.package.open_model(), number)
+
+
+def _try_training(use_case: UseCase, frame: pl.DataFrame, now: datetime, root: Path, number: int) -> _Served | None:
+    try:
+        return _trained(use_case, frame, now, root, number)
+    except DataError:
+        return None
+
+
+def _between(frame: pl.DataFrame, start: datetime, end: datetime) -> pl.DataFrame:
+    return frame.filter((pl.col("_event_time") >= start) & (pl.col("_event_time") < end))
+
+
+def _answered(served: _Served, rows: pl.DataFrame) -> pl.DataFrame:
+    scores: NDArray[np.float64] = np.empty(0)
+    if rows.height:
+        scores = top_score(served.model.score(served.package.manifest.features.encode_frame(rows)))
+    return rows.with_columns(pl.Series("_score", scores, dtype=pl.Float64), pl.lit(served.number).alias("_model"))
+
+
+def _judge_again(served: _Served, judge: Judge, now: datetime, of: int) -> None:
+    """Judge the newest windows; those again for which more labels are known now."""
+    for start, _, rows in served.windows[-of:]:
+        if not rows.height:
+            continue
+        known = known_at(rows, now)
+        labelled = rows.height - known["_label"].null_count()
+        if start not in served.judged or labelled > served.judged[start][0]:
+            served.judged[start] = labelled, judge(served.package, known)
+
+
+def _cause(use_case: UseCase, served: _Served, end: datetime, breached: list[datetime], trained: list[datetime], retrain: Retrain,
+           every: timedelta | None, now: datetime) -> str | None:
+    limits = use_case.monitoring
+    if retrain in {"breach", "both"}:
+        states = [served.judged[start][1].retrains for start, _, _ in served.windows if start in served.judged]
+        if retraining_due(states, breaches=limits.breaches, of=limits.of) and cooled_down(end, breached, limits.cooldown_hours):
+            return "breach"
+    if retrain in {"schedule", "both"} and every is not None and now - trained[-1] >= every:
+        return "schedule"
+    return None
