@@ -86,7 +86,8 @@ def counterfactuals(judge: Judge, row: Values, levers: Sequence[Lever]) -> Searc
             found.sort(key=lambda one: (one.effort, sorted(one.changes)))
             note = f"{len(found)} found with {size} changed feature{'s' if size > 1 else ''}, {asked.rows:,} rows scored by the model"
             return Search(tuple(found), asked.rows, names, note)
-    tried = f"up to {CHANGES_MAX} of {len(usable)} actionable features, {asked.rows:,} rows scored by the model"
+    most = min(CHANGES_MAX, len(usable))
+    tried = f"up to {most} of {len(usable)} actionable feature{'s' if len(usable) > 1 else ''}, {asked.rows:,} rows scored by the model"
     return Search((), asked.rows, names, f"none found within the declared bounds: {tried}; a finer search may still find one")
 
 

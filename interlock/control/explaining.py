@@ -70,7 +70,7 @@ def explain_request(settings: Settings, use_case: UseCase, request_id: str, *, d
     model, values = package.open_model(), encoded(package, row)
     contributions, answer = _contributions(model, values, str(row["_prediction"][0]))
     names, words = package.manifest.features.names, words_for(use_case.columns, package.manifest.features.names, use_case.model_columns)
-    given = {name: row[name][0] if name in row.columns else float(values[0, place]) for place, name in enumerate(names)}
+    given = {name: row[name][0] if name in row.columns else _known(values[0, place]) for place, name in enumerate(names)}
     profile = _profile(package)
     typical = {name: middle for name, column in profile.columns.items()
                if column.kind == "numeric" and (middle := median_of(column)) is not None}
@@ -115,6 +115,10 @@ def _direction(use_case: UseCase, package: Package, contributions: Floats) -> Di
     if package.manifest.task == "regression":
         return "up" if contributions[:-1].sum() >= 0 else "down"
     return "down" if use_case.fairness.favourable == "positive" else "up"
+
+
+def _known(value: np.float32) -> float | None:
+    return None if np.isnan(value) else float(value)
 
 
 def _profile(package: Package) -> Profile:

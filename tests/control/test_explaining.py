@@ -18,15 +18,18 @@ from interlock.control.explaining import explain_request, find_prediction
 from interlock.control.levers import levers_of
 from interlock.control.window_attribution import attribution_of, encoded
 from interlock.errors import DataError
+from interlock.modeling.package import read_package
 from interlock.records.store import Store
 from interlock.rules.findings import State
+from interlock.rules.monitoring import WindowState, judge_window, signals_for
 from interlock.settings import Settings
+from interlock.spec.load import find_use_case
 from interlock.spec.usecase import UseCase
 from reports.explain import global_importance
 from reports.profiles import Profile
 from reports.shapley import explain_rows
-from tests.control.traffic import SPEC, Traffic, copy_package, people, small_package, spec
-from tests.control.trial_bench import Bench, answer, census
+from tests.control.traffic import DAY0, SPEC, Traffic, copy_package, people, small_package, spec
+from tests.control.trial_bench import NAME, Bench, answer, census
 
 # Optuna marks multi-threaded samplers as experimental.
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
@@ -121,24 +124,14 @@ def test_command_prints_reasons(traffic: Traffic, monkeypatch: pytest.MonkeyPatc
 # --- attribution drift ------------------------------------------------------------------------------------------------------------
 
 
-def captured(traffic: Traffic, day: int = 0, **how: Any) -> pl.DataFrame:
-    served = traffic.serve(day, **how)
-    traffic.monitor(day + 1.1)
-    return find_all(traffic, served)
-
-
-def find_all(traffic: Traffic, served: pl.DataFrame) -> pl.DataFrame:
-    rows = [find_prediction(traffic.settings, traffic.use_case.name, name) for name in served["_request_id"].head(20)]
-    return pl.concat(rows)
-
-
 def test_captured_rows_are_encoded_as_they_were_scored(traffic: Traffic) -> None:
-    rows = captured(traffic)
+    served = traffic.serve(0)
+    rows = pl.concat([find_prediction(traffic.settings, traffic.use_case.name, name) for name in served["_request_id"].head(20)])
     scores = traffic.package.open_model().score(encoded(traffic.package, rows))
     assert scores.astype(float) == pytest.approx(rows["_score"].to_numpy())
 
 
-def test_the_same_reasons_are_no_drift_and_turned_ones_are(traffic: Traffic) -> None:
+def test_nothing_to_compare_with_or_too_few_rows_say_so(traffic: Traffic) -> None:
     use_case, rows = traffic.use_case, people(400, 7).with_columns(pl.col("_row_id").alias("_request_id"))
     space = traffic.package.manifest.features
     made = explain_rows(traffic.package.open_model().booster, space.encode_frame(rows), space.feature_types)
@@ -155,6 +148,27 @@ def test_every_window_has_the_finding(traffic: Traffic) -> None:
     found = [one for one in traffic.windows()[0].findings if one["metric"] == "explain.attribution_drift"]
     assert [one["state"] for one in found] == ["missing"]
     assert "no importance to compare with" in found[0]["note"]
+
+
+def test_customers_who_are_all_alike_where_the_model_looked_turn_its_reasons(tmp_path: Path, data_dir: Path) -> None:
+    """Census rows: the same kind of people give the same reasons; where marriage no longer tells them apart, other columns must."""
+    bench = Bench(tmp_path, *census(data_dir))
+    candidate = bench.make()
+    evidence, use_case = bench.judge(candidate), find_use_case(bench.settings, NAME)[1]
+    bench.store.close()
+    package = read_package(bench.settings.folder("packages"), candidate.package_digest)
+    shares = evidence.figures["explain"]["importance"]
+    rows = bench.test.with_columns(_event_time=pl.lit(DAY0))
+    alike = rows.with_columns(pl.lit(None, pl.String).alias("marital-status"), pl.lit("Other-relative").alias("relationship"),
+                              pl.lit(20_000).alias("capital-gain"))
+    [same], [turned] = (attribution_of(use_case, package, found, shares, seed=1) for found in (rows, alike))
+    assert same.value < 0.1
+    assert same.sample_size == 300
+    assert turned.value > same.value
+    assert turned.low > 0.1, turned.note
+    limit = next(signal for signal in signals_for(use_case) if signal.metric == "explain.attribution_drift")
+    states = [judge_window([finding], [limit]).state for finding in (same, turned)]
+    assert states == [WindowState.OK, WindowState.WARN]
 
 
 # --- validation -------------------------------------------------------------------------------------------------------------------
