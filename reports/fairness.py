@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from interlock.errors import DataError
 from interlock.rules.findings import Finding, State
 from interlock.spec.fairness import MEASURES, Fairness, FairnessRule
-from reports.fairness_groups import CROSS, Counts, all_groups, count_groups, group_rows
+from reports.fairness_groups import CROSS, GROUPS_MAX, Counts, all_groups, count_groups, group_rows
 from reports.fairness_impact import adverse_impact
 from reports.fairness_measures import Attribute, compare
 from reports.losses import check_rows
 
 Floats = NDArray[np.float64]
 CROSSED = "_intersections"
+CROSSED_GROUPS_MAX = 30
 CROSSED_MEASURES = ("selection_rate_ratio", "equal_opportunity_difference", "equalized_odds_difference", "predictive_parity_difference",
                     "calibration_difference")
 NAMED_GROUPS = ("selection_rate_ratio", "equal_opportunity_difference", "equalized_odds_difference")  # small groups get their own finding
@@ -40,8 +41,9 @@ def fairness_findings(y: Floats, prediction: Floats, score: Floats, sensitive: p
     Missing values form no group; their number is in the detail. Numeric attributes with more than 12 values are cut into quartile bands.
     No sensitive column: MISSING with a note.
 
-    Figures: attribute → {"groups": rows of `group_rows`, "missing", "favourable", "adverse_impact": rows of `adverse_impact`}, and
-    "_intersections": the same by "a × b". Raises `DataError` for shapes that do not fit.
+    Figures: attribute → {"groups": rows of `group_rows` (the 50 largest), "all_groups": their number, "missing", "favourable",
+    "adverse_impact": rows of `adverse_impact`}, and
+    "_intersections": the same by "a × b" (the 30 largest). Raises `DataError` for shapes that do not fit.
     Sources: Fairlearn 0.15; Hardt, Price, Srebro 2016 (equal opportunity, equalized odds); Chouldechova 2017 (predictive parity).
     """
     y, prediction = check_rows("binary", y, prediction, "prediction")
@@ -56,7 +58,8 @@ def fairness_findings(y: Floats, prediction: Floats, score: Floats, sensitive: p
     counted: dict[str, Counts] = {}
     for name, groups in (single | crossed).items():
         counted[name] = count_groups(y, prediction, score, groups)
-        (tables if name in single else tables.setdefault(CROSSED, {}))[name] = _table(counted[name], policy)
+        most = GROUPS_MAX if name in single else CROSSED_GROUPS_MAX
+        (tables if name in single else tables.setdefault(CROSSED, {}))[name] = _table(counted[name], policy, most)
     findings = [found for name in single for measure in MEASURES for found in compare(Attribute(name, counted[name]), measure, policy)
                 if found.segment.startswith("attribute=") or measure in {policy.metric, *NAMED_GROUPS}]
     findings += [found for name in crossed for measure in CROSSED_MEASURES
@@ -92,6 +95,7 @@ def undeclared(policy: Fairness, measures: Iterable[str]) -> list[Finding]:
     return [Finding(metric=metric, state=State.MISSING, note=note) for metric in metrics]
 
 
-def _table(counts: Counts, policy: Fairness) -> dict[str, Any]:
-    rows = group_rows(counts, rows_min=policy.group_rows_min)[:200]
-    return {"groups": rows, "missing": counts.missing, "favourable": policy.favourable, "adverse_impact": adverse_impact(counts)}
+def _table(counts: Counts, policy: Fairness, groups_max: int) -> dict[str, Any]:
+    rows = group_rows(counts, rows_min=policy.group_rows_min, groups_max=groups_max)
+    return {"groups": rows, "all_groups": len(counts.names), "missing": counts.missing, "favourable": policy.favourable,
+            "adverse_impact": adverse_impact(counts)}

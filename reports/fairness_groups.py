@@ -116,16 +116,16 @@ def count_groups(y: Floats, prediction: Floats, score: Floats, groups: Texts) ->
                   ece_by_luck=errors[1][order], missing=int((~known).sum()))
 
 
-def group_rows(counts: Counts, *, rows_min: int) -> list[dict[str, Any]]:
-    """One plain row per group: counts, rates (None without a denominator) and their 95 % Wilson intervals.
+def group_rows(counts: Counts, *, rows_min: int, groups_max: int = GROUPS_MAX) -> list[dict[str, Any]]:
+    """One plain row for each of the `groups_max` largest groups: counts, rates (None without a denominator), 95 % intervals.
 
     `intervals`: rate → [low, high]. `calibration_gap`: mean score minus observed rate, `ece` over ten bins of equal size, None below
     `rows_min` rows; `ece_by_luck` is what chance alone would give.
     """
-    every = list(range(len(counts.names)))
+    every = list(range(min(len(counts.names), groups_max)))
     figures = {name: counts.rate(name, every) for name in (*RATES, "calibration_gap")}
     rows = []
-    for place, name in enumerate(counts.names):
+    for place, name in enumerate(counts.names[:groups_max]):
         size = int(counts.counted["rows"][place])
         rates = {rate: _plain(found.value[place]) for rate, found in figures.items()}
         ends = {rate: [_plain(found.low[place]), _plain(found.high[place])] for rate, found in figures.items() if rates[rate] is not None}

@@ -124,7 +124,7 @@ def _nothing_to_compare(counts: Values, judged: int, needed: int) -> str:
 
 
 def _table(counts: Values) -> dict[str, Any]:
-    every = list(range(min(len(counts.names), 4 * GROUPS_MAX)))
+    every = list(range(min(len(counts.names), GROUPS_MAX)))
     figures = {name: counts.figure(name, every) for name in FIGURES}
     rows = [{"group": counts.names[place], "rows": int(counts.rows[place]),
              **{name: float(figure.value[place]) for name, figure in figures.items()},

@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from interlock.modeling import held_out, making, split, tuning
+from interlock.modeling import fitting, held_out, making, split
 from interlock.modeling.package import Model, folder_of
 from interlock.records.compaction import compact
 from interlock.records.lake import lake_from
@@ -268,8 +268,8 @@ def test_model_that_stalls_now_and_then_is_stopped(sound: tuple[Bench, Candidate
 def test_trainer_that_does_not_stop_is_stopped_by_size(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     limit = '[gates.package_size]\nthreshold = 0.5\nreason = "runs on small devices"'
     assert answer(bench.judge(bench.make(more=limit)), "package_size").verdict is PASS
-    exact = tuning.fit_booster
-    monkeypatch.setattr(making, "fit_booster", lambda space, data, parameters, rounds: exact(space, data, parameters, rounds * 8))
+    exact = fitting.fit_booster
+    monkeypatch.setattr(fitting, "fit_booster", lambda space, data, parameters, rounds: exact(space, data, parameters, rounds * 8))
     assert answer(bench.judge(bench.make(more=limit)), "package_size").verdict is FAIL
 
 
