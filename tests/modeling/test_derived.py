@@ -75,7 +75,8 @@ def naive(made: Derived, frame: pl.DataFrame, place: int) -> float | None:
             known.append((became, row["_event_time"], number, value))
     known.sort()
     if made.kind == "lag" and made.hours is not None:
-        old = [(event, became, number, value) for became, event, number, value in known if event <= here["_event_time"] - timedelta(hours=made.hours)]
+        bound = here["_event_time"] - timedelta(hours=made.hours)
+        old = [(event, became, number, value) for became, event, number, value in known if event <= bound]
         return max(old)[-1] if old else None
     if made.kind == "lag":
         return known[-made.rows][-1] if len(known) >= (made.rows or 1) else None
@@ -128,6 +129,17 @@ def test_nothing_later_can_enter(rows: list[Any], cut: int, change: float) -> No
     assert before.filter(here).select(names).equals(with_derived(case, frame.filter(here)).select(names), null_equal=True)
     older = pl.col("_event_time") < moment
     assert before.filter(older).select(names).equals(after.filter(older).select(names), null_equal=True)
+
+
+def test_a_variant_that_forgets_when_outcomes_were_seen_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The broken variant takes labels as known with their event; then a label that comes an hour later changes a row before it."""
+    rows = [(0, 1.0, "AA", False, 1.0, 2), (1, 2.0, "AA", False, 0.0, 2)]
+    changed = [(0, 1.0, "AA", False, 0.0, 2), rows[1]]
+    case = use_case([{"kind": "lag", "of": "_label", "rows": 1}])
+    assert with_derived(case, frame_of(rows))["f0"].equals(with_derived(case, frame_of(changed))["f0"])
+    monkeypatch.setattr("interlock.modeling.derived.seen_moments",
+                        lambda case, frame, column: frame["_event_time"].dt.epoch("us").to_numpy())
+    assert not with_derived(case, frame_of(rows))["f0"].equals(with_derived(case, frame_of(changed))["f0"])
 
 
 def test_by_hand() -> None:
