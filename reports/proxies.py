@@ -71,15 +71,20 @@ def proxy_findings(matrix: NDArray[np.float32], names: Sequence[str], types: Seq
         found = [_proxy(name, matrix[rows, column], kind, place, kept, importance.get(name, 0.0), seed)
                  for column, (name, kind) in enumerate(zip(names, types, strict=True))]
         found = sorted(found, key=lambda one: (-one.risk, -one.cramers_v, one.feature))
-        findings += [_finding(attribute, rank, one, rows.size) for rank, one in enumerate(found[:SHOWN_MAX], start=1)]
         together = _joint(joint, rows, place, kept) if joint is not None else None
-        if together is not None:
-            findings.append(measured("fairness.proxy_joint", together, sample_size=rows.size, segment=f"attribute={attribute}",
-                                     note=f"All features together tell {attribute} with an AUC of {together.value:.3f} (0.5: not at all).",
-                                     why_missing="a small model could not be asked"))
+        findings += _findings(attribute, found, together, rows.size)
         figures[attribute] = {"features": [asdict(one) for one in found], "rows": int(rows.size), "groups": [str(name) for name in kept],
                               "joint": {"auc": together.value, "low": together.low, "high": together.high} if together else None}
     return findings, figures
+
+
+def _findings(attribute: str, found: list[Proxy], together: Interval | None, rows: int) -> list[Finding]:
+    findings = [_finding(attribute, rank, one, rows) for rank, one in enumerate(found[:SHOWN_MAX], start=1)]
+    if together is None:
+        return findings
+    note = f"All features together tell {attribute} with an AUC of {together.value:.3f} (0.5: not at all)."
+    return [*findings, measured("fairness.proxy_joint", together, sample_size=rows, segment=f"attribute={attribute}", note=note,
+                                why_missing="a small model could not be asked")]
 
 
 def _kept(groups: NDArray[np.str_], rows_min: int) -> tuple[NDArray[np.str_], str]:
