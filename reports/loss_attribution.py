@@ -49,9 +49,10 @@ def loss_contributions(task: Task, contributions: Floats, outcomes: Floats) -> F
         found = np.einsum("nkf,nk->nf", parts, slopes)
     else:
         change = margins - bias
-        flat = np.abs(change) < 1e-9
-        steep = (margin_losses(task, margins, outcomes) - first) / np.where(flat, 1.0, change)
-        found = parts * np.where(flat, 0.0, steep)[:, None]
+        flat = np.abs(change) < 1e-6  # then the slope at the margin itself
+        start, end = np.where(flat, bias - 1e-3, bias), np.where(flat, bias + 1e-3, margins)
+        steep = (margin_losses(task, end, outcomes) - margin_losses(task, start, outcomes)) / (end - start)
+        found = parts * steep[:, None]
     return np.concatenate([found, first[:, None]], axis=1)
 
 
@@ -63,7 +64,9 @@ def loss_findings(task: Task, losses: Floats, shares: Floats, names: list[str], 
     or squared units; 0 = as good as elsewhere. Interval: Welch, normal, at 1 - 0.05 / slices looked at (Bonferroni), because the
     weakest of many always look weak. Given are at most 5 slices, by the interval's lower end. Slices of fewer than `rows_min` rows, or
     that leave fewer outside, are not looked at; none left: one TOO_FEW. Figure: {"loss", "mean", "drivers": {feature: mean share of
-    loss over all rows}, "slices": [{"slice", "rows", "loss", "excess", "low", "high", "drivers": [{"feature", "inside", "outside"}]}]}.
+    loss over all rows}, "slices": [{"slice", "rows", "loss", "excess", "low", "high", "base": part of the excess
+    that the average answer alone makes (another base rate), "drivers": the features that add most to the rest [{"feature", "inside",
+    "outside"}]}]}.
     """
     kept = {name: mask for name, mask in slices.items() if rows_min <= int(mask.sum()) <= mask.size - rows_min}
     figure: dict[str, Any] = {"loss": "squared error" if task == "regression" else "log loss", "slices": []}
@@ -79,10 +82,11 @@ def loss_findings(task: Task, losses: Floats, shares: Floats, names: list[str], 
 
 def _finding(one: dict[str, Any], looked_at: int) -> Finding:
     drivers = ", ".join(f"{driver['feature']} ({driver['inside'] - driver['outside']:+.3g})" for driver in one["drivers"][:3])
-    elsewhere = one["loss"] - one["excess"]
-    note = f"Mean loss {one['loss']:.3g} against {elsewhere:.3g} elsewhere; driven by {drivers}. One of {looked_at} slices looked at."
+    said = f"driven by {drivers}" if drivers else "no feature drives it"
+    note = (f"Mean loss {one['loss']:.3g} against {one['loss'] - one['excess']:.3g} elsewhere: the average answer alone accounts for "
+            f"{one['base']:+.3g} of it, {said}. One of {looked_at} slices looked at.")
     return Finding(metric=METRIC, value=one["excess"], low=one["low"], high=one["high"], confidence=1 - 0.05 / looked_at,
-                   sample_size=one["rows"], segment=one["slice"], note=note, detail={"drivers": one["drivers"]})
+                   sample_size=one["rows"], segment=one["slice"], note=note, detail={"base": one["base"], "drivers": one["drivers"]})
 
 
 def _slice(name: str, mask: Flags, losses: Floats, shares: Floats, names: list[str], looked_at: int) -> dict[str, Any]:
@@ -94,9 +98,11 @@ def _slice(name: str, mask: Flags, losses: Floats, shares: Floats, names: list[s
     reach = NormalDist().inv_cdf(1 - 0.025 / looked_at) * spread
     own, other = shares[mask, :-1].mean(axis=0), shares[~mask, :-1].mean(axis=0)
     order = np.argsort(-(own - other), kind="stable")[:DRIVERS_MAX]
-    drivers = [{"feature": names[place], "inside": float(own[place]), "outside": float(other[place])} for place in order]
+    drivers = [{"feature": names[place], "inside": float(own[place]), "outside": float(other[place])} for place in order
+               if own[place] > other[place]]
+    base = float(shares[mask, -1].mean() - shares[~mask, -1].mean())
     return {"slice": name, "rows": int(inside.size), "loss": float(inside.mean()), "excess": excess, "low": excess - reach,
-            "high": excess + reach, "drivers": drivers}
+            "high": excess + reach, "base": base, "drivers": drivers}
 
 
 def _by_size(means: Floats, names: list[str]) -> dict[str, float]:

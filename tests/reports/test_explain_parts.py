@@ -226,7 +226,8 @@ def test_losses_are_scikit_learns() -> None:
 def test_share_of_the_loss_by_hand() -> None:
     # bias 0, contributions 2 and -1, outcome 4: loss (1 - 4)^2 = 9, of the bias alone 16; slope (9 - 16) / 1 = -7
     assert loss_contributions("regression", np.array([[2.0, -1.0, 0.0]]), np.array([4.0])).tolist() == [[-14.0, 7.0, 16.0]]
-    assert loss_contributions("regression", np.array([[1.0, -1.0, 0.0]]), np.array([4.0])).tolist() == [[0.0, 0.0, 16.0]]
+    # contributions that cancel: slope at the margin itself, 2 x (0 - 4) = -8
+    assert loss_contributions("regression", np.array([[1.0, -1.0, 0.0]]), np.array([4.0]))[0] == pytest.approx([-8.0, 8.0, 16.0])
 
 
 def test_weak_slice_is_found_with_what_drives_it() -> None:
