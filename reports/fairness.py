@@ -60,12 +60,14 @@ def fairness_findings(y: Floats, prediction: Floats, score: Floats, sensitive: p
         counted[name] = count_groups(y, prediction, score, groups)
         most = GROUPS_MAX if name in single else CROSSED_GROUPS_MAX
         (tables if name in single else tables.setdefault(CROSSED, {}))[name] = _table(counted[name], policy, most)
-    findings = [found for name in single for measure in MEASURES for found in compare(Attribute(name, counted[name]), measure, policy)
-                if found.segment.startswith("attribute=") or measure in {policy.metric, *NAMED_GROUPS}]
+    findings = rule_findings(policy, counted, list(single))
+    first = sorted(MEASURES, key=lambda measure: measure != policy.metric)  # what is judged stands first
+    findings += [found for measure in first for name in single for found in compare(Attribute(name, counted[name]), measure, policy)
+                 if found.segment.startswith("attribute=") or measure in {policy.metric, *NAMED_GROUPS}]
     findings += [found for name in crossed for measure in CROSSED_MEASURES
                  for found in compare(Attribute(name, counted[name]), measure, policy, metric=f"fairness.intersections.{measure}")
                  if found.segment.startswith("attribute=")]
-    return findings + rule_findings(policy, counted, list(single)), tables
+    return findings, tables
 
 
 def rule_findings(policy: Fairness, counted: dict[str, Counts], attributes: list[str]) -> list[Finding]:

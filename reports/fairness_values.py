@@ -63,13 +63,14 @@ def value_findings(y: Floats, prediction: Floats, sensitive: pl.DataFrame, polic
         return undeclared(policy, VALUE_MEASURES), {}
     single, crossed = all_groups(sensitive)
     counted = {name: _count(y, prediction, groups) for name, groups in (single | crossed).items()}
-    findings = [found for name in single for measure in VALUE_MEASURES for found in _compare(name, counted[name], measure, policy)
-                if found.segment.startswith("attribute=") or measure == "mean_prediction_difference"]
+    findings: list[Finding] = []
     for rule in policy.rules:
         for name in named(rule, list(single), counted):
             findings += _compare(name, counted[name], rule.metric, policy, metric=rule.finding) if name in counted else [
                 Finding(metric=rule.finding, segment=f"attribute={name}", state=State.MISSING,
                         note=f"the sensitive attribute '{name}' did not come with the rows")]
+    findings += [found for name in single for measure in VALUE_MEASURES for found in _compare(name, counted[name], measure, policy)
+                 if found.segment.startswith("attribute=") or measure == "mean_prediction_difference"]
     return findings, {name: _table(counted[name]) for name in single}
 
 

@@ -106,6 +106,11 @@ def _model(manifest: Mapping[str, Any]) -> Part:
             f"made by Interlock {manifest.get('code_version', '')}.")
     if manifest["task"] == "binary":
         said += f" The answer is positive from a probability of {manifest.get('threshold', 0.5):g} on."
+    if by_group := manifest.get("group_thresholds"):
+        each = ", ".join(f"{name} from {value:.3g}" for name, value in by_group["thresholds"].items())
+        said += f" By {by_group['column']}: {each}."
+    if eased := manifest.get("mitigation"):
+        said += f" Mitigation: {eased['note']} Reason given: {eased['reason']}"
     return Part("Model", (said, f"Features: {', '.join(spec['name'] for spec in specs)}."),
                 tables=(Table(("Setting", "Value"), tuple((name, _short(value)) for name, value in settings.items())),))
 
