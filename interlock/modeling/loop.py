@@ -76,7 +76,7 @@ def replay(use_case: UseCase, frame: pl.DataFrame, judge: Judge, root: Path, *, 
     limits, last = use_case.monitoring, frame["_event_time"].max()
     watermark = timedelta(hours=limits.watermark_hours)
     if not isinstance(last, datetime) or last < first:
-        raise DataError("there is no row to answer", value=first, allowed=f"before {last}")
+        raise DataError("there is no row to answer", value=first, allowed="a moment before the last row")
     served = _trained(use_case, frame, first, root, 0)
     trained, causes, answered, windows = [first], ["first"], list[pl.DataFrame](), list[Window]()
     breached: list[datetime] = []
