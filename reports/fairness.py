@@ -50,7 +50,7 @@ def fairness_findings(y: Floats, prediction: Floats, score: Floats, sensitive: p
     if sensitive.height != y.size and sensitive.width:
         raise DataError("sensitive attributes and labels do not fit together", value=sensitive.height, allowed=f"{y.size} rows")
     if not sensitive.width:
-        return undeclared(policy, MEASURES), {}
+        return undeclared(policy, policy.metric), {}
     if policy.favourable == "negative":
         y, prediction, score = 1 - y, 1 - prediction, 1 - score
     single, crossed = all_groups(sensitive)
@@ -90,10 +90,10 @@ def named(rule: FairnessRule, attributes: list[str], counted: Iterable[str]) -> 
     return [*wanted, *crossed]
 
 
-def undeclared(policy: Fairness, measures: Iterable[str]) -> list[Finding]:
-    """MISSING for every measure and rule: there is nothing to compare."""
+def undeclared(policy: Fairness, measure: str) -> list[Finding]:
+    """MISSING for the measure and every rule: there is nothing to compare."""
     note = "no sensitive attribute is declared for this use case"
-    metrics = [*(f"fairness.{name}" for name in measures), *(rule.finding for rule in policy.rules)]
+    metrics = [f"fairness.{measure}", *(rule.finding for rule in policy.rules)]
     return [Finding(metric=metric, state=State.MISSING, note=note) for metric in metrics]
 
 

@@ -33,7 +33,7 @@ def class_findings(y: Floats, prediction: Floats, scores: Floats, classes: Seque
         favoured = np.clip(scores[:, places].sum(axis=1), 0.0, 1.0)
         return fairness_findings(_is(y, places), _is(prediction, places), favoured, sensitive, plain)
     if not sensitive.width:
-        return undeclared(policy, NAMED_GROUPS), {}
+        return undeclared(policy, policy.metric), {}
     findings: list[Finding] = []
     tables: dict[str, Any] = {}
     for place, name in enumerate(classes[:CLASSES_MAX]):

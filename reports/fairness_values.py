@@ -60,7 +60,7 @@ def value_findings(y: Floats, prediction: Floats, sensitive: pl.DataFrame, polic
     if sensitive.height != y.size and sensitive.width:
         raise DataError("sensitive attributes and labels do not fit together", value=sensitive.height, allowed=f"{y.size} rows")
     if not sensitive.width:
-        return undeclared(policy, VALUE_MEASURES), {}
+        return undeclared(policy, "mean_prediction_difference"), {}
     single, crossed = all_groups(sensitive)
     counted = {name: _count(y, prediction, groups) for name, groups in (single | crossed).items()}
     findings: list[Finding] = []
