@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,12 @@ def make_frame(*, seed: int, shift: float, rows: int = ROWS) -> pl.DataFrame:
         texts = np.array([f"level_{place}" for place in range(levels)])
         columns[f"c{number}"] = texts[draw.choice(levels, rows, p=weights / weights.sum())]
     return pl.DataFrame(columns)
+
+
+def peak_mb() -> float:
+    """Largest resident memory of this process, in megabytes (`ru_maxrss` would count the parent's at the time of the fork)."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
 
 
 def agreement(baseline: pl.DataFrame, current: pl.DataFrame, profile: Any, found: list[list[Any]]) -> dict[str, float]:

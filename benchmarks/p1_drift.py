@@ -23,29 +23,29 @@ from benchmarks.drift_data import KINDS, ROWS, agreement, make_frame
 
 ROUNDS, PEER_ROUNDS = 7, 2
 OURS = """
-import json, resource, sys, time
-import polars as pl
+import json, sys, time
+import scipy.special
 from reports.drift import drift_findings
-from reports.profile_stream import profile_stream
+from reports.profile_stream import parquet_source, profile_stream
 from reports.profiles import Profile
-from benchmarks.drift_data import KINDS
+from benchmarks.drift_data import KINDS, peak_mb
 folder = sys.argv[1]
 began = time.perf_counter()
 baseline = Profile.unpacked(open(folder + "/baseline.profile", "rb").read())
-window = profile_stream(pl.scan_parquet(folder + "/current.parquet"), KINDS, like=baseline)
+window = profile_stream(parquet_source(folder + "/current.parquet"), KINDS, like=baseline)
 findings = drift_findings(baseline, window, rows_min=200, psi_max=0.25)
 took = time.perf_counter() - began
 open(folder + "/window.profile", "wb").write(window.packed())
-print(json.dumps({"seconds": took, "mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+print(json.dumps({"seconds": took, "mb": peak_mb(),
                   "found": [[f.segment, f.metric, f.value] for f in findings]}))
 """
 EVIDENTLY = """
-import json, resource, sys, time, warnings
+import json, sys, time, warnings
 warnings.simplefilter("ignore")
 import pandas
 from evidently import DataDefinition, Dataset, Report
 from evidently.presets import DataDriftPreset
-from benchmarks.drift_data import KINDS
+from benchmarks.drift_data import KINDS, peak_mb
 folder = sys.argv[1]
 frames = [pandas.read_parquet(f"{folder}/{name}.parquet") for name in ("current", "baseline")]
 definition = DataDefinition(numerical_columns=[n for n, k in KINDS.items() if k == "numeric"],
@@ -54,14 +54,14 @@ began = time.perf_counter()
 sides = [Dataset.from_pandas(frame, data_definition=definition) for frame in frames]
 body = json.loads(Report([DataDriftPreset()]).run(sides[0], sides[1]).json())
 took = time.perf_counter() - began
-print(json.dumps({"seconds": took, "mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "metrics": len(body["metrics"])}))
+print(json.dumps({"seconds": took, "mb": peak_mb(), "metrics": len(body["metrics"])}))
 """
 SKETCHES = """
-import json, resource, sys, time
+import json, sys, time
 import numpy
 import pyarrow.parquet as parquet
 from datasketches import frequent_strings_sketch, hll_sketch, kll_doubles_sketch
-from benchmarks.drift_data import KINDS
+from benchmarks.drift_data import KINDS, peak_mb
 folder = sys.argv[1]
 began = time.perf_counter()
 made = {n: kll_doubles_sketch(200) if k == "numeric" else (frequent_strings_sketch(12), hll_sketch(8)) for n, k in KINDS.items()}
@@ -75,7 +75,7 @@ for batch in parquet.ParquetFile(folder + "/current.parquet").iter_batches(13107
                 made[name][0].update(text)
                 made[name][1].update(text)
 took = time.perf_counter() - began
-print(json.dumps({"seconds": took, "mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+print(json.dumps({"seconds": took, "mb": peak_mb()}))
 """
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import polars as pl
 
@@ -22,12 +23,26 @@ BATCH_ROWS = 131_072
 Source = pl.LazyFrame | Callable[[], Iterable[pl.DataFrame]]
 
 
+def parquet_source(path: str | Path, *, batch_rows: int = BATCH_ROWS) -> Callable[[], Iterator[pl.DataFrame]]:
+    """The rows of a Parquet file (or glob) as a source, one slice at a time: half the memory of a lazy frame, whose reader runs ahead.
+
+    Best with row groups of `batch_rows` rows, which is how the lake writes them.
+    """
+    def batches() -> Iterator[pl.DataFrame]:
+        lazy = pl.scan_parquet(path)
+        rows = int(lazy.select(pl.len()).collect().item())
+        for start in range(0, max(rows, 1), batch_rows):
+            yield lazy.slice(start, batch_rows).collect()
+
+    return batches
+
+
 def profile_stream(source: Source, columns: Mapping[str, Kind], *, like: Profile | None = None, suppress_below: int = SUPPRESS_BELOW,
                    batch_rows: int = BATCH_ROWS) -> Profile:
     """What `fit_profile` gives for all rows together, read in batches of about `batch_rows`.
 
-    `source` is a lazy frame, or a function that gives the batches; it is called once with `like`, twice without, and must give the same
-    rows both times. No batch: a profile of 0 rows. Raises `DataError` as `fit_profile` does.
+    `source` is a lazy frame, or a function that gives the batches (`parquet_source`); it is called once with `like`, twice without, and
+    must give the same rows both times. No batch: a profile of 0 rows. Raises `DataError` as `fit_profile` does.
     """
     known = like if like is not None else _fitted(source, columns, suppress_below, batch_rows)
     counters = {name: _counter(kind, base_of(name, kind, list(columns), known)) for name, kind in columns.items()}

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from interlock.errors import DataError
-from reports.profile_stream import profile_stream
+from reports.profile_stream import parquet_source, profile_stream
 from reports.profiles import BINS, Profile, fit_profile
 
 KINDS = {"x": "numeric", "c": "category", "b": "boolean", "d": "date"}
@@ -33,7 +33,8 @@ def test_batches_with_a_baseline_count_like_all_rows_at_once(tmp_path: Path) -> 
     baseline, whole = fit_profile(rows(3_000, 1), KINDS), rows(10_000, 2)
     at_once = fit_profile(whole, KINDS, like=baseline)
     whole.write_parquet(tmp_path / "rows.parquet")
-    for source in (pl.scan_parquet(tmp_path / "rows.parquet"), whole.lazy(), lambda: whole.iter_slices(700)):
+    for source in (pl.scan_parquet(tmp_path / "rows.parquet"), whole.lazy(), lambda: whole.iter_slices(700),
+                   parquet_source(tmp_path / "rows.parquet", batch_rows=900)):
         streamed = profile_stream(source, KINDS, like=baseline, batch_rows=1_000)
         assert exact(streamed) == exact(at_once)
         assert streamed.rows == 10_000
