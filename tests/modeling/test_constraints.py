@@ -100,7 +100,7 @@ def test_batches_of_weighted_rows_are_weighted(quick: UseCase, small: pl.DataFra
 
 
 def test_memory_that_is_needed_and_rows_of_a_batch() -> None:
-    assert needed_mb(1 << 20, 10) == 80                       # 8 bytes a value
-    assert batch_rows(10, 80) == (80 << 20) // (10 * 8 * 4)   # four batches at a time
+    assert needed_mb(1 << 20, 10) == 100                      # 10 bytes a value
+    assert batch_rows(10, 80) == (80 << 20) // (10 * 10 * 4)   # four batches at a time
     with pytest.raises(DataError, match="too small for one batch"):
-        batch_rows(1_000, 16)                                 # 1,000 rows of it need 31 MB
+        batch_rows(1_000, 16)                                 # 1,000 rows of it need 39 MB
