@@ -129,14 +129,11 @@ def _row(what: str, found: str, goal: str, met: bool, figures: dict[str, Any]) -
     return {"what": what, "found": found, "goal": goal, "met": bool(met), "figures": figures}
 
 
-def main() -> int:
-    """Measure, and write each row as soon as it is there; exit code 1 where a goal was missed."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.model_quality")
-    parser.add_argument("--only", default="", help=f"comma-separated: {', '.join(CASES)}")
-    wanted = [name for name in parser.parse_args().only.split(",") if name] or list(CASES)
+def measure(wanted: list[str] | None = None) -> int:
+    """Measure and write each row as soon as it is there; how many goals were missed."""
     settings = load_settings(data_dir=os.environ.get("INTERLOCK_DATA_DIR"))
     missed = 0
-    for name in wanted:
+    for name in wanted or list(CASES):
         began = time.perf_counter()
         measured = CASES[name](settings) | {"seconds": round(time.perf_counter() - began, 1)}
         rows: dict[str, Any] = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.is_file() else {}
@@ -144,7 +141,14 @@ def main() -> int:
         missed += not measured["met"]
         print(f"{measured['what']}: {measured['found']} ({'met' if measured['met'] else 'missed'}: {measured['goal']})")
         RESULTS.write_text(json.dumps({name: rows[name] for name in CASES if name in rows}, indent=2) + "\n", encoding="utf-8")
-    return 1 if missed else 0
+    return missed
+
+
+def main() -> int:
+    """Exit code 1 where a goal was missed."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.model_quality")
+    parser.add_argument("--only", default="", help=f"comma-separated: {', '.join(CASES)}")
+    return 1 if measure([name for name in parser.parse_args().only.split(",") if name]) else 0
 
 
 if __name__ == "__main__":

@@ -73,36 +73,60 @@ def replay(use_case: UseCase, frame: pl.DataFrame, judge: Judge, root: Path, *, 
     """
     if retrain in {"schedule", "both"} and every is None:
         raise DataError("a schedule needs `every`", allowed="a time span")
-    limits, last = use_case.monitoring, frame["_event_time"].max()
-    watermark = timedelta(hours=limits.watermark_hours)
+    last = frame["_event_time"].max()
     if not isinstance(last, datetime) or last < first:
         raise DataError("there is no row to answer", value=first, allowed="a moment before the last row")
-    served = _trained(use_case, frame, first, root, 0)
-    trained, causes, answered, windows = [first], ["first"], list[pl.DataFrame](), list[Window]()
-    breached: list[datetime] = []
-    start, end = window_of(first, limits.window_hours)
-    since, pending = first, None
-    while start <= last:
-        now = end + watermark
-        rows = _between(frame, max(start, since), end)
-        if pending is not None and pending[0] < end:  # the model made meanwhile answers from its own moment on
-            answered.append(_answered(served, _between(frame, max(start, since), pending[0])))
-            served, rows = pending[1], _between(frame, max(start, pending[0]), end)
-            pending = None
-        answered.append(_answered(served, rows))
-        served.windows.append((start, end, answered[-1]))
-        _judge_again(served, judge, now, limits.of)
-        windows.append(Window(start, end, rows.height, served.judged[start][1] if start in served.judged else None))
-        cause = _cause(use_case, served, end, breached, trained, retrain, every, now)
-        if cause is not None:
-            breached += [end] if cause == "breach" else []
-            made = _try_training(use_case, frame, now, root, len(trained))
-            if made is not None:
-                trained, causes, pending = [*trained, now], [*causes, cause], (now, made)
-                progress(f"{end:%Y-%m-%d}: model {len(trained) - 1} ({cause})")
-        since = end
+    running = _Running(use_case, frame, judge, root, retrain, every, _trained(use_case, frame, first, root, 0), [first])
+    start, end = window_of(first, use_case.monitoring.window_hours)
+    running.window(start, end, first)
+    while end <= last:
         start, end = end, end + (end - start)
-    return Replay(pl.concat([part for part in answered if part.height]), windows, trained, causes)
+        told = running.window(start, end, start)
+        if told:
+            progress(told)
+    return Replay(pl.concat([part for part in running.answered if part.height]), running.windows, running.trained, running.causes)
+
+
+@dataclass
+class _Running:
+    """A replay under way. `coming`: the model that was made meanwhile, and from when on it answers."""
+
+    use_case: UseCase
+    frame: pl.DataFrame
+    judge: Judge
+    root: Path
+    retrain: Retrain
+    every: timedelta | None
+    served: _Served
+    trained: list[datetime]
+    causes: list[str] = field(default_factory=lambda: ["first"])
+    breached: list[datetime] = field(default_factory=list)
+    answered: list[pl.DataFrame] = field(default_factory=list)
+    windows: list[Window] = field(default_factory=list)
+    coming: tuple[datetime, _Served] | None = None
+
+    def window(self, start: datetime, end: datetime, since: datetime) -> str:
+        """Answer the rows of the window from `since` on, judge it, retrain where that is due; what happened, empty: nothing."""
+        now = end + timedelta(hours=self.use_case.monitoring.watermark_hours)
+        if self.coming is not None and self.coming[0] < end:  # the model made meanwhile answers from its own moment on
+            self.answered.append(_answered(self.served, _between(self.frame, since, self.coming[0])))
+            since, self.served = max(since, self.coming[0]), self.coming[1]
+            self.coming = None
+        self.answered.append(_answered(self.served, _between(self.frame, since, end)))
+        self.served.windows.append((start, end, self.answered[-1]))
+        _judge_again(self.served, self.judge, now, self.use_case.monitoring.of)
+        judged = self.served.judged.get(start)
+        self.windows.append(Window(start, end, self.answered[-1].height, judged[1] if judged else None))
+        cause = _cause(self.use_case, self.served, end, self.breached, self.trained, self.retrain, self.every, now)
+        return self._retrain(cause, end, now) if cause is not None else ""
+
+    def _retrain(self, cause: str, end: datetime, now: datetime) -> str:
+        self.breached += [end] if cause == "breach" else []
+        made = _try_training(self.use_case, self.frame, now, self.root, len(self.trained))
+        if made is None:
+            return f"{end:%Y-%m-%d}: too little to learn from"
+        self.trained, self.causes, self.coming = [*self.trained, now], [*self.causes, cause], (now, made)
+        return f"{end:%Y-%m-%d}: model {len(self.trained) - 1} ({cause})"
 
 
 def known_at(rows: pl.DataFrame, now: datetime) -> pl.DataFrame:
