@@ -18,7 +18,7 @@ from reports.losses import log_loss_rows
 Floats = NDArray[np.float64]
 SLICE_COLUMNS_MAX = 40
 BACKTEST_ROWS, BACKTEST_ROUNDS, BACKTEST_RATE_MAX = 8_000, 60, 0.3
-ESTIMATE_PARTS, ESTIMATE_PART_ROWS = 12, 200
+ESTIMATE_PARTS, ESTIMATE_PART_ROWS, ESTIMATE_PART_ROWS_MAX = 12, 200, 1_000
 
 
 def performance(case: Case) -> Report:
@@ -114,12 +114,14 @@ def backtest(case: Case) -> Report:
 def estimate(case: Case) -> Report:
     """How far an estimate without labels could be trusted: made from the older half of the held-out rows, examined on the newer half.
 
-    Rows without a time of their own are halved by a seeded draw: their order in the file may mean something, but it is not time.
+    In up to 12 parts, of each at most the first 1,000 rows. Rows without a time of their own are halved by a seeded draw: their order in
+    the file may mean something, but it is not time.
     """
     from interlock.control.estimates import estimated, make_reference
+    from interlock.control.window_performance import primary_of
     from interlock.modeling.measures import PRIMARY
     from reports.estimate_trust import error_finding, reference_findings, trust_finding
-    from reports.performance import figures_of
+    from reports.measured import measured
 
     task, rows = case.use_case.prediction.task, case.held_out.labels.size
     metric = PRIMARY[task]
@@ -131,17 +133,15 @@ def estimate(case: Case) -> Report:
         note = f"nothing to estimate from: {error}"
         return [Finding(metric="performance.estimate_coverage", sample_size=rows, state=State.TOO_FEW, note=note)], {}
     errors: list[Finding] = []
-    for part in np.array_split(order[half:], count) if count else []:
+    for whole in np.array_split(order[half:], count) if count else []:
+        part = whole[:ESTIMATE_PART_ROWS_MAX]
         told = estimated(reference, case.scores[part], case.held_out.matrix[part], rows_min=ESTIMATE_PART_ROWS, seed=case.seed)
-        true = figures_of(task, case.held_out.labels[part], case.scores[part], threshold=case.package.manifest.threshold, seed=case.seed)
-        errors.append(error_finding(metric, _named(told, f"performance.estimated_{metric}"), _named(true, f"performance.{metric}")))
+        true = measured(f"performance.{metric}", primary_of(task, case.held_out.labels[part], case.scores[part], seed=case.seed),
+                        sample_size=part.size, why_missing="one class only")
+        errors.append(error_finding(metric, next(one for one in told if one.metric == f"performance.estimated_{metric}"), true))
     figures = {"estimates": {"metric": metric, "rows": [one.sample_size for one in errors],
                              **{key: [one.detail.get(key) for one in errors] for key in ("estimated", "true", "inside")}}}
     return [*reference_findings(reference), trust_finding(errors)], figures if errors else {}
-
-
-def _named(findings: list[Finding], metric: str) -> Finding | None:
-    return next((finding for finding in findings if finding.metric == metric and finding.segment == "all"), None)
 
 
 def _with_champion(case: Case, report: Any) -> tuple[list[Finding], dict[str, Any], InterlockError | None]:

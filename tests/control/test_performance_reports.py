@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import polars as pl
 import pytest
 
 from interlock.control import performance_reports
-from interlock.control.case import Case, open_case
+from interlock.control.case import Case, Champion, open_case
+from interlock.errors import PackageError
 from interlock.rules.findings import Finding, State
 from interlock.spec.load import find_use_case
 from tests.control.trial_bench import NAME, Bench, Fault, census
@@ -121,3 +123,46 @@ def test_poor_held_out_rows_end_in_states(tmp_path: Path, rows: tuple[pl.DataFra
         assert all(one.note for one in found if one.state is not State.OK)
     assert named(performance_reports.estimate(poor)[0], "estimate_coverage")[0].state is State.TOO_FEW
     bench.store.close()
+
+
+MULTICLASS = """task = "multiclass"
+target = "relationship"
+classes = ["Husband", "Not-in-family", "Own-child", "Unmarried", "Wife", "Other-relative"]"""
+REGRESSION = 'task = "regression"\ntarget = "hours-per-week"'
+
+
+@pytest.mark.parametrize(("prediction", "target", "more"), [
+    (MULTICLASS, "relationship", ""),
+    (REGRESSION, "hours-per-week", '[value]\ncurrency = "h"\nbasis = "An example."\nover = 1\nunder = 2')],
+    ids=["multiclass", "regression"])
+def test_other_tasks_have_their_reports_and_compare_with_a_champion(
+        tmp_path: Path, rows: tuple[pl.DataFrame, pl.DataFrame], prediction: str, target: str, more: str) -> None:
+    bench = Bench(tmp_path / "other", *rows)
+    other = case_of(bench, prediction=prediction, roles={"income": "ignore", target: "target"}, more=more)
+    rival = dataclasses.replace(other, champion=Champion("sha256:" + "0" * 64, other.package, other.held_out.scores))
+    performance, figures = performance_reports.performance(rival)
+    assert all(one.value == 0 for one in performance if one.metric.startswith("performance.vs_champion"))
+    further = "performance.vs_champion_mae" if "regression" in prediction else "performance.vs_champion_error"
+    assert {"performance.vs_champion", further} <= {one.metric for one in performance}
+    assert figures
+    slices = performance_reports.slices(other)[0]
+    assert named(slices, "weakest_slice")[0].unit == ("units of the target" if "regression" in prediction else "nats")
+    estimates, drawn = performance_reports.estimate(other)
+    if "regression" in prediction:
+        assert named(performance_reports.value(rival)[0], "value_vs_champion")[0].value == 0
+        assert drawn["estimates"]["metric"] == "rmse"
+    else:
+        found = performance_reports.calibration(other)[0]
+        assert {one.segment for one in found if one.metric == "calibration.class_ece"} >= {"class=Husband", "class=Wife"}
+        assert any(one.metric == "performance.class_recall" and one.segment == "class=Husband" for one in performance)
+    assert all(one.state is not State.ERROR for one in [*performance, *slices, *estimates])
+    bench.store.close()
+
+
+def test_a_champion_that_cannot_be_asked_is_an_error_of_the_comparison_only(case: Case) -> None:
+    broken = dataclasses.replace(case, champion=Champion("sha256:" + "0" * 64, error=PackageError("the package is not there")))
+    found, figures = performance_reports.performance(broken)
+    assert {one.metric for one in found if one.state is State.ERROR} == {"performance.vs_champion"}
+    assert figures["roc"]
+    money = performance_reports.value(broken)[0]
+    assert {one.metric for one in money if one.state is State.ERROR} == {"performance.value_vs_champion"}
