@@ -41,7 +41,7 @@ def reference_of(settings: Settings, use_case: UseCase, package: Package) -> Ref
     except (FileNotFoundError, ValidationError):
         store = Store(settings.store_address)
     try:
-        frame = modelling_frame(settings, store, use_case, package.manifest.snapshot_digest)
+        frame = modelling_frame(settings, store, use_case, package.manifest.snapshot_digest, package.manifest)
     finally:
         store.close()
     reference = make_reference(hold_out(use_case, package, frame))

@@ -28,9 +28,10 @@ class ModellingRows:
     views: list[ViewInput]
 
 
-def modelling_frame(settings: Settings, store: Store, use_case: UseCase, snapshot_digest: str) -> pl.DataFrame:
+def modelling_frame(settings: Settings, store: Store, use_case: UseCase, snapshot_digest: str, made: Manifest | None = None
+                    ) -> pl.DataFrame:
     """The rows alone; see `modelling_rows`."""
-    return modelling_rows(settings, store, use_case, snapshot_digest).frame
+    return modelling_rows(settings, store, use_case, snapshot_digest, made).frame
 
 
 def modelling_rows(settings: Settings, store: Store, use_case: UseCase, snapshot_digest: str, made: Manifest | None = None

@@ -81,8 +81,9 @@ def model_metadata(endpoint: Endpoint, name: str, version: str | None) -> dict[s
     inputs = [{"name": field, "datatype": DATATYPES[kind], "shape": [-1], "parameters": {"optional": field not in needed}}
               for field, kind in arm.loaded.fields.items()]
     inputs += [{"name": field, "datatype": "BYTES", "shape": [-1], "parameters": {"optional": True}} for field in OWN]
-    outputs = [{"name": "score", "datatype": "FP64", "shape": [-1]},
-               {"name": "prediction", "datatype": {"binary": "INT64", "regression": "FP64"}.get(manifest.task, "BYTES"), "shape": [-1]}]
+    outputs: list[dict[str, Any]] = [
+        {"name": "score", "datatype": "FP64", "shape": [-1]},
+        {"name": "prediction", "datatype": {"binary": "INT64", "regression": "FP64"}.get(manifest.task, "BYTES"), "shape": [-1]}]
     if manifest.task == "multiclass":
         outputs.append({"name": "scores", "datatype": "FP64", "shape": [-1, len(manifest.classes)]})
     if manifest.intervals is not None:
