@@ -69,8 +69,8 @@ def quality() -> list[str]:
     rows = [(row, "yes" if row["met"] else "**no**") for row in json.loads(path.read_text(encoding="utf-8")).values()]
     return ["", "## Quality of the models", "",
             "Made and judged by the product's own functions on real data (docs/data.md); `make bench ONLY=QUALITY`. The loop replays a",
-            "stream: each row is answered by a model that learned only from labels known before it, and retraining follows the rules of `monitor`",
-            "(windows, watermark, breaches, cooldown). What is changed in the shipped file stands in `benchmarks/model_quality.py`.", "",
+            "stream: each row is answered by a model that learned only from labels known before it, and retraining follows the rules of",
+            "`monitor` (windows, watermark, breaches, cooldown). What is changed in the shipped file: `benchmarks/model_quality.py`.", "",
             "| data | reached | goal | met | seconds |", "| --- | --- | --- | --- | ---: |",
             *[f"| {row['what']} | {row['found']} | {row['goal']} | {met} | {row['seconds']:.0f} |" for row, met in rows]]
 
