@@ -10,7 +10,6 @@ import pytest
 from tests.control.trial_bench import Bench, census
 
 
-
 @pytest.fixture
 def bench(tmp_path: Path, data_dir: Path) -> Iterator[Bench]:
     made = Bench(tmp_path / "bench", *census(data_dir, 2_500, 800))

@@ -22,7 +22,8 @@ def tracked(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def a_run(booster: Any = None) -> Run:
     return Run(use_case="adult_income", name="adult_income 1", parameters={"max_depth": 6}, metrics={"auc": 0.93},
-               tags={"interlock.snapshot": "sha256:1"}, files={"manifest.json": b"{}"}, booster=booster)
+               tags={"interlock.snapshot": "sha256:1"}, files={"manifest.json": b"{}"}, booster=booster,
+               series={"trial_loss": [(0, 0.5), (2, 0.4)]})
 
 
 def small_booster() -> Any:
@@ -42,6 +43,7 @@ def test_run_version_alias_and_evidence_are_mirrored(tracked: Settings) -> None:
     run = client.get_run(found.run_id)
     assert run.data.params["max_depth"] == "6"
     assert run.data.metrics["auc"] == 0.93
+    assert [(point.step, point.value) for point in client.get_metric_history(str(found.run_id), "trial_loss")] == [(0, 0.5), (2, 0.4)]
     assert run.info.status == "FINISHED"
     assert int(client.get_model_version_by_alias("adult_income", "candidate").version) == 1
     attached = mirror_evidence(tracked, found.run_id, verdict="pass", seal="sha256:" + "a" * 64, files={"evidence.json": b"{}"})
