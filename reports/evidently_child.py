@@ -7,6 +7,7 @@ Importing Evidently takes 10 to 17 s, so the caller starts this first and collec
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,7 @@ def answer(folder: Path) -> None:
 def main(arguments: list[str]) -> int:
     """Child: 0 where the report lies in the folder, 1 where its error does."""
     folder = Path(arguments[0])
+    os.nice(10)  # the other reports go first
     try:
         answer(folder)
     except Exception as error:  # noqa: BLE001 - handed to the parent, which records it as a finding of state ERROR

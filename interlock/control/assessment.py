@@ -86,20 +86,25 @@ OBSERVED = (
     Plan("replay", replay_reports.replay, ("replay.flip_rate",)),
     Plan("proposals", training_reports.proposals, ()),
 )
+ALONE = tuple(plan for plan in OBSERVED if plan.name == "latency")  # nothing else may run while it is measured
 
 
 def assess(case: Case, gates: list[Gate], *, with_evidently: bool = True, progress: Progress = lambda text: None) -> Assessment:
     """Every report that the task has, each on its own: one failing report leaves the others standing. Evidently's runs beside them."""
     gated = {gate.metric for gate in gates}
     done = Assessment(rests_on=[case.earlier] if case.earlier else [])
+    def run(plans: tuple[Plan, ...], section: list[Finding], figures: dict[str, Any]) -> None:
+        for plan in plans:
+            if case.use_case.prediction.task in plan.tasks:
+                progress(f"report: {plan.name}")
+                found, drawn = _run(plan, case, gated)
+                section += found
+                figures |= {plan.name: drawn} if drawn else {}
+
+    run(ALONE, done.observed, done.observed_figures)
     with evidently_beside(case, wanted=with_evidently) as beside:
-        for plans, section, figures in ((REPLAYABLE, done.findings, done.figures), (OBSERVED, done.observed, done.observed_figures)):
-            for plan in plans:
-                if case.use_case.prediction.task in plan.tasks:
-                    progress(f"report: {plan.name}")
-                    found, drawn = _run(plan, case, gated)
-                    section += found
-                    figures |= {plan.name: drawn} if drawn else {}
+        run(REPLAYABLE, done.findings, done.figures)
+        run(tuple(plan for plan in OBSERVED if plan not in ALONE), done.observed, done.observed_figures)
         if beside is not None:
             progress("report: Evidently")
             _attach(beside, done)

@@ -93,7 +93,7 @@ def _start(case: Case, folder: Path) -> Pending:
     kinds: dict[str, Any] = {name: kind for name, kind in columns.items() if name in rows.columns and name in learned.columns}
     sides = [comparable(_sampled(frame, case.seed), kinds) for frame in (learned, rows)]
     write_request(folder, sides[0], sides[1], kinds, rows_max=ROWS_MAX, seed=case.seed, rows=(learned.height, rows.height))
-    environment = {name: os.environ[name] for name in (*INHERITED, "DO_NOT_TRACK") if name in os.environ}
+    environment = {name: os.environ[name] for name in (*INHERITED, "DO_NOT_TRACK") if name in os.environ} | {"OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "reports.evidently_child", str(folder)]
     child = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,  # noqa: S603 - our own module
                              stdin=subprocess.DEVNULL)

@@ -100,7 +100,8 @@ def _with_attachments(settings: Settings, evidence: Evidence, use_case: UseCase,
     def page() -> dict[str, bytes]:
         from reports.html import evidence_html
 
-        return {"evidence.html": evidence_html(evidence, use_case).encode()}
+        told = f"made when this page was; its replayable section is {evidence.replayable_digest()}"  # a page cannot hold its own seal
+        return {"evidence.html": evidence_html(evidence, use_case, seal=told).encode()}
 
     def cards() -> dict[str, bytes]:
         from interlock.control.model_card import sealed_cards

@@ -45,6 +45,7 @@ def test_cards_are_sealed_with_the_evidence(judged: Judged) -> None:
         assert digest_bytes((folder / name).read_bytes()) == evidence.attachments[name]
     text = (folder / "model-card.md").read_text()
     assert "## Intended use" in text
+    assert evidence.replayable_digest() in (folder / "evidence.html").read_text()
     assert evidence.replayable_digest().removeprefix("sha256:") in text
     assert len(re.findall(r"^## ", text, re.M)) == 12
 
