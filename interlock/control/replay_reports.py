@@ -12,6 +12,7 @@ from interlock.control.case import Case, Report
 from interlock.control.observed import traffic
 from interlock.modeling.boosting import load_xgboost
 from interlock.modeling.decision import decide_rows
+from interlock.modeling.derived import with_formulas
 from interlock.modeling.features import Matrix
 from interlock.modeling.making import top_score
 from interlock.modeling.package import Package
@@ -32,6 +33,7 @@ def replay(case: Case) -> Report:
     rows = bounded(traffic(case), case.seed)
     if rows.is_empty():
         return [no_replay(champion=True)], {}
+    rows = with_formulas(case.package.manifest.derived, rows)
     lacking = sorted({name for package in (champion, case.package) for name in package.manifest.features.input_names} - set(rows.columns))
     if lacking:
         return [Finding(metric="replay.flip_rate", sample_size=rows.height, state=State.TOO_FEW,

@@ -35,6 +35,23 @@ def with_derived(use_case: UseCase, frame: pl.DataFrame, derived: Sequence[Deriv
     return frame
 
 
+def with_formulas(derived: Sequence[Derived], captured: pl.DataFrame) -> pl.DataFrame:
+    """Captured requests with the ratios, differences and cyclic features that they do not carry and that can be made of what they carry.
+
+    A candidate may compute what the champion that answered did not. Values that are no numbers count as missing.
+    """
+    moments = captured["_event_time"].dt.epoch("us").to_numpy()
+    for feature in derived:
+        needed = [name for name in (feature.of, feature.over) if name is not None]
+        if feature.from_history or feature.outputs[0] in captured.columns or not set(needed) <= set(captured.columns):
+            continue
+        values = {name: captured[name].cast(pl.Float64, strict=False).fill_null(float("nan")).to_numpy() for name in needed}
+        finite = {name: np.where(np.isfinite(column), column, np.nan) for name, column in values.items()}
+        made = formula_values(feature, finite.__getitem__, moments)
+        captured = captured.with_columns(pl.Series(name, column, dtype=pl.Float64).fill_nan(None) for name, column in made.items())
+    return captured
+
+
 def history_of(use_case: UseCase, feature: Derived, frame: pl.DataFrame, entity: Ints) -> tuple[History, Floats]:
     """What the feature may look at, by entity code (rows,), and the rows' own values."""
     values = column_numbers(feature.name, frame, feature.of) if feature.of else np.ones(frame.height)

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from interlock.errors import DataError
-from interlock.modeling.derived import with_derived
+from interlock.modeling.derived import with_derived, with_formulas
 from interlock.modeling.formulas import formula_of_record
 from interlock.spec.derived import Derived
 from interlock.spec.usecase import UseCase
@@ -165,6 +165,18 @@ def test_ratio_and_difference_are_missing_where_they_are_no_number() -> None:
     frame = frame_of([(0, 1.0, None, False, None, 0), (1, 1e308, None, False, None, 0)]).with_columns(later=pl.Series([0.0, 1e-10]))
     found = with_derived(use_case([]), frame, features([{"kind": "ratio", "of": "x", "over": "later"}]))
     assert found["f0"].to_list() == [None, None]  # 1 / 0, and 1e308 / 1e-10 beyond float64
+
+
+def test_captured_requests_get_the_formulas_that_they_lack() -> None:
+    """Context is captured as text; what is there already stays; a lag cannot be made of one request."""
+    made = features([{"kind": "ratio", "of": "x", "over": "fee"}, {"kind": "lag", "of": "x", "rows": 1},
+                     {"kind": "difference", "of": "x", "over": "gone"}, {"kind": "difference", "of": "x", "over": "f0"}])
+    captured = frame_of([(0, 3.0, None, False, None, 0), (1, 1.0, None, False, None, 0)]).with_columns(fee=pl.Series(["2", "no number"]))
+    found = with_formulas(made, captured)
+    assert found["f0"].to_list() == [1.5, None]
+    assert found["f3"].to_list() == [1.5, None]
+    assert not {"f1", "f2"} & set(found.columns)
+    assert with_formulas(made, captured.with_columns(f0=pl.lit(7.0)))["f0"].to_list() == [7.0, 7.0]
 
 
 @pytest.mark.parametrize(("part", "sine", "cosine"), [
