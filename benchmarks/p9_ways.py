@@ -12,6 +12,7 @@ import os
 import sys
 import tempfile
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +49,10 @@ def peer(home: Path) -> dict[str, Any]:
 
     settings = load_settings(home=home)
     path, use_case = find_use_case(settings, NAME)
+    candidate, now = _candidate(settings)  # Adult has no clock: the moment of its ingestion is its event time
     stages, mark = {}, time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        frame = _rows(settings, use_case, Path(folder))
+        frame = _rows(settings, use_case, Path(folder), now)
         stages["ingest"], mark = time.perf_counter() - mark, time.perf_counter()
         from interlock.control.assessment import assess
         from interlock.control.case import open_case
@@ -60,7 +62,7 @@ def peer(home: Path) -> dict[str, Any]:
         from interlock.rules.catalogue import gates_for
         from interlock.rules.gates import judge
 
-        store, candidate = open_store(settings), _candidate(settings)
+        store = open_store(settings)
         made = make_package(Path(folder) / "packages", use_case, with_derived(use_case, frame), snapshot_digest=candidate.snapshot_digest,
                             spec_digest=spec_digest(path))
         stages["train"], mark = time.perf_counter() - mark, time.perf_counter()
@@ -73,39 +75,42 @@ def peer(home: Path) -> dict[str, Any]:
             "gates": {result.metric: str(result.verdict.value) for result in results}}
 
 
-def _rows(settings: Any, use_case: Any, folder: Path) -> Any:
+def _rows(settings: Any, use_case: Any, folder: Path, now: datetime) -> Any:
     """Read, check and write the rows as Parquet, profile them, read them back."""
     import polars as pl
 
     from interlock.records.judging import judge_block
     from interlock.records.quarantine import Origin
     from interlock.records.sources import find_files, row_blocks
-    from interlock.records.store import utc_now
     from interlock.records.summaries import PROFILED
     from reports.profiles import fit_profile
 
-    parts, first = [], 0
+    parts: list[Path] = []
+    first = 0
     for file in find_files(settings, use_case.source):
         origin = Origin(file.name, file.digest.removeprefix("sha256:")[:12], file.split, first)
         for block in row_blocks(file, use_case.source, list(use_case.columns)):
-            parts.append(folder / f"{len(parts)}.parquet")
-            judge_block(block, use_case, origin, now=utc_now()).accepted.write_parquet(parts[-1], compression="zstd")
+            parts.append(folder / f"{len(parts):03d}.parquet")
+            judge_block(block, use_case, origin, now=now).accepted.write_parquet(parts[-1], compression="zstd")
     frame = pl.read_parquet(parts).sort("_event_time", maintain_order=True)
     fit_profile(frame, {name: PROFILED[column.type] for name, column in use_case.columns.items() if column.type in PROFILED})  # type: ignore[misc]
     return frame
 
 
-def _candidate(settings: Any) -> Any:
+def _candidate(settings: Any) -> tuple[Any, datetime]:
     from sqlalchemy import select
 
     from interlock.records.store import open_store
-    from interlock.records.tables import Candidate
+    from interlock.records.tables import Candidate, Snapshot
 
     store = open_store(settings)
     with store.reading() as session:
         found = session.scalars(select(Candidate)).one()
+        moment = session.get_one(Snapshot, found.snapshot_digest).time_from
     store.close()
-    return found
+    if moment is None:
+        raise SystemExit("the snapshot has no rows")
+    return found, moment
 
 
 def _found(home: Path) -> dict[str, Any]:
