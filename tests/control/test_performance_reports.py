@@ -12,6 +12,7 @@ import pytest
 
 from interlock.control import performance_reports
 from interlock.control.case import Case, Champion, open_case
+from interlock.control.estimates import make_reference, reference_of
 from interlock.errors import PackageError
 from interlock.rules.findings import Finding, State
 from interlock.spec.load import find_use_case
@@ -104,6 +105,17 @@ def test_estimates_are_examined_on_held_out_rows(case: Case) -> None:
     assert named(found, "estimate_calibration")[0].state is State.OK
     assert len(figures["estimates"]["true"]) == len(figures["estimates"]["estimated"]) == 3
     assert named(found, "estimate_coverage")[0].state is State.TOO_FEW
+
+
+def test_the_reference_is_made_from_the_snapshot_once_and_kept(case: Case) -> None:
+    made = reference_of(case.settings, case.use_case, case.package)
+    assert made == make_reference(case.held_out)
+    kept = case.settings.home.resolve() / "estimates" / f"{case.package.digest.removeprefix('sha256:')}.json"
+    before = kept.stat().st_mtime_ns
+    assert reference_of(case.settings, case.use_case, case.package) == made
+    assert kept.stat().st_mtime_ns == before
+    kept.write_text("damaged")
+    assert reference_of(case.settings, case.use_case, case.package) == made
 
 
 def one_answer(rows: pl.DataFrame) -> pl.DataFrame:
