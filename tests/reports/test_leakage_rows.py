@@ -64,7 +64,8 @@ def test_missing_values_of_real_data_tell_little(data_dir: Path) -> None:
     found = missing_tells(matrix, frame.columns[:-1], (frame["column_14"] == ">50K").to_numpy().astype(float), classes=2)
     assert found.segment == "column=column_6"  # occupation
     assert found.value == pytest.approx(1_652 / 24_720 - 191 / 7_841)  # missing among low and among high incomes
-    bank = pl.read_csv(io.BytesIO(gzip.decompress((data_dir / "bank-additional-full.csv.gz").read_bytes())), separator=";")
+    data = gzip.decompress((data_dir / "bank-additional-full.csv.gz").read_bytes())
+    bank = pl.read_csv(io.BytesIO(data), separator=";", infer_schema_length=None)
     gone = np.column_stack([np.where((bank[name] == "unknown").to_numpy(), np.nan, 0.0) for name in ("job", "default", "education")])
     assert missing_tells(gone, ["job", "default", "education"], (bank["y"] == "yes").to_numpy().astype(float), classes=2).value < 0.15
 
