@@ -20,7 +20,7 @@ from interlock.rules.canonical import iso
 from interlock.rules.monitoring import cooled_down, retraining_due
 from interlock.spec.usecase import UseCase
 
-LOOK_BACK_MAX = 500  # windows read to find the newest one with labels
+LOOK_BACK, LOOK_BACK_MAX = 100, 500  # windows read first, and where none of the newer half has outcomes that were judged
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ def ask_for_retraining(session: Session, use_case: UseCase, *, as_of: datetime |
     The rule looks at the newest version's windows twice: up to the latest window, and, because labels come late, up to the latest
     window whose performance could be judged, if that is what breached. One cause is one retraining; none within the cooldown.
     """
-    windows = _windows_of_newest_version(session, use_case.name)
     limits = use_case.monitoring
+    windows = _windows_of_newest_version(session, use_case.name, max(LOOK_BACK, 2 * limits.of))
     for end in _ends(windows):
         states = [bool(window.reports["judgement"]["retrains"]) for window in windows if window.end <= end]
         if retraining_due(states, breaches=limits.breaches, of=limits.of) and _enqueue(session, use_case, end, windows, as_of):
@@ -55,7 +55,7 @@ def retrainings(session: Session, use_case: str) -> list[datetime]:
     return [datetime.fromisoformat(cause.removeprefix(start)) for cause in causes]
 
 
-def _windows_of_newest_version(session: Session, use_case: str) -> list[Looked]:
+def _windows_of_newest_version(session: Session, use_case: str, first: int) -> list[Looked]:
     """Windows of the version that answered last, oldest first. Their findings are not read: they are most of a row."""
     query = select(Window.end, Window.package_digest, Window.labelled, Window.reports).where(Window.use_case == use_case)
     query = query.order_by(Window.end.desc())
@@ -63,8 +63,11 @@ def _windows_of_newest_version(session: Session, use_case: str) -> list[Looked]:
     if not newest:
         return []
     last = max(newest, key=lambda window: (window.end, int(window.reports.get("generation", 0))))
-    rows = session.execute(query.where(Window.package_digest == last.package_digest).limit(LOOK_BACK_MAX))
-    return [Looked(*row) for row in rows][::-1]
+    own = query.where(Window.package_digest == last.package_digest)
+    rows = [Looked(*row) for row in session.execute(own.limit(first))]
+    if len(rows) == first and not any(_judged_outcomes(row) for row in rows[:first // 2]):
+        rows = [Looked(*row) for row in session.execute(own.limit(max(first, LOOK_BACK_MAX)))]
+    return rows[::-1]
 
 
 def _ends(windows: list[Looked]) -> list[datetime]:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import fcntl
 import io
-import json
 import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +39,7 @@ GAPS_KEPT = 1_000
 TIME_COLUMN = {"predictions": "_event_time", "labels": "_received_at"}
 _decode = msgspec.msgpack.Decoder().decode
 _encode = msgspec.json.Encoder().encode
+_decode_json = msgspec.json.Decoder().decode
 Manifest = dict[str, Any]
 
 
@@ -184,7 +185,7 @@ def captured_gaps(settings: Settings, use_case: str) -> list[dict[str, Any]]:
 
 
 def _compact_one(folder: Path, lake: Lake) -> dict[str, int]:
-    manifest = _manifest(folder)
+    manifest = _fresh_manifest(folder)
     bodies: dict[str, list[dict[str, Any]]] = {"predictions": [], "labels": [], "gap": []}
     removable = []
     for path in sorted(folder.glob(f"*{SUFFIX}")):
@@ -259,11 +260,27 @@ def _overlapping(manifest: Manifest, start: datetime, end: datetime) -> list[dic
 
 
 def _manifest(folder: Path) -> Manifest:
+    """The manifest, for reading only: one run asks for it often, and with a long history it is large."""
+    path = folder / MANIFEST
     try:
-        found: Manifest = json.loads((folder / MANIFEST).read_bytes())
+        stat = path.stat()
+    except FileNotFoundError:
+        return _fresh_manifest(folder)
+    return _kept_manifest(path, (stat.st_mtime_ns, stat.st_ino, stat.st_size))
+
+
+@lru_cache(maxsize=4)
+def _kept_manifest(path: Path, version: tuple[int, int, int]) -> Manifest:
+    """`version` tells files apart: every write is a new file that replaces the old one."""
+    return _fresh_manifest(path.parent)
+
+
+def _fresh_manifest(folder: Path) -> Manifest:
+    try:
+        found: Manifest = _decode_json((folder / MANIFEST).read_bytes())
     except FileNotFoundError:
         return {"version": 1, "segments": {}, "files": [], "gaps": []}
-    except ValueError as error:
+    except (ValueError, msgspec.DecodeError) as error:
         raise StoreError(f"{folder / MANIFEST} is damaged", next_step="restore it from the backup") from error
     return found
 

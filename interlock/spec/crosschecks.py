@@ -68,7 +68,7 @@ def _segments(raw: dict[str, Any]) -> Iterator[Found]:
             yield Found(path, "segments are the values of a category, boolean or whole-number column", column.get("type"),
                         "category, boolean, integer")
         elif column is not None and column.get("role", "feature") not in {"feature", "sensitive", "ignore"}:
-            yield Found(path, "requests do not carry this column, so it cannot tell segments apart", column.get("role"),
+            yield Found(path, "a column of this role does not tell segments of requests apart", column.get("role"),
                         "feature, sensitive, ignore")
 
 
