@@ -58,7 +58,7 @@ def retrainings(session: Session, use_case: str) -> list[datetime]:
 def _windows_of_newest_version(session: Session, use_case: str, first: int) -> list[Looked]:
     """Windows of the version that answered last, oldest first. Their findings are not read: they are most of a row."""
     query = select(Window.end, Window.package_digest, Window.labelled, Window.reports).where(Window.use_case == use_case)
-    query = query.order_by(Window.end.desc())
+    query = query.order_by(Window.start.desc())  # as their ends are ordered; this order has an index
     newest = [Looked(*row) for row in session.execute(query.limit(50))]
     if not newest:
         return []

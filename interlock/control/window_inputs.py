@@ -90,7 +90,13 @@ class Inputs:
             write_durably(self._path, text.encode())
 
     def _files_of(self, bounds: Bounds) -> str:
-        return _digest(file.key for file in self.files if file.first < bounds[1] and file.last >= bounds[0])
+        keys = []
+        for file in reversed(self.files):  # by first event, newest first; a file holds one day
+            if bounds[0] - file.first > timedelta(days=1):
+                break
+            if file.first < bounds[1] and file.last >= bounds[0]:
+                keys.append(file.key)
+        return _digest(keys)
 
 
 def _read(path: Any) -> dict[str, Any]:
