@@ -101,7 +101,7 @@ def _with_events(inputs: Inputs, use_case: UseCase, as_of: datetime, known: set[
     for file in inputs.files:
         spanned = complete_windows(file.first, file.last, as_of, limits.window_hours, limits.watermark_hours)
         sure = {(start, end) for start, end in spanned if start <= file.first < end or start <= file.last < end}
-        if not (sure | known).issuperset(spanned):
+        if any(bounds not in sure and bounds not in known for bounds in spanned):
             held = inputs.windows_in(file)
             spanned = [bounds for bounds in spanned if bounds in held]
         found.update(spanned)

@@ -20,7 +20,7 @@ from interlock.rules.canonical import iso
 from interlock.rules.monitoring import cooled_down, retraining_due
 from interlock.spec.usecase import UseCase
 
-LOOK_BACK, LOOK_BACK_MAX = 100, 500  # windows read first, and where none of the newer half has outcomes that were judged
+LOOK_BACK, LOOK_BACK_MAX = 40, 500  # windows read first, and where none of the newer half has outcomes that were judged
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from interlock.spec.usecase import UseCase
 if TYPE_CHECKING:
     import polars as pl
 
-KEPT = 200  # windows remembered, the newest
+KEPT = 80  # windows remembered, the newest
 RECEIVED_EARLY = timedelta(days=1)  # a label may be received this long before its prediction was answered, by another clock
 EARLIEST, LATEST = datetime.min.replace(tzinfo=UTC) + RECEIVED_EARLY, datetime.max.replace(tzinfo=UTC)
 Bounds = tuple[datetime, datetime]
