@@ -99,9 +99,7 @@ def _sampled(parts: list[pl.DataFrame], settings: Settings) -> pl.DataFrame:
 
 def load_labels(settings: Settings, use_case: str, since: datetime | None = None) -> pl.DataFrame:
     """The latest delivered label of each request (corrections replace, history stays in the lake); empty with the columns if none.
-
-    `since`: files whose last label was received before it are not read.
-    """
+    `since`: files whose last label was received before it are not read."""
     import polars as pl
 
     manifest = _manifest(settings.folder("capture") / use_case)
@@ -262,17 +260,13 @@ def _overlapping(manifest: Manifest, start: datetime, end: datetime) -> list[dic
 def _manifest(folder: Path) -> Manifest:
     """The manifest, for reading only: one run asks for it often, and with a long history it is large."""
     path = folder / MANIFEST
-    try:
-        stat = path.stat()
-    except FileNotFoundError:
-        return _fresh_manifest(folder)
-    return _kept_manifest(path, (stat.st_mtime_ns, stat.st_ino, stat.st_size))
+    stat = path.stat() if path.is_file() else None  # every write is a new file that replaces the old one
+    return _kept_manifest(folder, (stat.st_mtime_ns, stat.st_ino, stat.st_size) if stat else None)
 
 
 @lru_cache(maxsize=4)
-def _kept_manifest(path: Path, version: tuple[int, int, int]) -> Manifest:
-    """`version` tells files apart: every write is a new file that replaces the old one."""
-    return _fresh_manifest(path.parent)
+def _kept_manifest(folder: Path, version: tuple[int, int, int] | None) -> Manifest:
+    return _fresh_manifest(folder)
 
 
 def _fresh_manifest(folder: Path) -> Manifest:
