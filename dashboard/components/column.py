@@ -8,23 +8,19 @@ from dashboard.components.chart import draw
 from dashboard.components.plots import over_time, pair_of_histograms
 from dashboard.components.words import number, plain, span
 from interlock.control.readmodel.directory import Entry
-from interlock.control.readmodel.windows import DriftCell, shape
+from interlock.control.readmodel.windows import DriftCell, WindowView, shape
 
 
-def column_detail(cells: list[DriftCell], columns: list[str], entry: Entry) -> None:
-    """Pick a column and a window; the two distributions, and the column's PSI over time."""
-    with st.container(horizontal=True):
-        column = st.selectbox("Column", columns, key=f"column {entry.name}", help="The column that moved most stands first.")
-        own = [cell for cell in cells if cell.column == column]
-        place = st.selectbox(
-            "Window",
-            range(len(own) - 1, -1, -1),
-            key=f"window {entry.name}",
-            format_func=lambda n: f"{own[n].window.start:%Y-%m-%d %H:%M} UTC, version {own[n].window.version}",
-        )
-    cell = own[place]
-    st.markdown(f"**{plain(column)}**: PSI {number(cell.psi)}. {plain(cell.finding.note)}")
-    _distributions(cell)
+def column_detail(cells: list[DriftCell], columns: list[str], entry: Entry, view: WindowView) -> None:
+    """Pick a column; its two distributions in the chosen window, and its PSI over time."""
+    column = st.selectbox("Column", columns, key=f"column {entry.name}", help="In the order of the map.")
+    own = [cell for cell in cells if cell.column == column]
+    cell = next((one for one in own if (one.window.start, one.window.version) == (view.start, view.version)), None)
+    if cell is None:
+        st.markdown(f"**{plain(column)}** was not measured in the chosen window.")
+    else:
+        st.markdown(f"**{plain(column)}**: PSI {number(cell.psi)}. {plain(cell.finding.note)}")
+        _distributions(cell)
     moved = [one for one in own if one.psi is not None]
     limit = entry.spec.monitoring.drift_psi_max if entry.spec else None
     draw(

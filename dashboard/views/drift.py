@@ -1,4 +1,4 @@
-"""Drift: columns × windows, the distributions behind one cell, and what PSI means in plain words."""
+"""Drift: what to look at first, columns × windows, every distance, all columns together, segments, and what PSI means in plain words."""
 
 from __future__ import annotations
 
@@ -6,20 +6,23 @@ import streamlit as st
 
 from dashboard.components.chart import draw
 from dashboard.components.column import column_detail
+from dashboard.components.drift_distances import every_distance
+from dashboard.components.drift_map import drift_map
+from dashboard.components.drift_parts import evidently, parts
+from dashboard.components.drift_ranking import drift_ranking
+from dashboard.components.drift_together import together
 from dashboard.components.frame import use_case_page
-from dashboard.components.plots import heat_map, over_time
-from dashboard.components.signal import line
+from dashboard.components.plots import over_time
+from dashboard.components.signal import panel
 from dashboard.components.states import empty
 from dashboard.components.words import span
 from dashboard.desk import Desk
 from interlock.control.readmodel.directory import Entry
+from interlock.control.readmodel.drifting import ranking
 from interlock.control.readmodel.windows import (
-    DriftCell,
     WindowView,
     drift_cells,
-    ranked_columns,
     series,
-    window_labels,
     window_signals,
     windows,
 )
@@ -28,9 +31,6 @@ ABOUT = """Drift compares the rows that customers send now with the rows the liv
 (population stability index) asks: if I sort both into the same groups, how differently are they filled? 0 means equally;
 below 0.1 is usually noise, 0.1 to 0.25 a moderate shift, above 0.25 a large one (a convention, Siddiqi 2006). PSI says *that*
 something moved, not that the model is wrong."""
-HEAT = """Each row is a column of the data, each cell a window of event time; darker means that the column is filled differently from
-the training rows. Columns that moved most stand on top. An empty cell was not measured; hover to read why."""
-COLUMNS_SHOWN = 30
 
 
 @use_case_page("Drift", ABOUT)
@@ -45,41 +45,35 @@ def show(desk: Desk, entry: Entry) -> None:
             f"prefect deployment run monitor/monitor -p use_case={entry.name}",
         )
         return
-    line(window_signals(views[-1], entry.spec)[0])
-    columns = ranked_columns(cells)
-    _map(cells, columns, views)
+    own = {signal.name: signal for signal in window_signals(views[-1], entry.spec)}
+    panel([own[name] for name in ("Drift", "Reasons") if name in own])
+    view = _window(views, entry)
+    ranked = ranking(view)
+    drift_ranking(ranked, view)
+    columns = drift_map(cells, ranked, views, entry)
     _share(views, entry)
-    column_detail(cells, columns, entry)
+    one, every, whole, split, full = st.tabs(["One column", "Every distance", "All together", "Segments", "Evidently"])
+    with one:
+        column_detail(cells, columns, entry, view)
+    with every:
+        every_distance(view, columns)
+    with whole:
+        together(desk, entry, views)
+    with split:
+        parts(view, entry)
+    with full:
+        evidently(desk, entry, views)
 
 
-def _map(cells: list[DriftCell], columns: list[str], views: list[WindowView]) -> None:
-    shown = columns[:COLUMNS_SHOWN]
-    by_place = {(cell.column, cell.window.start, cell.window.version): cell for cell in cells}
-    found = [[by_place.get((column, view.start, view.version)) for view in views] for column in shown]
-    values = [[None if cell is None else cell.psi for cell in row] for row in found]
-    notes = [
-        [
-            "not measured"
-            if cell is None
-            else f"PSI {cell.psi:.3f}, n = {cell.finding.sample_size:,}"
-            if cell.psi is not None
-            else cell.note
-            for cell in row
-        ]
-        for row in found
-    ]
-    draw(
-        heat_map(shown, window_labels(views), values, notes),
-        title="Columns × windows",
-        unit="PSI",
-        n=sum(view.rows for view in views),
-        window=span(views[0].start, views[-1].end),
-        about=HEAT,
-        height=120 + 24 * len(shown),
-        legend=False,
+def _window(views: list[WindowView], entry: Entry) -> WindowView:
+    place = st.selectbox(
+        "Window",
+        range(len(views) - 1, -1, -1),
+        key=f"window {entry.name}",
+        format_func=lambda n: f"{views[n].start:%Y-%m-%d %H:%M} UTC, version {views[n].version}, {views[n].state}",
+        help="Ranking, distances, distributions and segments below are those of this window.",
     )
-    if len(columns) > COLUMNS_SHOWN:
-        st.caption(f"The {COLUMNS_SHOWN} columns that moved most, of {len(columns)}.")
+    return views[place]
 
 
 def _share(views: list[WindowView], entry: Entry) -> None:

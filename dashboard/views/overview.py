@@ -13,7 +13,7 @@ from interlock.control.readmodel.overview import Overview, Row, overview
 from interlock.control.readmodel.signals import SEVERITY
 
 ABOUT = """Every use case of this installation. **Live** is what the prediction server itself answers, not what it was told. Signals come
-from the newest monitored window (drift, performance, fairness, latency), from ingestion (data) and from the price table
+from the newest monitored window (drift, performance, fairness, latency, reasons, traffic), from ingestion (data) and from the price table
 (cost). The most urgent things stand first."""
 PER_PAGE = 20
 LINKS = {
@@ -22,6 +22,7 @@ LINKS = {
     "drift": "Open drift",
     "performance": "Open performance",
     "fairness": "Open fairness",
+    "explainability": "Open explainability",
     "data": "Open data",
     "costs": "Open costs",
     "runs": "Open runs",
@@ -47,7 +48,7 @@ def show(desk: Desk) -> None:
 def _needs(seen: Overview) -> None:
     st.subheader("What needs me now", anchor=False)
     if not seen.needs:
-        st.markdown("Nothing. No decision waits, every endpoint does what its route says, and no signal fails.")
+        st.markdown("Nothing. No decision waits, every endpoint does what its route says, and no signal fails or warns early.")
         return
     for n, need in enumerate(seen.needs[:8]):
         told, there = st.columns([5, 1.3], vertical_alignment="center", gap="small")

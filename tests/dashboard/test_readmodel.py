@@ -13,7 +13,8 @@ from interlock.control.readmodel.book import length, lines
 from interlock.control.readmodel.compare import differences, pairs, why_missing
 from interlock.control.readmodel.directory import entries
 from interlock.control.readmodel.endpoint import Live, observe
-from interlock.control.readmodel.figures import curves, group_tables, importance, swarm
+from interlock.control.readmodel.figures import curves, importance, swarm
+from interlock.control.readmodel.groups import group_tables, intersections
 from interlock.control.readmodel.intake import Intake, intake
 from interlock.control.readmodel.overview import overview
 from interlock.control.readmodel.proof import proof, proof_of_package, proofs
@@ -192,7 +193,7 @@ def test_distributions_are_shares_of_open_ended_groups() -> None:
 def test_window_signals_use_the_rules_that_monitor_judges_with(world: Settings, store: Store) -> None:
     case = find_use_case(world, FLIGHTS)[1]
     states = {one.name: one.state for one in window_signals(windows(store, FLIGHTS)[-1], case)}
-    assert states == {"Drift": W, "Performance": U, "Fairness": U, "Latency": P}
+    assert states == {"Drift": W, "Performance": U, "Fairness": U, "Latency": P, "Reasons": U, "Traffic": U}
     assert {one.state for one in window_signals(None, case)} == {U}
 
 

@@ -95,13 +95,17 @@ def _row(entry: Entry, live: Live, since: datetime | None, signals: tuple[Signal
     needs = [*_endpoint_needs(entry, live), *_release_needs(entry, release), *_decision_needs(entry, open_decisions)]
     needs += [Need(50, entry.name, entry.title, signal.state, f"{signal.name}: {signal.sentence}", _PAGES.get(signal.name, "overview"))
               for signal in signals if signal.state is SignalState.FAIL]
+    needs += [Need(60, entry.name, entry.title, signal.state, f"{signal.name}: {signal.sentence}", _PAGES[signal.name])
+              for signal in signals if signal.state is SignalState.WARN and signal.name in EARLY]
     if entry.problem:
         text = f"The use-case file cannot be used. {entry.problem}"
         needs.append(Need(5, entry.name, entry.title, SignalState.UNKNOWN, text, "overview"))
     return Row(entry, live, since, signals, open_decisions, release, month_usd, tuple(needs))
 
 
-_PAGES = {"Data": "data", "Drift": "drift", "Performance": "performance", "Fairness": "fairness", "Latency": "performance", "Cost": "costs"}
+_PAGES = {"Data": "data", "Drift": "drift", "Performance": "performance", "Fairness": "fairness", "Latency": "performance", "Cost": "costs",
+          "Reasons": "explainability", "Traffic": "data"}
+EARLY = {"Performance", "Reasons", "Traffic"}  # a warning of these comes before proof: worth a look although nothing failed
 
 
 def _endpoint_needs(entry: Entry, live: Live) -> list[Need]:

@@ -16,7 +16,9 @@ from interlock.rules.monitoring import WindowState, judge_window, signals_for
 from interlock.spec.usecase import UseCase
 
 WINDOWS_MAX = 120  # windows read for one page
-GROUPS = {"Drift": "drift.", "Performance": "performance.", "Fairness": "fairness.", "Latency": "latency."}
+GROUPS: dict[str, str | tuple[str, ...]] = {
+    "Drift": "drift.", "Performance": "performance.", "Fairness": "fairness.", "Latency": "latency.", "Reasons": "explain.",
+    "Traffic": ("volume.", "capture.")}
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,8 @@ class WindowView:
     revision: int
     findings: tuple[Finding, ...]
 
-    def by_metric(self, prefix: str) -> list[Finding]:
-        """Findings whose metric starts with `prefix`."""
+    def by_metric(self, prefix: str | tuple[str, ...]) -> list[Finding]:
+        """Findings whose metric starts with `prefix` (with one of them)."""
         return [finding for finding in self.findings if finding.metric.startswith(prefix)]
 
 
@@ -80,7 +82,10 @@ def latest(store: Store) -> dict[str, WindowView]:
 
 
 def window_signals(window: WindowView | None, case: UseCase | None) -> list[Signal]:
-    """Drift, performance, fairness and latency of one window, by the rules `monitor` judges with; UNKNOWN where nothing was measured."""
+    """Drift, performance, fairness, latency, reasons and traffic of one window, by the rules `monitor` judges with.
+
+    UNKNOWN where nothing was measured.
+    """
     if window is None or case is None:
         why = "No window has been monitored yet." if window is None else "The use-case file cannot be read, so its limits are unknown."
         return [Signal(name, SignalState.UNKNOWN, why) for name in GROUPS]
@@ -88,7 +93,7 @@ def window_signals(window: WindowView | None, case: UseCase | None) -> list[Sign
     return [_group(name, prefix, window, rules) for name, prefix in GROUPS.items()]
 
 
-def _group(name: str, prefix: str, window: WindowView, rules: list[Rule]) -> Signal:
+def _group(name: str, prefix: str | tuple[str, ...], window: WindowView, rules: list[Rule]) -> Signal:
     """The worst answer of the rules over one kind of metric; a failed report or a required answer that is missing outranks a pass."""
     own = [rule for rule in rules if rule.metric.startswith(prefix)]
     if not own:
