@@ -19,10 +19,10 @@ from interlock.records.ahead import ahead
 from interlock.records.intake import Piece, pieces, unchanged
 from interlock.records.judging import judge_block
 from interlock.records.lake import Lake, Period, lake_from, read_columns, write_frame
-from interlock.records.quarantine import Judged
+from interlock.records.quarantine import Judged, stacked
 from interlock.records.snapshots import batches_of, compose, latest_snapshot, row_files
 from interlock.records.store import Store, utc_now
-from interlock.records.summaries import summarise
+from interlock.records.summaries import Fresh, summarise
 from interlock.records.tables import Batch, Snapshot
 from interlock.records.tokens import token_key
 from interlock.records.uniqueness import Seen
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str], None]
 ROWS_PER_FILE = 5_000  # partitions grow from days to months to years until files hold about this many rows
+REFUSED_ROWS, REFUSED_BYTES = 50_000, 16 * 1024**2  # of refused rows that wait for the next ones, to be written together
 
 
 @dataclass(frozen=True)
@@ -62,16 +63,16 @@ def ingest(settings: Settings, store: Store, use_case: UseCase, *, as_of: dateti
     contract = data_contract(use_case)
     lake, before = lake_from(settings), latest_snapshot(store, use_case.name)
     key = token_key(settings, use_case) if use_case.by_role("subject") else None
-    now = as_of or utc_now()
+    now, fresh = as_of or utc_now(), Fresh(use_case)
     added = refused = 0
     for piece in pieces(settings, store, use_case, contract, as_of=as_of):
         with ExitStack() as stack:
             taken = _taken(stack, settings, lake, store, use_case, contract)
-            written = _write(lake, use_case, piece, now=now, key=key, taken=taken)
+            written = _write(lake, use_case, piece, now=now, key=key, taken=taken, fresh=fresh)
         if _commit(store, use_case, contract, piece, written):
             added, refused = added + written.rows, refused + written.quarantined
             tell(f"{piece.origin.name}: {written.rows:,} rows taken in, {written.quarantined:,} refused")
-    return _conclude(store, lake, use_case, contract, before, (added, refused))
+    return _conclude(store, lake, use_case, contract, before, (added, refused), fresh)
 
 
 def data_contract(use_case: UseCase) -> str:
@@ -96,34 +97,65 @@ class Written:
     reasons: dict[str, int] = field(default_factory=dict)
     last_number: int = 0
 
-    def add(self, judged: Judged, files: list[dict[str, object]]) -> None:
-        """Count the rows of a block and their files in."""
-        self.files += files
+    def count(self, judged: Judged) -> None:
+        """Count the rows of a block in."""
         self.rows += judged.accepted.height
         self.quarantined += judged.refused.height
         for reason, count in judged.reasons().items():
             self.reasons[reason] = self.reasons.get(reason, 0) + count
 
 
-def _write(lake: Lake, use_case: UseCase, piece: Piece, *, now: datetime, key: bytes | None, taken: Seen | None) -> Written:
+@dataclass
+class _Writing:
+    """Writes one piece's rows in the order of its blocks; refused rows of several blocks go together, so that few files are made."""
+
+    lake: Lake
+    use_case: UseCase
+    fresh: Fresh
+    refused: list[pl.DataFrame] = field(default_factory=list)
+
+    def put(self, judged: Judged) -> list[dict[str, object]]:
+        """Write what is accepted, and what is refused once it is enough for a file; the files' entries."""
+        frame, first = judged.accepted, 0
+        files = write_frame(self.lake, self.use_case.name, "rows", frame, "_event_time", _period(frame))
+        for entry in files:
+            rows = int(str(entry["rows"]))
+            self.fresh.add(str(entry["key"]), frame.slice(first, rows))
+            first += rows
+        files = [entry | {"kind": "rows"} for entry in files]
+        self.refused += [judged.refused] if judged.refused.height else []
+        enough = sum(part.height for part in self.refused) >= REFUSED_ROWS or sum(map(_size, self.refused)) >= REFUSED_BYTES
+        return [*files, *self.flush()] if enough else files
+
+    def flush(self) -> list[dict[str, object]]:
+        """Write the refused rows that wait."""
+        if not self.refused:
+            return []
+        frame, self.refused = stacked(self.refused), []
+        files = write_frame(self.lake, self.use_case.name, "quarantine", frame, "_event_time", _period(frame))
+        return [entry | {"kind": "quarantine"} for entry in files]
+
+
+def _size(frame: pl.DataFrame) -> int:
+    return int(frame.estimated_size())
+
+
+def _write(lake: Lake, use_case: UseCase, piece: Piece, *, now: datetime, key: bytes | None, taken: Seen | None, fresh: Fresh) -> Written:
     """Read, judge and write block by block; reading runs one block ahead of judging, writing one block behind it."""
-    written, sparse = Written(), set[str]()
-    waiting: tuple[Judged, Future[list[dict[str, object]]]] | None = None
+    written, sparse, writing = Written(), set[str](), _Writing(lake, use_case, fresh)
+    waiting: Future[list[dict[str, object]]] | None = None
     with ThreadPoolExecutor(1, thread_name_prefix="lake") as pool:
         for block in ahead(piece.blocks):
             judged = judge_block(block, use_case, piece.origin, now=now, window=piece.window, key=key, taken=taken, sparse=sparse)
             written.last_number = block.last_number
+            written.count(judged)
             if waiting is not None:
-                written.add(waiting[0], waiting[1].result())
-            waiting = judged, pool.submit(_put, lake, use_case, judged)
+                written.files += waiting.result()
+            waiting = pool.submit(writing.put, judged)
         if waiting is not None:
-            written.add(waiting[0], waiting[1].result())
+            written.files += waiting.result()
+    written.files += writing.flush()
     return written
-
-
-def _put(lake: Lake, use_case: UseCase, judged: Judged) -> list[dict[str, object]]:
-    return [entry | {"kind": kind} for kind, frame in (("rows", judged.accepted), ("quarantine", judged.refused))
-            for entry in write_frame(lake, use_case.name, kind, frame, "_event_time", _period(frame))]
 
 
 def _commit(store: Store, use_case: UseCase, contract: str, piece: Piece, written: Written) -> bool:
@@ -141,7 +173,8 @@ def _commit(store: Store, use_case: UseCase, contract: str, piece: Piece, writte
     return True
 
 
-def _conclude(store: Store, lake: Lake, use_case: UseCase, contract: str, before: Snapshot | None, new: tuple[int, int]) -> IngestResult:
+def _conclude(store: Store, lake: Lake, use_case: UseCase, contract: str, before: Snapshot | None, new: tuple[int, int],
+              fresh: Fresh) -> IngestResult:
     """The snapshot over all batches of this contract: found again if nothing is new, else made with its profile."""
     with store.reading() as session:
         batches = batches_of(session, use_case.name, contract)
@@ -152,7 +185,7 @@ def _conclude(store: Store, lake: Lake, use_case: UseCase, contract: str, before
                         next_step="look at the Data page, or correct [columns] and [[checks]]")
     warnings: list[str] = []
     if before is None or before.digest != made.digest:
-        summary, profile = summarise(lake, use_case, row_files(batches))
+        summary, profile = summarise(lake, use_case, row_files(batches), fresh)
         published = profile.published(use_case.privacy.suppress_below).to_json()
         stored = lake.put(use_case.name, "profiles", summary.span[1].date(), published) if summary.span[1] is not None else None
         made = compose(use_case.name, contract, batches, span=summary.span, profile_key=stored)

@@ -1,7 +1,7 @@
 """A block of CSV without any quote: one record per line, whose typed values are read straight from the bytes.
 
-Polars fills short lines with nulls and cuts long ones without a word. Here the last column is read as text (null only where a line is
-short) and followed by a surplus column (filled only where a line is long): so a block in which all lines have all their fields proves it.
+Polars fills short lines and cuts long ones without a word. So the places of the separators are compared with those of the line ends
+first: only lines that have all their fields are handed to it.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     import numpy as np
     import polars as pl
     from numpy.typing import NDArray
-
-_SURPLUS = "_surplus"
 
 
 @dataclass(frozen=True)
@@ -59,10 +57,10 @@ class PlainLines:
         """
         import polars as pl
 
-        frame = self._read(self.body, kinds | {self.last_name: pl.String()})
-        if not self.even and (frame[_SURPLUS].null_count() < frame.height or frame[self.last_name].null_count()):
+        if not self.even:
             return self.evened().read(kinds)
-        return replace(self, even=True), frame.select(pl.Series("_row_number", self.numbers), *self.order)
+        frame = self._read(self.body, kinds | {self.last_name: pl.String()})
+        return self, frame.select(pl.Series("_row_number", self.numbers), *self.order)
 
     def text(self, places: NDArray[np.int64] | None = None) -> pl.DataFrame:
         """The lines at the places (default: all) as text, with `_row_number`; only of lines that are even."""
@@ -111,11 +109,11 @@ class PlainLines:
     def _read(self, body: bytes, kinds: dict[str, Any]) -> pl.DataFrame:
         import polars as pl
 
-        schema = {name: kinds[name] for name in self.names} | {_SURPLUS: pl.String()}
+        schema = {name: kinds[name] for name in self.names}
         if not body:
             return pl.DataFrame(schema=schema)
         return pl.read_csv(body, has_header=False, separator=self.separator, quote_char=None, empty_string_is_null=False, schema=schema,
-                           ignore_errors=True, missing_columns="insert", truncate_ragged_lines=True, glob=False)
+                           ignore_errors=True, glob=False)
 
 
 def plain_lines(body: bytes, *, names: list[str], order: list[str], separator: str, first_number: int) -> PlainLines | None:
@@ -128,7 +126,18 @@ def plain_lines(body: bytes, *, names: list[str], order: list[str], separator: s
     if len(names) == 1 and int(lengths.min()) <= 2:
         return None
     numbers = np.arange(first_number, first_number + len(ends), dtype=np.uint32)
-    return PlainLines(body, ends, numbers, names, order, separator, malformed_frame([], [], []), int(lengths.max()), int(numbers[-1]))
+    return PlainLines(body, ends, numbers, names, order, separator, malformed_frame([], [], []), int(lengths.max()), int(numbers[-1]),
+                      _all_even(body, ends, separator, len(names) - 1))
+
+
+def _all_even(body: bytes, ends: NDArray[np.int64], separator: str, wanted: int) -> bool:
+    """Whether each line has `wanted` separators: the first of a line lies behind the line end before it, the last before its own."""
+    import numpy as np
+
+    places = np.flatnonzero(np.frombuffer(body, dtype=np.uint8) == ord(separator))
+    if len(places) != wanted * len(ends):
+        return False
+    return not wanted or bool((places[wanted - 1::wanted] < ends).all() and (places[wanted::wanted] > ends[:-1]).all())
 
 
 def malformed_frame(numbers: list[int], texts: list[str], reasons: list[str]) -> pl.DataFrame:
