@@ -19,12 +19,14 @@ from interlock.control.retraining import ask_for_retraining
 from interlock.control.window_estimates import with_trust
 from interlock.control.window_findings import Judged, judge_versions
 from interlock.control.window_inputs import Inputs
+from interlock.control.window_labels import told_differently, unmatched_labels, with_unmatched
 from interlock.control.window_profiles import compared_with, keep_profile
 from interlock.records.compaction import compact, load_predictions
 from interlock.records.lake import lake_from
 from interlock.records.store import Store, utc_now
 from interlock.records.tables import Window
 from interlock.rules.canonical import iso
+from interlock.rules.findings import Finding
 from interlock.rules.monitoring import WindowState, complete_windows
 from interlock.settings import Settings
 from interlock.spec.usecase import UseCase
@@ -71,7 +73,9 @@ def monitor_use_case(settings: Settings, store: Store, use_case: UseCase, *, as_
     recorded: list[Judged] = []
     for bounds in _to_look_at(windows, known, inputs):
         frame = load_predictions(settings, use_case.name, *bounds)
-        recorded += _judge_and_record(settings, store, use_case, bounds, frame, inputs.labels(frame))
+        labels = inputs.labels(frame)
+        strange = unmatched_labels(settings, inputs.files, labels, bounds) if bounds == windows[-1] else None
+        recorded += _judge_and_record(settings, store, use_case, bounds, frame, labels, strange)
         rows = _known(store, use_case.name, bounds).values()
         if not any(row.reports.get("failed") for row in rows):  # a report that failed is tried again in the next run
             inputs.remember(bounds, settled=all(row.labelled >= row.rows for row in rows))
@@ -115,14 +119,14 @@ def _to_look_at(windows: list[Bounds], known: set[Bounds], inputs: Inputs) -> li
     return [bounds for bounds in windows if (bounds not in known or bounds in newest) and inputs.changed(bounds)][-CATCH_UP_MAX:]
 
 
-def _judge_and_record(settings: Settings, store: Store, use_case: UseCase, bounds: Bounds, frame: pl.DataFrame, labels: pl.DataFrame
-                      ) -> list[Judged]:
-    """Judge each version that answered in the window and record those that are new or have grown."""
+def _judge_and_record(settings: Settings, store: Store, use_case: UseCase, bounds: Bounds, frame: pl.DataFrame, labels: pl.DataFrame,
+                      strange: Finding | None) -> list[Judged]:
+    """Judge each version that answered in the window and record those that are new or have grown. `strange`: labels without a request."""
     known = _known(store, use_case.name, bounds)
     judged = judge_versions(
         settings, use_case, bounds, frame, labels, known=lambda digest: compared_with(settings, store, use_case.name, digest, bounds[0]),
-        skip=lambda digest, rows, labelled: not _grew(known.get(digest), rows, labelled))
-    judged = with_trust(store, use_case.name, judged)
+        skip=lambda digest, rows, labelled: not _grew(known.get(digest), rows, labelled) and not told_differently(known, digest, strange))
+    judged = with_unmatched(with_trust(store, use_case.name, judged), strange)
     lake = lake_from(settings)
     keys = {one.digest: keep_profile(lake, use_case.name, bounds, one.digest, one.profile) for one in judged if one.profile is not None}
     before = {digest: row.reports.get("profile") for digest, row in known.items()}

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import os
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from interlock.errors import SourceError
-from interlock.records.compaction import load_labels
+from interlock.records.compaction import CapturedFile, load_labels
+from interlock.records.lake import lake_from
 from interlock.settings import Settings
 from interlock.spec.usecase import UseCase
 
@@ -17,14 +20,15 @@ if TYPE_CHECKING:
 
 COLUMNS = ("id", "label", "label_seen_time")
 ROWS_MAX = 10_000_000
+FILES_READ_MAX = 64  # files of captured predictions whose ids are looked through for labels' requests
 
 
 def labels_seen(settings: Settings, use_case: UseCase, as_of: datetime, *, since: datetime | None = None) -> pl.DataFrame:
     """`_request_id`, `_label` (binary 0/1 and regression Float64; multiclass String) and `_label_seen_time`, one row per request.
 
-    Only labels seen by `as_of`; posted ones received before `since` may be left out (their files are not read). Of several for one request the latest counts. Posted labels and those of `[labels] source` are put
-    together. Labels of a file or table follow the same convention as posted ones: binary is 0 or 1. Raises `SourceError` where the
-    source cannot be read.
+    Only labels seen by `as_of`; posted ones received before `since` may be left out (their files are not read). Of several for one
+    request the latest counts. Posted labels and those of `[labels] source` are put together. Labels of a file or table follow the same
+    convention as posted ones: binary is 0 or 1. Raises `SourceError` where the source cannot be read.
     """
     import polars as pl
 
@@ -39,6 +43,22 @@ def labels_seen(settings: Settings, use_case: UseCase, as_of: datetime, *, since
         return pl.DataFrame(schema=types)
     seen = pl.concat(frames).filter(pl.col("_label_seen_time") <= as_of, pl.col("_label").is_not_null())
     return seen.sort("_label_seen_time").unique("_request_id", keep="last", maintain_order=True)
+
+
+def without_request(settings: Settings, files: Sequence[CapturedFile], ids: pl.Series) -> tuple[int, datetime | None]:
+    """How many of the request ids are in none of the newest `FILES_READ_MAX` files, and the first event time in the oldest file read.
+
+    `files` oldest first. Reads nothing but the ids, newest file first, and stops where none is left.
+    """
+    import polars as pl
+
+    lake, left, oldest = lake_from(settings), ids.unique(), None
+    for file in list(reversed(files))[:FILES_READ_MAX]:
+        if left.is_empty():
+            break
+        there = pl.read_parquet(io.BytesIO(lake.get(file.key)), columns=["_request_id"])["_request_id"]
+        left, oldest = left.filter(~left.is_in(there.implode())), file.first
+    return left.len(), oldest
 
 
 def _from_file(settings: Settings, use_case: UseCase) -> pl.DataFrame:
