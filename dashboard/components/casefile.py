@@ -1,4 +1,4 @@
-"""The case file of a candidate: verdict, champion beside it, gates, what a yes starts, and the signature."""
+"""The case file of a candidate: verdict, gates, champion beside it, what a yes starts, the signature; then a closer look."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dashboard.components.changes import what_changed
 from dashboard.components.decide import signed
 from dashboard.components.embed import attachments
 from dashboard.components.live import live_of, live_strip
+from dashboard.components.replays import drops, replay, replay_words
 from dashboard.components.sidebyside import side_by_side
 from dashboard.components.signal import mark, panel
 from dashboard.components.waive import exceptions_of, explain_exceptions, may_waive, waive_form
@@ -23,7 +24,7 @@ from interlock.control.readmodel.waiting import Waiting, duties, expiry, plan
 
 
 def case_file(desk: Desk, entry: Entry, chosen: Waiting, followed: ReleaseView | None) -> None:
-    """Everything a person needs on one screen, the signature last."""
+    """Gates first, then the comparison, what a yes starts and the signature; detail below."""
     candidate = desk.sealed(proof, chosen.evidence_digest)
     if candidate is None:
         return
@@ -42,12 +43,25 @@ def case_file(desk: Desk, entry: Entry, chosen: Waiting, followed: ReleaseView |
         st.info("Another release of this use case is on its way (above). Until it has ended, an approval is refused.")
     if followed is None:
         live_strip(live)
-    side_by_side(candidate, champion, entry.spec.fairness.metric if entry.spec else "")
-    what_changed(candidate)
     _gates(candidate)
+    side_by_side(candidate, champion, entry.spec.fairness.metric if entry.spec else "")
+    replay_words(candidate)
     _plan(entry, champion_slot.version if champion_slot else None)
     _sign(desk, entry, candidate, live)
-    with st.expander("Attached reports"):
+    _closer(desk, candidate)
+
+
+def _closer(desk: Desk, candidate: Proof) -> None:
+    """Detail below the signature, so that it is in nobody's way."""
+    st.subheader("A closer look", anchor=False)
+    changes, replayed, features, files = st.tabs(["What changed", "Decision replay", "Features that could go", "Model card and reports"])
+    with changes:
+        what_changed(candidate)
+    with replayed:
+        replay(candidate)
+    with features:
+        drops(candidate)
+    with files:
         attachments(desk.settings, candidate.digest, candidate.evidence.attachments)
         if not candidate.evidence.attachments:
             st.markdown("No file is attached to this evidence.")

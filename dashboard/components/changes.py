@@ -12,7 +12,6 @@ from interlock.control.readmodel.proof import Proof
 def what_changed(candidate: Proof) -> None:
     """One line and a table; evidence from before there were change lists says so."""
     found = change_list(candidate)
-    st.subheader("What changed", anchor=False)
     if found is None:
         st.markdown("This evidence has no change list. Validate again to get one.")
         return

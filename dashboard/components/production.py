@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from dashboard.components.ahead import real_beside_estimate
 from dashboard.components.chart import draw
 from dashboard.components.plots import over_time
 from dashboard.components.signal import line
@@ -16,7 +17,7 @@ from interlock.control.readmodel.windows import WindowView, series, window_signa
 
 
 def production(desk: Desk, entry: Entry) -> None:
-    """Signals of the newest window, every metric over windows, known outcomes, latency."""
+    """Signals of the newest window, the real metric beside its estimate, every other metric, known outcomes, latency."""
     st.subheader("In production", anchor=False)
     views = desk.soon(windows, entry.name)
     if not views:
@@ -29,7 +30,9 @@ def production(desk: Desk, entry: Entry) -> None:
     for signal in window_signals(views[-1], entry.spec):
         if signal.name in {"Performance", "Latency"}:
             line(signal)
-    _metrics(views)
+    paired = real_beside_estimate(views)
+    with st.expander("Every metric, window by window") if paired else st.container():
+        _metrics(views)
     _volume(views)
     _latency(views, entry)
 

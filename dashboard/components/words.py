@@ -53,7 +53,7 @@ def number(value: float | None, unit: str = "") -> str:
 
 def interval(low: float | None, high: float | None) -> str:
     """`0.91 to 0.93`, empty without an interval."""
-    return f"{low:.3g} to {high:.3g}" if low is not None and high is not None else ""
+    return f"{number(low)} to {number(high)}" if low is not None and high is not None else ""
 
 
 def usd(value: float | None) -> str:

@@ -1,4 +1,4 @@
-"""Fairness: groups side by side with their size and intervals; too small a group is said, never scored."""
+"""Fairness: groups with size and intervals, intersections, proxies, and what mitigation would cost; too small a group is never scored."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from dashboard.components.groups import groups_of
 from dashboard.components.plots import over_time
 from dashboard.components.signal import line
 from dashboard.components.states import empty
+from dashboard.components.trade import mitigation, proxies
 from dashboard.components.words import interval, number, plain, span
 from dashboard.desk import Desk
 from interlock.control.readmodel.compare import measures_by_attribute, titled, why_missing
 from interlock.control.readmodel.directory import Entry
-from interlock.control.readmodel.figures import group_tables
+from interlock.control.readmodel.groups import GroupTable, group_tables, intersections
 from interlock.control.readmodel.proof import Proof
 from interlock.control.readmodel.windows import series, window_signals, windows
 from interlock.rules.findings import Finding
@@ -42,7 +43,21 @@ def _evidence(chosen: Proof, entry: Entry) -> None:
         if gate.metric.startswith("fairness."):
             line(signal)
     if entry.spec is not None:
-        st.caption(plain(f"Basis: {entry.spec.fairness.basis}"))
+        rules = [f"{rule.name}: {rule.basis}{f' ({rule.scope})' if rule.scope else ''}" for rule in entry.spec.fairness.rules]
+        st.caption(plain(f"Basis: {'; '.join(rules) or entry.spec.fairness.spoken_basis}"))
+    alone, crossed, stand, choice = st.tabs(["Groups", "Two attributes at once", "Proxies", "Mitigation"])
+    with alone:
+        _measures(chosen)
+        _tables(group_tables(chosen), "This evidence holds no table of groups.")
+    with crossed:
+        _tables(intersections(chosen), "This evidence holds no intersections: they need two sensitive attributes and a favourable answer.")
+    with stand:
+        proxies(chosen)
+    with choice:
+        mitigation(chosen, entry.name)
+
+
+def _measures(chosen: Proof) -> None:
     measured = measures_by_attribute(chosen)
     if measured:
         st.table(
@@ -51,11 +66,14 @@ def _evidence(chosen: Proof, entry: Entry) -> None:
             hide_index=True,
         )
         st.caption("A ratio of 1 or a difference of 0 means that the groups are treated alike. In brackets the 95 % interval.")
-    tables = group_tables(chosen)
+
+
+def _tables(tables: list[GroupTable], nothing: str) -> None:
     if not tables:
-        st.markdown("This evidence holds no table of groups.")
-    for table in tables:
-        groups_of(table)
+        st.markdown(nothing)
+    for n, table in enumerate(tables):
+        with st.expander(f"{plain(table.attribute)}: {len(table.groups) + table.more:,} groups", expanded=n == 0):
+            groups_of(table)
 
 
 def _answer(finding: Finding) -> str:

@@ -1,4 +1,4 @@
-"""Performance: the real metric over windows, and ROC, calibration and threshold curves from the evidence."""
+"""Performance: real and estimated metric over windows; figures, calibration, thresholds, money, weak spots and past of the evidence."""
 
 from __future__ import annotations
 
@@ -7,17 +7,22 @@ import streamlit as st
 from dashboard.components.chart import draw
 from dashboard.components.evidence import pick_evidence
 from dashboard.components.frame import use_case_page
+from dashboard.components.measured import table_of
+from dashboard.components.past import past
 from dashboard.components.plots import curve
+from dashboard.components.points import with_bars
 from dashboard.components.production import production
-from dashboard.components.words import interval, number, plain
+from dashboard.components.weakness import weakness
+from dashboard.components.worth import worth
 from dashboard.desk import Desk
-from interlock.control.readmodel.compare import titled, why_missing
+from interlock.control.readmodel.compare import metrics
 from interlock.control.readmodel.directory import Entry
-from interlock.control.readmodel.figures import curves
+from interlock.control.readmodel.figures import Curve, curves
 from interlock.control.readmodel.proof import Proof
 
 ABOUT = """**In production**: the metric on requests whose true outcome is known by now; outcomes come late, so the newest windows often
-rest on few. **In the evidence**: the metric on held-out rows that the version never saw in training, with 95 % intervals."""
+rest on few, and an estimate stands beside them. **In the evidence**: the metric on held-out rows that the version never saw in training,
+with 95 % intervals."""
 
 
 @use_case_page("Performance", ABOUT)
@@ -30,30 +35,45 @@ def show(desk: Desk, entry: Entry) -> None:
 
 
 def _evidence(chosen: Proof) -> None:
-    found = chosen.by_metric("performance.") + chosen.by_metric("calibration.")
-    if found:
-        st.table(
-            [
-                {
-                    "metric": plain(titled(one)),
-                    "value": plain(number(one.value, one.unit) if one.value is not None else why_missing(one)),
-                    "interval": interval(one.low, one.high),
-                    "n": f"{one.sample_size:,}",
-                }
-                for one in found
-            ],
-            border="horizontal",
-            hide_index=True,
-        )
     drawn = curves(chosen)
-    if not drawn:
-        st.markdown("This evidence holds no curves.")
+    figures, scores, money, weak, before = st.tabs(["Figures", "Calibration", "Money", "Where it is weak", "Past and estimates"])
+    with figures:
+        table_of(metrics(chosen))
+        _side_by_side([one for one in drawn if not one.about_scores])
+        if not drawn:
+            st.markdown("This evidence holds no curves.")
+    with scores:
+        _calibration(chosen, [one for one in drawn if one.about_scores])
+    with money:
+        if not worth(chosen):
+            st.markdown("No value of decisions is known: add a `[value]` section to the use-case file, with what each outcome is worth.")
+    with weak:
+        weakness(chosen)
+    with before:
+        past(chosen)
+
+
+def _calibration(chosen: Proof, drawn: list[Curve]) -> None:
+    found = chosen.by_metric("calibration.")
+    if not found and not drawn:
+        st.markdown("This evidence holds no calibration: it is measured for models that answer with probabilities.")
         return
-    places = st.columns(2)
+    _side_by_side(drawn)
+    table_of(found)
+    if any(finding.metric == "calibration.reliability" for finding in found):
+        st.caption(
+            "Brier score = reliability (how wrong the probabilities are, small is good) − resolution (how well they tell cases apart, "
+            "large is good) + uncertainty (how uncertain the matter is by itself)."
+        )
+
+
+def _side_by_side(drawn: list[Curve]) -> None:
+    places = st.columns(2) if len(drawn) > 1 else [st.container()]
     for n, one in enumerate(drawn):
-        with places[n % 2]:
+        figure = curve(one.x, one.y, x_title=one.x_title, y_title=one.y_title, diagonal=one.diagonal, name=one.name, others=one.others)
+        with places[n % len(places)]:
             draw(
-                curve(one.x, one.y, x_title=one.x_title, y_title=one.y_title, diagonal=one.diagonal, name=one.name, others=one.others),
+                with_bars(figure, one.x, one.y, one.low, one.high) if one.low else figure,
                 title=one.title,
                 unit=one.unit,
                 n=one.sample_size,

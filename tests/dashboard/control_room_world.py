@@ -10,11 +10,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 from sqlalchemy.orm import Session
 
 from interlock.records import ledger
@@ -37,9 +39,17 @@ from interlock.rules.evidence import Evidence
 from interlock.rules.findings import Finding, State
 from interlock.rules.gates import Gate, judge
 from interlock.rules.routes import Observed, Route, Slot
+from interlock.spec.fairness import Fairness
 from interlock.spec.load import spec_digest
+from reports.backtest import Fold, backtest_findings
 from reports.calibration import calibration_findings
 from reports.curves import binary_curves
+from reports.fairness import fairness_findings
+from reports.frontier import Option, frontier_findings
+from reports.money import value_findings
+from reports.proxies import proxy_findings
+from reports.replay import Replayed, replay_findings
+from reports.segments import slice_findings
 
 USECASES = Path(__file__).parents[2] / "usecases"
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -182,20 +192,21 @@ def _candidate(session: Session, use_case: str, number: int, payload: str, *, un
 
 def evidence_of(row: Candidate, number: int, *, unknown: bool, payload: str) -> Evidence:
     """Evidence with every family of findings and every figure a page draws."""
-    rng = np.random.default_rng(number)
-    y = (rng.random(4000) < 0.22).astype(float)
-    score = np.clip(0.22 + 0.25 * (y - 0.22) + rng.normal(0, 0.15, 4000), 0.01, 0.99)
+    rng, y, score = _scored(number)
     calibrated, table = calibration_findings(y, score)
-    findings = [*_findings(number, unknown, payload), *calibrated]
+    newer, drawn = deeper(number, unknown, payload) if number > 1 or unknown else ([], {})  # version 1 of the flights is from before
+    seen, replayed = replayed_requests(payload) if number == 3 else ([], {})
+    findings = [*_findings(number), *calibrated, *newer]
     gates = [judge(gate, findings) for gate in GATES]
     rest: list[list[float | None]] = [[round(float(one), 4), round(float(place), 3)] for one, place in rng.normal(0.5, 0.3, (80, 2))]
     figures = {
         "performance": binary_curves(y, score, 0.5),
         "calibration": table,
-        "fairness": _groups(payload),
+        **drawn,
         "explain": {
             "importance": {"sched_dep_time": 0.41 + number / 50, "carrier": 0.25, "dest": 0.2, payload[:40]: 0.1 - number / 50},
             "beeswarm": dict.fromkeys(("sched_dep_time", "carrier", "dest", payload[:40]), rest),
+            "loss": {"loss": "log loss", "mean": 0.51, "drivers": {"carrier": 0.02, payload[:40]: -0.04}, "slices": []} if drawn else {},
         },
     }
     return Evidence(
@@ -209,7 +220,8 @@ def evidence_of(row: Candidate, number: int, *, unknown: bool, payload: str) -> 
         findings=findings,
         gates=gates,
         figures=figures,
-        observed=[Finding(metric="latency.p99_ms", value=2.1 + number / 10, unit="ms", sample_size=500)],
+        observed=[Finding(metric="latency.p99_ms", value=2.1 + number / 10, unit="ms", sample_size=500), *seen],
+        observed_figures=replayed,
     )
 
 
@@ -255,9 +267,8 @@ GATES = [
 ]
 
 
-def _findings(number: int, unknown: bool, payload: str) -> list[Finding]:
+def _findings(number: int) -> list[Finding]:
     auc = 0.68 + number / 100
-    few: dict[str, Any] = {"state": State.TOO_FEW, "needed": 60, "note": "not enough evidence: n = 31, at least 60 needed (rows)"}
     return [
         Finding(metric="performance.auc", value=auc, low=auc - 0.01, high=auc + 0.01, confidence=0.95, sample_size=4000),
         Finding(metric="performance.log_loss", value=0.512, low=0.5, high=0.524, confidence=0.95, sample_size=4000, unit="nats"),
@@ -265,28 +276,111 @@ def _findings(number: int, unknown: bool, payload: str) -> list[Finding]:
         Finding(metric="performance.vs_champion", value=0.011, low=0.002, high=0.02, confidence=0.95, sample_size=4000)
         if number == 3
         else Finding(metric="performance.vs_champion", state=State.MISSING, note="no champion yet"),
-        Finding(metric="fairness.selection_rate_ratio", segment="attribute=sex", value=0.91, low=0.85, high=0.97, sample_size=3969),
-        *([Finding(metric="fairness.selection_rate_ratio", segment=f"sex={payload[:30]}", sample_size=31, **few)] if unknown else []),
         Finding(metric="explain.dominance", value=0.41, sample_size=2000, note="Strongest: sched_dep_time."),
     ]
 
 
-def _groups(payload: str) -> dict[str, Any]:
-    rows = [
-        {
-            "group": group,
-            "rows": n,
-            "positives": n // 3,
-            "mean_score": 0.3,
-            "base_rate": 0.33,
-            "selection_rate": share,
-            "true_positive_rate": 0.6,
-            "false_positive_rate": 0.1,
-            "accuracy": 0.8,
-        }
-        for group, n, share in (("Male", 2600, 0.31), ("Female", 1369, 0.28), (payload[:30], 31, 0.2))
+def _scored(number: int) -> tuple[np.random.Generator, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(number)
+    y = (rng.random(4000) < 0.22).astype(float)
+    return rng, y, np.clip(0.22 + 0.25 * (y - 0.22) + rng.normal(0, 0.15, 4000), 0.01, 0.99)
+
+
+def _people(rng: np.random.Generator) -> tuple[pl.DataFrame, np.ndarray]:
+    """Sex, marital status and the answers of 4,000 people: 806 of 2,600 men, 383 of 1,369 women and 6 of the 31 others get a yes."""
+    sex = ["Male"] * 2600 + ["Female"] * 1369 + ["Other"] * 31
+    answers = np.concatenate([np.arange(2600) < 806, np.arange(1369) < 383, np.arange(31) < 6]).astype(float)
+    return pl.DataFrame({"sex": sex, "married": np.where(rng.random(4000) < 0.5, "yes", "no").tolist()}), answers
+
+
+@cache
+def deeper(number: int, others: bool, payload: str) -> tuple[list[Finding], dict[str, Any]]:
+    """What newer evidence holds beside: money, slices, past, estimates on trial, groups, proxies, frontier; from the reports themselves.
+
+    `others`: the 31 people who are neither form a group, one that is too small.
+    """
+    rng, y, score = _scored(number)
+    people, answers = _people(rng)
+    named = people.with_columns(pl.col("sex").replace({"Other": payload[:30] if others else None}))
+    weak = pl.DataFrame(
+        {"carrier": np.where(score > 0.5, payload[:30], "calm").tolist(), "origin": rng.choice(["JFK", "EWR"], 4000).tolist()}
+    )
+    amounts = {"true_positive": 5.0, "false_positive": -2.0, "true_negative": 1.0, "false_negative": -9.0}
+    outcome = (rng.random(4000) < np.where(score > 0.5, 0.5, y)).astype(float)
+    past = [Fold(int(1.36e15 + n * 5e12), np.arange(800), np.arange(n * 800, (n + 1) * 800)) for n in range(1, 5)]
+    matrix = np.column_stack([(people["sex"] == "Male").to_numpy(), rng.normal(size=4000)]).astype(np.float32)
+    options = [
+        Option("none", 0.0, answers, score),
+        Option("threshold", 1.0, (score > 0.3).astype(float), score, "uses the attribute to decide"),
     ]
-    return {"sex": {"groups": rows, "missing": 4, "favourable": "positive"}}
+    loss = -np.log(np.where(outcome == 1, score, 1 - score))
+    parts = {
+        "value": value_findings("binary", y, score, amounts, currency="EUR", champion_score=None),
+        "slices": slice_findings(loss, weak, unit="nats"),
+        "backtest": backtest_findings("binary", y, past, lambda train, test: score[test], note="Its own parameters."),
+        "fairness": fairness_findings(y, answers, score, named, Fairness()),
+        "proxies": proxy_findings(matrix, ["distance", "hour"], ["q", "q"], named, {"distance": 0.3, "hour": 0.7}, rows_min=60),
+        "frontier": frontier_findings(options, y, people["sex"].to_numpy().astype(str), "sex", "selection_rate_ratio", 0.95, Fairness()),
+    }
+    figures = {name: drawn for name, (_, drawn) in parts.items()}
+    figures["backtest"]["backtest"]["at"] = [f"2013-0{n}-01T00:00:00Z" for n in range(2, 6)]
+    figures["estimate"] = {
+        "estimates": {
+            "metric": "auc",
+            "rows": [400] * 5,
+            "estimated": [0.7, 0.71, 0.7, 0.72, 0.7],
+            "true": [0.71, 0.7, 0.72, 0.71, None],
+            "inside": [True, True, True, True, None],
+        }
+    }
+    trusted = Finding(
+        metric="performance.estimate_coverage",
+        value=1.0,
+        low=0.57,
+        high=1.0,
+        sample_size=5,
+        unit="of windows",
+        note="In 5 of 5 windows the truth lay inside the estimate's interval.",
+        detail={"promised": 0.95},
+    )
+    inside = Finding(
+        metric="performance.interval_coverage",
+        value=0.86,
+        low=0.84,
+        high=0.88,
+        sample_size=4000,
+        detail={"wanted": 0.9},
+        note="Share of outcomes between the quantiles 0.05 and 0.95; 90% is right.",
+    )
+    return [*(finding for found, _ in parts.values() for finding in found), trusted, inside], figures
+
+
+def replayed_requests(payload: str) -> tuple[list[Finding], dict[str, Any]]:
+    """A replay of 400 requests, of which 60 flip, and a feature that could go."""
+    before, after = np.zeros(400), (np.arange(400) < 60).astype(float)
+    requests = [f"request-{n}" for n in range(399)] + [payload[:40]]
+    groups = pl.DataFrame({"origin": ["JFK", "EWR"] * 200})
+    found, drawn = replay_findings(Replayed("binary", before, after, before, after * 0.6, requests, groups))
+    reasons = [
+        {"feature": "carrier", "push": 0.2, "size": 0.3, "share": 0.7},
+        {"feature": payload[:30], "push": 0.1, "size": 0.2, "share": 0.3},
+    ]
+    tried = {"features": ["hour"], "importance": 0.001, "change": -0.001, "low": -0.003, "high": 0.001, "droppable": True}
+    drops = {
+        "rows": 900,
+        "tolerance": 0.005,
+        "loss": 0.5,
+        "tested": [tried],
+        "together": None,
+        "drop": ["hour"],
+        "note": "Without hour the loss on 900 validation rows is surely less than 0.5% higher.",
+    }
+    money = Finding(
+        metric="replay.money_change", value=120.0, low=-20.0, high=260.0, sample_size=400, unit="EUR", note="Expected: +120 EUR."
+    )
+    few = Finding(metric="training.proposals", value=1.0, sample_size=900, unit="features", note=drops["note"])
+    window = ["2013-05-01T00:00:00Z", "2013-05-03T12:00:00Z"]
+    return [*found, money, few], {"replay": drawn | {"reasons": reasons, "window": window}, "proposals": drops}
 
 
 def _decided(session: Session, number: int, state: str, at: datetime, payload: str) -> None:
@@ -381,6 +475,13 @@ def _windows(session: Session) -> None:
         late: dict[str, Any] = {"value": None, "state": State.TOO_FEW, "needed": 100, "note": f"outcomes come later: {max(known, 0)} known"}
         real: dict[str, Any] = {"value": 0.70 - grown / 30, "low": 0.66 - grown / 30, "high": 0.74 - grown / 30}
         findings.append(Finding(metric="performance.auc", **(real if known >= 100 else late), **span))
+        guess: dict[str, Any] = {"value": 0.69, "low": 0.66, "high": 0.72, "note": "Estimated from 900 answers without labels."}
+        findings.append(Finding(metric="performance.estimated_auc", **guess, **span))
+        findings.append(Finding(metric="performance.estimate_range", value=0.006, note="0.6% of the rows have an unseen input.", **span))
+        held: dict[str, Any] = {"value": 0.2, "low": 0.057, "high": 0.51, "note": "In 2 of 10 windows the truth lay inside."}
+        few: dict[str, Any] = {"state": State.TOO_FEW, "needed": 5, "note": f"not enough evidence: labels came for {n} windows"}
+        trusted = Finding(metric="performance.estimate_coverage", detail={"promised": 0.95}, **(held if n == 13 else few), **span)
+        findings.append(trusted)
         findings.append(
             Finding(metric="performance.drop", **({"value": grown / 30, "low": -0.02, "high": 0.05} if known >= 100 else late), **span)
         )

@@ -151,7 +151,7 @@ def test_too_small_a_group_is_said_and_never_scored(served: Settings) -> None:
     app = opened("fairness", "loan_approvals")
     cells = app.table[1].value
     small = cells[cells["n"] == "31"].iloc[0]
-    assert small["favourable answers"].replace("\\", "") == "not enough evidence: n = 31, at least 60 needed (rows)"
+    assert small["favourable answers"].replace("\\", "") == "not enough evidence: n = 31, at least 183 needed to see a difference of 0.1"
     assert cells[cells["n"] == "2,600"].iloc[0]["favourable answers"].replace("\\", "") == "0.31 (0.293 to 0.328)"  # Wilson, 2600 rows
 
 

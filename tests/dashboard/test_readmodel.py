@@ -14,7 +14,7 @@ from interlock.control.readmodel.compare import differences, pairs, why_missing
 from interlock.control.readmodel.directory import entries
 from interlock.control.readmodel.endpoint import Live, observe
 from interlock.control.readmodel.figures import curves, importance, swarm
-from interlock.control.readmodel.groups import group_tables, intersections
+from interlock.control.readmodel.groups import group_tables
 from interlock.control.readmodel.intake import Intake, intake
 from interlock.control.readmodel.overview import overview
 from interlock.control.readmodel.proof import proof, proof_of_package, proofs
@@ -227,7 +227,7 @@ def test_groups_carry_wilson_intervals_and_small_ones_carry_the_reason(settings:
     assert (large.value, round(large.low or 0, 4), round(large.high or 0, 4)) == (0.31, 0.2925, 0.328)
     exact = binomtest(806, 2600).proportion_ci(method="wilson")
     assert (large.low, large.high) == (pytest.approx(exact.low), pytest.approx(exact.high))
-    assert (small.value, small.note) == (None, "not enough evidence: n = 31, at least 60 needed (rows)")
+    assert (small.value, small.note) == (None, "not enough evidence: n = 31, at least 183 needed to see a difference of 0.1")
 
 
 def test_figures_are_found_and_named(store: Store) -> None:

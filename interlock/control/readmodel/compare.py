@@ -13,6 +13,19 @@ TITLES = {"auc": "AUC", "log_loss": "Log loss", "brier": "Brier score", "accurac
           "selection_rate_ratio": "Selection rate ratio", "equal_opportunity_difference": "Equal opportunity difference",
           "equalized_odds_difference": "Equalized odds difference", "p99_ms": "Slowest 1 % of answers", "stability": "SHAP rank agreement",
           "drop": "Fall since validation", "bias": "Mean score minus mean outcome"}
+NAMES = {"mcc": "MCC (correlation of answer and outcome)", "median_ae": "Median absolute error", "interval_coverage": "Interval coverage",
+         "pinball": "Pinball loss", "ece_debiased": "Calibration error without the part of luck", "reliability": "Reliability (how wrong)",
+         "resolution": "Resolution (how well told apart)", "uncertainty": "Uncertainty (of the matter itself)", "macro_f1": "Macro F1",
+         "log_loss_skill": "Log loss, better than the naive answer by", "class_ece": "Calibration error of a class",
+         "classwise_ece": "Calibration error, mean of the classes", "value_per_1000": "Value of 1,000 decisions",
+         "value_vs_naive": "Value beyond the naive rule", "value_vs_champion": "Value beyond the champion",
+         "value_threshold_gain": "Gain by the proposed threshold", "estimated_drop": "Estimated fall since validation",
+         "estimate_error": "Estimate minus truth", "estimate_range": "Answers unlike all held-out rows",
+         "estimate_coverage": "Windows whose truth lay inside the estimate", "vs_champion_log_loss": "Difference to the champion, log loss",
+         "vs_champion_brier": "Difference to the champion, Brier score", "vs_champion_error": "Difference to the champion, share of errors",
+         "vs_champion_mae": "Difference to the champion, MAE"} | {
+    f"estimated_{name}": f"Estimated {TITLES[name]}" for name in ("auc", "rmse", "mae", "f1")} | {
+    "estimated_log_loss": "Estimated log loss", "estimated_brier": "Estimated Brier score", "estimated_accuracy": "Estimated accuracy"}
 UNPAIRED = {"vs_champion", "vs_naive", "bias", "drop"}
 LOWER_IS_BETTER = {"log_loss", "brier", "rmse", "mae", "ece", "equal_opportunity_difference", "equalized_odds_difference", "p99_ms"}
 
@@ -57,10 +70,16 @@ def differences(candidate: Proof) -> list[Finding]:
     return [finding for finding in candidate.findings if finding.metric.startswith("performance.vs_")]
 
 
+def metrics(proof: Proof) -> list[Finding]:
+    """Figures of performance over all held-out rows and by class; slices, money, past and estimates have sections of their own."""
+    apart = ("weakest_slice", "slice", "segment", "value_", "backtest", "estimate_", "interval_coverage")
+    return [finding for finding in proof.by_metric("performance.") if not finding.metric.removeprefix("performance.").startswith(apart)]
+
+
 def titled(finding: Finding) -> str:
     """Name of the finding for people, with its segment."""
     name = finding.metric.rpartition(".")[2]
-    title = TITLES.get(name, name.replace("_", " ").capitalize())
+    title = (TITLES | NAMES).get(name) or name.replace("_", " ").capitalize()
     return title if finding.segment == "all" else f"{title}, {finding.segment}"
 
 

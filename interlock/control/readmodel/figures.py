@@ -1,26 +1,20 @@
-"""Pictures of one evidence, from its figures: curves, SHAP importance and cloud, tables of groups; found and named, not computed."""
+"""Pictures of one evidence, from its figures: curves, SHAP importance and cloud; found and named, not computed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import sqrt
 from typing import Any
 
 from interlock.control.readmodel.proof import Proof
-from interlock.rules.findings import State
 
 Number = float | None
 AXIS = {"precision": "precision", "recall": "recall", "false_positive_rate": "false positive rate", "selection_rate": "selected"}
-GROUP_TITLES = {"selection_rate": "favourable answers", "true_positive_rate": "favourable, of the deserving",
-                "false_positive_rate": "favourable, of the others", "accuracy": "right answers"}
-RULES = {"selection_rate": "selection_rate_ratio", "true_positive_rate": "equal_opportunity_difference",
-         "false_positive_rate": "equalized_odds_difference", "accuracy": "selection_rate_ratio"}  # whose minimum of rows counts
-Z95 = 1.959964
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One line to draw, with what a reader needs to know. `others` share its x."""
+    """One line to draw, with what a reader needs to know. `others` share its x; `low`, `high`: 95 % interval of each y, empty without;
+    `about_scores`: whether it says how far scores can be read as probabilities."""
 
     title: str
     about: str
@@ -33,6 +27,9 @@ class Curve:
     diagonal: bool = False
     sample_size: int | None = None
     others: dict[str, tuple[Number, ...]] = field(default_factory=dict)
+    low: tuple[Number, ...] = ()
+    high: tuple[Number, ...] = ()
+    about_scores: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,38 +47,6 @@ class Swarm:
 
     points: tuple[SwarmRow, ...]
     sample_size: int | None
-
-
-@dataclass(frozen=True)
-class Value:
-    """A rate with its interval; without a value `note` says why."""
-
-    value: Number
-    low: Number = None
-    high: Number = None
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Group:
-    """One group; `values` by measure."""
-
-    name: str
-    sample_size: int
-    values: dict[str, Value]
-
-
-@dataclass(frozen=True)
-class GroupTable:
-    """The groups of one attribute, largest first. `titles`: measure → name for people; `main` is the one to draw; `missing`: rows
-    without a value, which form no group; `favourable`: which answer is good for the person."""
-
-    attribute: str
-    groups: tuple[Group, ...]
-    titles: dict[str, str]
-    main: str
-    missing: int = 0
-    favourable: str = "positive"
 
 
 def curves(proof: Proof) -> list[Curve]:
@@ -113,9 +78,10 @@ def _calibration(proof: Proof) -> Curve | None:
     if not isinstance(table, list) or not table:
         return None
     about = ("Cases sorted into groups by their score: right is what the model says on average, up is how often it was so. On the dotted "
-             "line the scores can be read as probabilities; below it the model promises too much.")
+             "line the scores can be read as probabilities; below it the model promises too much. Bars: the 95 % interval of each share.")
     return Curve("Calibration", about, tuple(row["mean_score"] for row in table), tuple(row["mean_outcome"] for row in table),
-                 "mean score of the group", "share that came true", diagonal=True, sample_size=sum(int(row["rows"]) for row in table))
+                 "mean score of the group", "share that came true", diagonal=True, sample_size=sum(int(row["rows"]) for row in table),
+                 low=tuple(row.get("low") for row in table), high=tuple(row.get("high") for row in table), about_scores=True)
 
 
 def _thresholds(proof: Proof, rows: int | None) -> Curve | None:
@@ -149,36 +115,6 @@ def swarm(proof: Proof, features: int = 12) -> Swarm:
     points = [SwarmRow(str(name), tuple(float(shap) for shap, _ in dots), tuple(_number(place) for _, place in dots))
               for name, dots in (found(proof, "beeswarm") or {}).items()]
     return Swarm(tuple(points[:features]), rows)
-
-
-def group_tables(proof: Proof) -> list[GroupTable]:
-    """One table per sensitive attribute; empty where the evidence has none."""
-    small = {(finding.metric.removeprefix("fairness."), finding.segment): finding.note for finding in proof.by_metric("fairness.")
-             if finding.state is State.TOO_FEW}
-    tables = found(proof, "fairness") or {}
-    return [_table(str(name), table, small) for name, table in tables.items() if isinstance(table, dict) and table.get("groups")]
-
-
-def _table(attribute: str, table: dict[str, Any], small: dict[tuple[str, str], str]) -> GroupTable:
-    groups = []
-    for row in table["groups"]:
-        name, rows, positives = str(row["group"]), int(row["rows"]), int(row["positives"])
-        sizes = {"selection_rate": rows, "true_positive_rate": positives, "false_positive_rate": rows - positives, "accuracy": rows}
-        values = {measure: Value(None, note=small[rule, f"{attribute}={name}"]) if (rule, f"{attribute}={name}") in small
-                  else _rate(row.get(measure), sizes[measure]) for measure, rule in RULES.items()}
-        groups.append(Group(name, rows, values))
-    return GroupTable(attribute, tuple(groups), GROUP_TITLES, "selection_rate", int(table.get("missing", 0)),
-                      str(table.get("favourable", "positive")))
-
-
-def _rate(share: Any, rows: int) -> Value:
-    """A rate with its 95 % Wilson score interval (Wilson 1927), as good as exact down to small groups."""
-    value = _number(share)
-    if value is None or rows <= 0:
-        return Value(None, note="no row to measure it on")
-    middle, spread = value + Z95**2 / (2 * rows), Z95 * sqrt(value * (1 - value) / rows + Z95**2 / (4 * rows**2))
-    scale = 1 + Z95**2 / rows
-    return Value(value, max(0.0, (middle - spread) / scale), min(1.0, (middle + spread) / scale))
 
 
 def _number(item: Any) -> Number:

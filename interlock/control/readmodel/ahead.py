@@ -1,0 +1,65 @@
+"""The metric of a version in production, real where outcomes are known and estimated where not yet, and how far to trust the estimate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from interlock.control.readmodel.windows import WindowView
+from interlock.rules.findings import Finding, State
+
+OUTSIDE_MAX = 0.1  # share of unseen inputs from which on the estimate leans on cases it knows nothing about
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """One value per window; None where it was not measured. `known`: share of the answers whose outcome is known, 0 to 1."""
+
+    metric: str
+    starts: tuple[datetime, ...]
+    end: datetime
+    real: tuple[Finding | None, ...]
+    estimated: tuple[Finding | None, ...]
+    known: tuple[float, ...]
+    answers: int
+    outcomes: int
+
+
+def ahead(views: list[WindowView]) -> Ahead | None:
+    """The metric that was both estimated and measured; None where windows hold no estimate (older ones do not)."""
+    names = {finding.metric for view in views for finding in view.by_metric("performance.") if finding.segment == "all"}
+    metric = next((name for name in sorted(names) if name.replace("performance.", "performance.estimated_") in names), None)
+    if metric is None:
+        return None
+    return Ahead(metric, tuple(view.start for view in views), views[-1].end, tuple(_one(view, metric) for view in views),
+                 tuple(_one(view, metric.replace("performance.", "performance.estimated_")) for view in views),
+                 tuple(view.labelled / view.rows if view.rows else 0.0 for view in views), sum(view.rows for view in views),
+                 sum(view.labelled for view in views))
+
+
+def trust(found: list[Finding]) -> str:
+    """How far to trust estimates, in words, from `performance.estimate_coverage` and `estimate_range` among the findings of one window or
+    one evidence; empty where neither was measured.
+
+    Not to be leaned on: the whole interval of the share of windows whose truth lay inside is below the 95 % that were promised, or more
+    than 10 % of the answers have an input that the held-out rows never had. As promised: the interval reaches 95 %. Else not known yet.
+    """
+    coverage = next((one for one in found if one.metric == "performance.estimate_coverage"), None)
+    ranged = next((one for one in found if one.metric == "performance.estimate_range" and one.value is not None), None)
+    if coverage is None:
+        return ""
+    said = [coverage.note, ranged.note if ranged else ""]
+    promised = float(coverage.detail.get("promised", 0.95))
+    if coverage.value is None or coverage.state is not State.OK:
+        head = "Not known yet how far to trust the estimate."
+    elif coverage.high is not None and coverage.high < promised:
+        head = f"Do not lean on the estimate: its intervals should hold the truth in {promised:.0%} of cases and hold it less often."
+    elif ranged is not None and ranged.value is not None and ranged.value > OUTSIDE_MAX:
+        head = "The estimate has held so far, but leans now on cases it knows nothing about."
+    else:
+        head = f"The estimate has held about as often as it promises ({promised:.0%})."
+    return " ".join([head, *filter(None, said)])
+
+
+def _one(view: WindowView, metric: str) -> Finding | None:
+    return next((finding for finding in view.by_metric(metric) if finding.metric == metric and finding.segment == "all"), None)
