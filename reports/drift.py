@@ -23,8 +23,8 @@ def drift_findings(baseline: Profile, current: Profile, *, rows_min: int, psi_ma
     Metrics, per column with segment `column=<name>`: `psi`, `js`, `tv`, `ks` and `wasserstein` (numbers and dates), `missing_change`,
     `unseen` (categories; the note names frequent new values) as `reports.drift_columns.column_drift` defines them; `p_value`, the
     chi-square test on the groups of the PSI, adjusted over the columns (Benjamini-Hochberg): it informs, no limit reads it. Over all
-    columns: `share`, the share of columns with psi above `psi_max`, range [0, 1]; its detail lists
-    `moved`, and `significant` (adjusted p at most 0.05).
+    columns: `share`, the share of columns with psi above `psi_max` or that lost so many of their values that too few are left to compare,
+    range [0, 1]; its detail lists `moved`, among them those that `lost` their values, and `significant` (adjusted p at most 0.05).
 
     `family` is put in front: "drift." gives `drift.psi`, `drift.share`; "drift.serving_" gives `drift.serving_share`.
     With fewer than `rows_min` rows on either side, or no value in a column, the findings say TOO_FEW and have no value for a gate; so do
@@ -41,7 +41,8 @@ def drift_findings(baseline: Profile, current: Profile, *, rows_min: int, psi_ma
     findings = [finding for name, one in found.items() for finding in _column(name, one, adjusted[name], family, fields)]
     judged = {name: one.distances["psi"] for name, one in found.items()
               if one.distances["psi"] == one.distances["psi"] and one.count >= one.needed}
-    share = _share(judged, family, current.rows, psi_max, fields)
+    lost = [name for name, one in found.items() if _lost(one)]
+    share = _share(judged | dict.fromkeys(lost, float("inf")), family, current.rows, psi_max, fields, lost)
     significant = sorted(name for name in judged if adjusted[name] <= CHANCE)
     return [*findings, share.model_copy(update={"detail": share.detail | {"significant": significant}} if share.detail else {})]
 
@@ -104,12 +105,19 @@ def _doubt(metric: str, value: float, one: ColumnDrift) -> dict[str, Any]:
     return {}
 
 
-def _share(judged: dict[str, float], family: str, rows: int, psi_max: float, fields: dict[str, Any]) -> Finding:
+def _lost(one: ColumnDrift) -> bool:
+    """Whether too few values are left to compare only because values went missing: with the baseline's missing share there were enough."""
+    expected = one.count + one.rows * one.distances["missing_change"]
+    return one.count < max(one.needed, 1) <= expected
+
+
+def _share(judged: dict[str, float], family: str, rows: int, psi_max: float, fields: dict[str, Any], lost: list[str]) -> Finding:
     if not judged:
         empty: dict[str, Any] = {"state": State.TOO_FEW, "needed": 1, "note": "no column holds enough values to compare"} | fields
         return Finding(metric=f"{family}share", sample_size=0, **empty)
     moved = sorted((name for name, value in judged.items() if value > psi_max), key=lambda name: -judged[name])
     fields = dict(fields)
-    fields.setdefault("note", f"Moved: {', '.join(moved[:5])}{' and others' if len(moved) > 5 else ''}." if moved else "")
-    return Finding(metric=f"{family}share", value=len(moved) / len(judged), sample_size=rows,
-                   detail={"moved": moved, "columns": len(judged), "psi_max": psi_max}, **fields)
+    gone = f" Hardly a value left: {', '.join(lost[:5])}{' and others' if len(lost) > 5 else ''}." if lost else ""
+    fields.setdefault("note", f"Moved: {', '.join(moved[:5])}{' and others' if len(moved) > 5 else ''}.{gone}" if moved else "")
+    detail = {"moved": moved, "columns": len(judged), "psi_max": psi_max} | ({"lost": lost} if lost else {})
+    return Finding(metric=f"{family}share", value=len(moved) / len(judged), sample_size=rows, detail=detail, **fields)

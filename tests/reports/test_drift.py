@@ -88,7 +88,8 @@ def test_a_column_without_values_is_not_called_stable() -> None:
     empty = found(rows(500).with_columns(pl.lit(None, dtype=pl.Float64).alias("x")))
     assert empty["drift.psi", "column=x"].state is State.TOO_FEW
     assert empty["drift.missing_change", "column=x"].value == 1
-    assert empty["drift.share", "all"].detail["columns"] == 2
+    assert empty["drift.share", "all"].detail["columns"] == 3
+    assert empty["drift.share", "all"].value == pytest.approx(1 / 3)
 
 
 def test_family_and_window_are_carried() -> None:
@@ -104,3 +105,20 @@ def test_profiles_of_other_bins_or_columns_are_refused() -> None:
         drift_findings(BASELINE, fit_profile(rows(500, seed=9), KINDS), rows_min=1, psi_max=0.25)
     with pytest.raises(DataError, match="no column in common"):
         drift_findings(BASELINE, fit_profile(pl.DataFrame({"z": [1.0]}), {"z": "numeric"}), rows_min=1, psi_max=0.25)
+
+
+def test_columns_that_lost_their_values_moved_and_are_no_pass() -> None:
+    """PSI compares values; a feature that callers stopped sending has none, and must not fall out of the share."""
+    draw = np.random.default_rng(4)
+    kinds = {"a": "numeric", "b": "numeric", "c": "category", "d": "numeric"}
+    learned = pl.DataFrame({"a": draw.normal(size=3_000), "b": draw.normal(size=3_000), "c": draw.choice(["x", "y"], 3_000),
+                            "d": pl.Series([None] * 3_000, dtype=pl.Float64)})
+    asked = learned.with_columns(b=pl.lit(None, pl.Float64), c=pl.when(pl.int_range(pl.len()) < 5).then(pl.col("c")))
+    base = fit_profile(learned, kinds)
+    found = drift_findings(base, fit_profile(asked, kinds, like=base), rows_min=200, psi_max=0.25)
+    share = found[-1]
+    assert share.value == pytest.approx(2 / 3)  # b and c of a, b and c; d never had a value
+    assert share.detail["lost"] == ["b", "c"]
+    assert share.note == "Moved: b, c. Hardly a value left: b, c."
+    half = learned.with_columns(b=pl.when(pl.int_range(pl.len()) % 2 == 0).then(pl.col("b")))
+    assert drift_findings(base, fit_profile(half, kinds, like=base), rows_min=200, psi_max=0.25)[-1].value == 0
