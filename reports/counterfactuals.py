@@ -24,7 +24,7 @@ class Lever:
     """One feature that may change. `options`: encoded values within the bounds, the nearest first, without the present one.
 
     `scale`: what counts as one unit of effort (of a number its usual spread, of a category 1). `step` > 0: a number, which is then moved
-    back toward the present value as far as the answer allows.
+    back toward the present value as far as the answer allows, never out of `low` to `high` again.
     """
 
     name: str
@@ -32,6 +32,13 @@ class Lever:
     options: Floats = field(repr=False)
     scale: float
     step: float = 0.0
+    low: float = float("-inf")
+    high: float = float("inf")
+
+    def allows(self, value: float) -> bool:
+        """Whether the value lies within the bounds, up to rounding."""
+        slack = 1e-9 * self.step
+        return self.low - slack <= value <= self.high + slack
 
 
 @dataclass(frozen=True)
@@ -160,7 +167,7 @@ def _shrunk(asked: _Asked, row: Values, levers: Sequence[Lever], values: Floats)
             middle = (near + far) // 2
             tried = best.copy()
             tried[place] = before + direction * middle * lever.step
-            if asked(_changed(row, levers, tried[None]))[0][0]:
+            if lever.allows(float(tried[place])) and asked(_changed(row, levers, tried[None]))[0][0]:
                 best, far = tried, middle
             else:
                 near = middle + 1

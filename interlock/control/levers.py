@@ -78,17 +78,21 @@ def _number(spec: FeatureSpec, place: int, column: Column, profile: Profile, now
     if low >= high:
         return Lever(spec.name, place, np.empty(0), spread, 1.0)
     step = column.step or (1.0 if column.type == "integer" else (high - low) / STEPS)
-    return Lever(spec.name, place, _options(now, low, high, step, str(column.actionable)), spread, step)
+    return Lever(spec.name, place, _options(now, low, high, step, str(column.actionable)), spread, step, low, high)
 
 
 def _options(now: float, low: float, high: float, step: float, direction: str) -> NDArray[np.float64]:
-    """Whole steps away from the present value (from the lower bound where it is missing), the nearest first, at most `OPTIONS_MAX`."""
+    """Whole steps away from the present value (from the lower bound where it is missing), the nearest first, at most `OPTIONS_MAX`.
+
+    All within [low, high], also where the present value is not: then the way leads into the bounds.
+    """
     if now != now:
-        values = np.arange(low, high + step / 2, step)
+        values: NDArray[np.float64] = low + np.arange(int((high - low) / step + 1e-9) + 1, dtype=np.float64) * step
         return values[np.unique(np.linspace(0, values.size - 1, OPTIONS_MAX).round().astype(np.int64))]
     up = np.arange(1, max(int((high - now) / step + 1e-9), 0) + 1) if direction != "decrease" else np.empty(0, np.int64)
     down = np.arange(1, max(int((now - low) / step + 1e-9), 0) + 1) if direction != "increase" else np.empty(0, np.int64)
-    values = np.concatenate([now + up * step, now - down * step])
+    values = np.concatenate([now + up * step, now - down * step]).astype(np.float64)
+    values = values[(values >= low - 1e-9 * step) & (values <= high + 1e-9 * step)]
     values = values[np.argsort(np.abs(values - now), kind="stable")]
     places = np.unique(np.linspace(0, max(values.size - 1, 0), min(values.size, OPTIONS_MAX)).round().astype(np.int64))
     return values[places]

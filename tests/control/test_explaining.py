@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from interlock.cli.main import app
 from interlock.control import explain_reports
 from interlock.control.explaining import explain_request, find_prediction
-from interlock.control.levers import levers_of
+from interlock.control.levers import _options, levers_of
 from interlock.control.window_attribution import attribution_of, encoded
 from interlock.errors import DataError
 from interlock.modeling.package import read_package
@@ -25,6 +25,7 @@ from interlock.rules.monitoring import WindowState, judge_window, signals_for
 from interlock.settings import Settings
 from interlock.spec.load import find_use_case
 from interlock.spec.usecase import UseCase
+from reports.counterfactuals import Lever, counterfactuals
 from reports.explain import global_importance
 from reports.profiles import Profile
 from reports.shapley import explain_rows
@@ -101,6 +102,21 @@ def test_levers_stay_within_bounds_and_direction(traffic: Traffic) -> None:
     assert region.options.tolist() == [0, 1, 2]
     sensitive = COLUMNS["income"] | {"role": "sensitive"}
     assert levers_of(spec(columns={"income": sensitive}, features={"include_sensitive": True}), traffic.package, profile, row) == []
+
+
+def test_a_value_outside_its_bounds_is_only_led_into_them() -> None:
+    """Present value 3 where 10 to 20.4 is allowed: nothing below 10 and nothing above 20.4 is proposed, not even on the way back."""
+    assert _options(3.0, 10.0, 20.4, 1.0, "True").tolist() == [10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20]
+    assert _options(30.0, 10.0, 20.4, 1.0, "True").tolist() == [20, 19, 18, 17, 16, 15, 14, 13, 12, 11, 10]
+    assert _options(30.0, 10.0, 20.4, 1.0, "increase").tolist() == []
+    assert _options(float("nan"), 0.0, 9.6, 1.0, "True").max() == 9
+
+    def judge(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return matrix[:, 0] >= 5, 5.0 - matrix[:, 0]  # 5 would do, but 10 is the least that may be proposed
+
+    lever = Lever("hours", 0, _options(3.0, 10.0, 20.4, 1.0, "True"), 1.0, 1.0, 10.0, 20.4)
+    [found] = counterfactuals(judge, np.array([3.0], dtype=np.float32), [lever]).found
+    assert found.changes == {"hours": (3.0, 10.0)}
 
 
 def test_unknown_request_says_so(traffic: Traffic) -> None:
