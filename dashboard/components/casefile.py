@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.components.changes import what_changed
+from dashboard.components.changes import change_level, what_changed
 from dashboard.components.decide import signed
 from dashboard.components.embed import attachments
 from dashboard.components.live import live_of, live_strip
@@ -45,6 +45,7 @@ def case_file(desk: Desk, entry: Entry, chosen: Waiting, followed: ReleaseView |
         live_strip(live)
     _gates(candidate)
     side_by_side(candidate, champion, entry.spec.fairness.metric if entry.spec else "")
+    change_level(candidate)
     replay_words(candidate)
     _plan(entry, champion_slot.version if champion_slot else None)
     _sign(desk, entry, candidate, live)

@@ -9,6 +9,14 @@ from interlock.control.readmodel.differences import change_list
 from interlock.control.readmodel.proof import Proof
 
 
+def change_level(candidate: Proof) -> None:
+    """How far the changes go, in one line; nothing for evidence without a change list."""
+    found = change_list(candidate)
+    if found is not None:
+        count = f", {len(found.changes):,} changes" if found.changes else ""
+        st.markdown(f"**Against the champion:** {plain(found.words)}{count}")
+
+
 def what_changed(candidate: Proof) -> None:
     """One line and a table; evidence from before there were change lists says so."""
     found = change_list(candidate)

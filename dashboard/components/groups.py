@@ -37,7 +37,7 @@ def groups_of(table: GroupTable) -> None:
     st.caption(
         plain(
             f"With 95 % intervals where the evidence holds them; {kind}. "
-            f"Rows without this attribute, which form no group: {table.missing:,}.{more}"
+            f"Rows without this attribute, which form no group: {table.missing:,}.{more} Rows needed are counted in what the rate rests on."
         )
     )
     _dots(table)
@@ -100,6 +100,6 @@ def _scored(one: Impact) -> dict[str, str]:
 def _cell(value: Value) -> str:
     """A cell of the table; a group that is too small says so."""
     if value.value is None:
-        return value.note
+        return value.note.partition(" to see ")[0]
     ends = interval(value.low, value.high)
     return f"{number(value.value)} ({ends})" if ends else number(value.value)

@@ -9,7 +9,7 @@ from dashboard.components.plots import bars
 from dashboard.components.points import trade_off
 from dashboard.components.words import interval, number, plain
 from interlock.control.readmodel.proof import Proof
-from interlock.control.readmodel.trade import Frontier, Proxies, frontier_of, proxies_of
+from interlock.control.readmodel.trade import WAYS, Frontier, Proxies, frontier_of, proxies_of
 
 PROXY = """A column that tells the attribute (Cramér's V, 0: nothing, 1: everything) and carries much of the answers (share of SHAP values)
 brings back in what was left out. Risk is the product of the two: a proxy that the model does not use does no harm. AUC: of telling the
@@ -95,13 +95,15 @@ def _ways(found: Frontier, name: str) -> None:
                 ),
                 f"{side} {found.limit:g}": "yes" if way.clears else "no",
                 "beaten by another": "no" if way.pareto else "yes" if way.fairness is not None else "not compared",
-                "note": plain(way.note) if way.fairness is not None else "",
             }
             for way in found.ways
         ],
         border="horizontal",
         hide_index=True,
     )
+    for note in sorted({way.note for way in found.ways if way.note and way.fairness is not None}):
+        titles = ", ".join(dict.fromkeys(WAYS.get(way.name, way.name) for way in found.ways if way.note == note))
+        st.caption(plain(f"{titles.capitalize()}: {note}."))
 
 
 def _percent(low: float | None, high: float | None) -> str:

@@ -44,8 +44,8 @@ def _slices(found: list[Slice], name: str) -> None:
             {
                 name: plain(one.name),
                 "n": f"{one.sample_size:,}",
-                "mean loss": plain(number(one.loss, one.unit)),
-                "elsewhere": plain(number(one.rest, one.unit)),
+                f"mean loss ({one.unit or 'pure number'})": number(one.loss),
+                "elsewhere": number(one.rest),
                 "difference": f"{number(one.difference)} ({interval(one.low, one.high) or 'no interval'})",
                 **({} if one.confirmed is None else {"": "confirmed" if one.confirmed else "not confirmed"}),
             }

@@ -151,7 +151,7 @@ def test_too_small_a_group_is_said_and_never_scored(served: Settings) -> None:
     app = opened("fairness", "loan_approvals")
     cells = app.table[1].value
     small = cells[cells["n"] == "31"].iloc[0]
-    assert small["favourable answers"].replace("\\", "") == "not enough evidence: n = 31, at least 183 needed to see a difference of 0.1"
+    assert small["favourable answers"].replace("\\", "") == "not enough evidence: n = 31, at least 183 needed"
     assert cells[cells["n"] == "2,600"].iloc[0]["favourable answers"].replace("\\", "") == "0.31 (0.293 to 0.328)"  # Wilson, 2600 rows
 
 
@@ -282,3 +282,65 @@ def test_a_second_click_asks_for_the_same_decision_again(served: Settings, store
     )
     assert again.replayed
     assert again.decision_id == app.session_state["receipt"].decision_id
+
+
+DEEPER = {
+    ("performance", FLIGHTS): [
+        "AUC, real and estimated",
+        "How far to trust the estimate: Do not lean on the estimate",
+        "Log loss",
+        "Reliability (how wrong)",
+        "What 1,000 decisions are worth",
+        "Is using it worth it?",
+        "confirmed",
+        "What drives the mistakes",
+        "At earlier moments",
+        "Do the predicted intervals hold?",
+        "90% is right",
+        "Estimates without labels, on trial",
+    ],
+    ("fairness", "loan_approvals"): [
+        "Adverse impact by sex",
+        "Favourable answers by sex × married",
+        "not enough evidence: n = 31, at least 183 needed",
+        "Columns that stand in for sex",
+        "What it costs to lessen the difference by sex",
+        "threshold at strength 1 brings the selection rate ratio",
+        "How to choose: of the filled points",
+        "uses the attribute to decide",
+    ],
+    ("approvals", FLIGHTS): [
+        "Decisions that would change: 60 of 400 captured requests would be decided differently",
+        "Worth of these changes: Expected: +120 EUR.",
+        "Where decisions change most",
+        "What drives the changes",
+        "Without hour the loss on 900 validation rows is surely less than 0.5% higher.",
+        "This evidence has no change list.",
+    ],
+}
+
+
+@pytest.mark.parametrize(("page", "use_case"), DEEPER)
+def test_a_page_draws_what_newer_evidence_holds(page: str, use_case: str, served: Settings) -> None:
+    shown = text(opened(page, use_case)).replace("**", "")
+    assert [phrase for phrase in DEEPER[page, use_case] if phrase not in shown] == []
+
+
+def test_older_evidence_is_shown_without_what_it_lacks_and_without_a_zero(served: Settings, store: Store) -> None:
+    """Version 1 of the flights is from before there were these figures."""
+    app = opened("performance")
+    chosen = next(one for one in app.selectbox if one.key == f"evidence {FLIGHTS}")
+    app = chosen.select(next(one for one in chosen.options if one.startswith("version 1,"))).run()
+    assert not app.exception
+    shown = text(app)
+    assert "No value of decisions is known" in shown
+    assert "This evidence does not say where the version is weak" in shown
+    assert "No backtest. not measured" in shown.replace("**", "")
+    assert "What 1,000 decisions are worth" not in shown
+    assert "0 EUR" not in shown
+
+
+def test_the_signature_stands_above_the_details(served: Settings) -> None:
+    said = [one.value for one in opened("approvals").subheader]
+    order = [next(n for n, one in enumerate(said) if one.startswith(start)) for start in ("Gates", "Candidate", "Your", "A closer")]
+    assert order == sorted(order)

@@ -23,6 +23,7 @@ NAMES = {"mcc": "MCC (correlation of answer and outcome)", "median_ae": "Median 
          "estimate_error": "Estimate minus truth", "estimate_range": "Answers unlike all held-out rows",
          "estimate_coverage": "Windows whose truth lay inside the estimate", "vs_champion_log_loss": "Difference to the champion, log loss",
          "vs_champion_brier": "Difference to the champion, Brier score", "vs_champion_error": "Difference to the champion, share of errors",
+         "flip_rate": "Decisions that would change", "money_change": "Worth of these changes",
          "vs_champion_mae": "Difference to the champion, MAE"} | {
     f"estimated_{name}": f"Estimated {TITLES[name]}" for name in ("auc", "rmse", "mae", "f1")} | {
     "estimated_log_loss": "Estimated log loss", "estimated_brier": "Estimated Brier score", "estimated_accuracy": "Estimated accuracy"}

@@ -120,7 +120,8 @@ def _table(attribute: str, table: dict[str, Any], small: dict[tuple[str, str], s
 def _group(attribute: str, row: dict[str, Any], titles: dict[str, str], small: dict[tuple[str, str], str]) -> Group:
     name, ends = str(row["group"]), row.get("intervals") or {}
     positives = int(row.get("positives", 0))
-    sizes = {"true_positive_rate": positives, "false_positive_rate": min(positives, int(row["rows"]) - positives)}  # rows of the rule's rates
+    others = int(row["rows"]) - positives
+    sizes = {"true_positive_rate": positives, "false_positive_rate": min(positives, others)}  # what the rule's rates rest on
     values = {}
     for measure in titles:
         why = small.get((RULES.get(measure, "mean_prediction_difference"), f"{attribute}={name}"))
