@@ -1,14 +1,15 @@
 """The two ways of P9, each in a process of its own: `python -m benchmarks.p9_ways WAY HOME` prints the seconds of each stage.
 
-`ours` runs the flows in process against a Prefect server that was started before. `peer` calls the same functions in the same order on the
-same rows, with the same reports from the same list, without flows, store, ledger, MLflow or seals. It reads the parts of the case that
-only records hold (which package, which snapshot) from the home that `ours` left.
+`ours` runs the flows in process against a Prefect server and a prediction server that were started before; a person's approval is given at
+once, and the first model of a use case goes live without a bake time. `peer` calls the same functions in the same order on the same rows,
+with the same reports from the same list, without flows, store, ledger or seals: it writes the package, answers its golden rows in a child
+process, and loads it in a prediction server of its own. Neither mirrors anything to MLflow. The peer reads the parts of the case that only
+records hold (which package, which snapshot) from the home that `ours` left.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import sys
 import tempfile
 import time
@@ -20,59 +21,122 @@ NAME = "adult_income"
 
 
 def ours(home: Path) -> dict[str, Any]:
-    """Seconds of the flows `ingest`, `train` and `validate`, and what they found."""
+    """Seconds of the flows `ingest`, `train`, `validate` and `deploy`, and what they found."""
     from prefect.testing.utilities import prefect_test_harness
 
+    from benchmarks.p9_server import started_server, use_home
     from interlock.records.migrate import migrate
-    from interlock.settings import load_settings
 
-    os.environ["INTERLOCK_HOME"] = str(home)
-    migrate(load_settings(home=home))
+    settings = use_home(home)
+    migrate(settings)
     began = time.perf_counter()
-    with prefect_test_harness(server_startup_timeout=180):
+    with prefect_test_harness(server_startup_timeout=180), started_server(settings):
+        from flows.deploy import deploy
         from flows.ingest import ingest
         from flows.train import train
         from flows.validate import validate
 
-        started, stages, marks = time.perf_counter() - began, {}, [time.perf_counter()]
-        for stage, run in (("ingest", lambda: ingest(NAME)), ("train", lambda: train(NAME)), ("validate", lambda: validate(NAME))):
+        started, stages, marks, reached = time.perf_counter() - began, {}, [time.perf_counter()], []
+        for stage, run in (("ingest", lambda: ingest(NAME)), ("train", lambda: train(NAME)), ("validate", lambda: validate(NAME)),
+                           ("deploy", lambda: reached.append(deploy(NAME, _approved(settings))))):
             run()
             marks.append(time.perf_counter())
             stages[stage] = marks[-1] - marks[-2]
-    return {"stages": stages, "server_start_s": started, "seconds": sum(stages.values()), **_found(home)}
+        served = _served(settings)
+    if reached != ["probation"]:
+        raise SystemExit(f"the release stands at {reached}")
+    return {"stages": stages, "server_start_s": started, "seconds": sum(stages.values()), "served": served, **_found(home)}
 
 
 def peer(home: Path) -> dict[str, Any]:
     """Seconds of the same work, plainly."""
+    from benchmarks.p9_server import started_server, use_home
     from interlock.settings import load_settings
+
+    left = load_settings(home=home)
+    with tempfile.TemporaryDirectory() as folder:
+        own = use_home(Path(folder))
+        with started_server(own):
+            found = _plainly(left, own, Path(folder) / "rows")
+            return found | {"served": _served(own)}
+
+
+def _plainly(left: Any, own: Any, folder: Path) -> dict[str, Any]:
+    """`left`: the installation that `ours` left; `own`: where this way writes its package, and what its server reads."""
     from interlock.spec.load import find_use_case, spec_digest
 
-    settings = load_settings(home=home)
-    path, use_case = find_use_case(settings, NAME)
-    candidate, now = _candidate(settings)  # Adult has no clock: the moment of its ingestion is its event time
+    path, use_case = find_use_case(left, NAME)
+    candidate, now = _candidate(left)  # Adult has no clock: the moment of its ingestion is its event time
+    folder.mkdir()
     stages, mark = {}, time.perf_counter()
-    with tempfile.TemporaryDirectory() as folder:
-        frame = _rows(settings, use_case, Path(folder), now)
-        stages["ingest"], mark = time.perf_counter() - mark, time.perf_counter()
-        from interlock.control.assessment import assess
-        from interlock.control.case import open_case
-        from interlock.modeling.derived import with_derived
-        from interlock.modeling.making import make_package
-        from interlock.records.store import open_store
-        from interlock.rules.catalogue import gates_for
-        from interlock.rules.gates import judge
+    frame = _rows(left, use_case, folder, now)
+    stages["ingest"], mark = time.perf_counter() - mark, time.perf_counter()
+    from interlock.control.assessment import assess
+    from interlock.control.case import open_case
+    from interlock.modeling.derived import with_derived
+    from interlock.modeling.making import make_package
+    from interlock.records.store import open_store
+    from interlock.rules.catalogue import gates_for
+    from interlock.rules.gates import judge
 
-        store = open_store(settings)
-        made = make_package(Path(folder) / "packages", use_case, with_derived(use_case, frame), snapshot_digest=candidate.snapshot_digest,
-                            spec_digest=spec_digest(path))
-        stages["train"], mark = time.perf_counter() - mark, time.perf_counter()
-        case = open_case(settings, store, path, use_case, candidate, None, None)
-        done = assess(case, gates_for(use_case))
-        results = [judge(gate, [*done.findings, *done.observed]) for gate in gates_for(use_case)]
-        stages["validate"] = time.perf_counter() - mark
-        store.close()
+    store = open_store(left)
+    made = make_package(own.folder("packages"), use_case, with_derived(use_case, frame), snapshot_digest=candidate.snapshot_digest,
+                        spec_digest=spec_digest(path))
+    stages["train"], mark = time.perf_counter() - mark, time.perf_counter()
+    done = assess(open_case(left, store, path, use_case, candidate, None, None), gates_for(use_case))
+    results = [judge(gate, [*done.findings, *done.observed]) for gate in gates_for(use_case)]
+    stages["validate"], mark = time.perf_counter() - mark, time.perf_counter()
+    _load(own, made.package.digest)
+    stages["deploy"] = time.perf_counter() - mark
+    store.close()
     return {"stages": stages, "seconds": sum(stages.values()), "package": made.package.digest,
             "gates": {result.metric: str(result.verdict.value) for result in results}}
+
+
+def _approved(settings: Any) -> str:
+    """The release of the one candidate: gates that stop it are waived by one person, and another approves."""
+    from sqlalchemy import select
+
+    from interlock.control import actions
+    from interlock.records.store import open_store
+    from interlock.records.tables import EvidenceRow, Release
+    from interlock.rules.evidence import Evidence
+    from interlock.rules.gates import blocking
+
+    store = open_store(settings)
+    with store.reading() as session:
+        row = session.scalars(select(EvidenceRow)).one()
+    stopping = [gate.gate for gate in blocking(Evidence.model_validate(row.body).gates)]
+    if stopping:
+        actions.waive(settings, store, actor="ann", evidence_digest=row.digest, gates=stopping, reason="bench", nonce="waive-once", hours=1)
+    actions.approve(settings, store, actor="bob", evidence_digest=row.digest, reason="bench", nonce="approve-once", expected_generation=0)
+    with store.reading() as session:
+        found = session.scalars(select(Release)).one().id
+    store.close()
+    return found
+
+
+def _load(settings: Any, digest: str) -> None:
+    """Golden rows in a child process, then the package into the server."""
+    from interlock.control.deploying import PROBE_TIMEOUT_S
+    from interlock.modeling.package import read_package
+    from interlock.modeling.probe import probe_package
+    from interlock.rules.routes import Route, Slot
+    from interlock.serving.client import ServingClient
+
+    read_package(settings.folder("packages"), digest)
+    probe_package(settings.folder("packages"), digest, PROBE_TIMEOUT_S)
+    with ServingClient(settings) as client:
+        client.converge(Route(use_case=NAME, generation=1, champion=Slot(version=1, digest=digest)))
+
+
+def _served(settings: Any) -> str | None:
+    """The digest of the package that the server answers with."""
+    from interlock.serving.client import ServingClient
+
+    with ServingClient(settings) as client:
+        observed = client.observed(NAME)
+    return observed.champion.digest if observed is not None and observed.champion is not None else None
 
 
 def _rows(settings: Any, use_case: Any, folder: Path, now: datetime) -> Any:
