@@ -1,4 +1,4 @@
-"""Data: snapshots and what was trained on them, refused rows with their reasons, freshness."""
+"""Data: snapshots and what was trained on them, refused rows with their reasons, freshness, quality of the rows, requests."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dashboard.components.chart import draw
 from dashboard.components.frame import use_case_page
 from dashboard.components.plots import bars
 from dashboard.components.signal import line
+from dashboard.components.soundness import requests, sound_rows
 from dashboard.components.states import empty
 from dashboard.components.words import age, moment, plain, short
 from dashboard.desk import Desk
@@ -21,7 +22,7 @@ the rows that were refused, each with its reasons; nothing is dropped silently. 
 
 @use_case_page("Data", ABOUT)
 def show(desk: Desk, entry: Entry) -> None:
-    """Freshness, reasons, snapshots, refused rows."""
+    """Freshness, reasons, snapshots, refused rows, quality, requests."""
     taken = desk.soon(intake, entry.name)
     if not taken.snapshots and not taken.batches:
         empty(
@@ -40,6 +41,8 @@ def show(desk: Desk, entry: Entry) -> None:
     _reasons(taken)
     _snapshots(taken)
     _refused(desk, entry, taken)
+    sound_rows(desk, entry)
+    requests(desk, entry)
 
 
 def _reasons(taken: Intake) -> None:

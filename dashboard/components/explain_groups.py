@@ -1,0 +1,106 @@
+"""Different people, different reasons? And what drives the mistakes."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard.components.chart import draw
+from dashboard.components.plots import bars, intervals
+from dashboard.components.words import interval, number, plain
+from interlock.control.readmodel.explanations import Cohort, Mistakes, cohorts, mistakes
+from interlock.control.readmodel.proof import Proof
+
+SHOWN = 10
+
+
+def compare_cohorts(chosen: Proof) -> None:
+    """Two groups side by side, and how far every group's order lies from that of all rows."""
+    found = cohorts(chosen)
+    if not found:
+        st.markdown("This evidence compares no groups: the task has several classes, or no sensitive attribute is declared.")
+        return
+    known = {one.name: one for one in found if one.needed is None}
+    if len(known) >= 2:
+        with st.container(horizontal=True):
+            first = st.selectbox("Group", list(known), key=f"cohort {chosen.digest}")
+            second = st.selectbox("beside", [name for name in known if name != first], key=f"beside {chosen.digest}")
+        _pair(known[first], known[second])
+    st.table(
+        [
+            {
+                "group": plain(one.name),
+                "n": f"{one.rows:,}",
+                "same order as all rows (nDCG)": number(one.ndcg) if one.needed is None else f"not enough evidence, {one.needed:,} needed",
+                "strongest": plain(", ".join(sorted(one.importance, key=lambda name: -one.importance[name])[:3]) or "–"),
+            }
+            for one in found
+        ],
+        border="horizontal",
+        hide_index=True,
+    )
+
+
+def _pair(first: Cohort, second: Cohort) -> None:
+    names = list(first.importance)
+    draw(
+        bars(names, {one.name: [one.importance.get(name) for name in names] for one in (first, second)}, hover="%{y}: %{x:.1%}"),
+        title="What carries the answers of each group",
+        unit="share of the mean absolute SHAP value within the group",
+        n=first.rows + second.rows,
+        height=120 + 40 * len(names),
+        about="Bars of different length mean that the two groups are answered for different reasons. That is a question to ask, not yet "
+        "unfairness: groups differ in their values too.",
+    )
+
+
+def drivers_of_loss(chosen: Proof) -> None:
+    """Features by what they add to the loss; the weakest slices with their intervals."""
+    found = mistakes(chosen)
+    if found is None:
+        st.markdown("This evidence does not say what drives the mistakes.")
+        return
+    if found.note:
+        st.markdown(plain(f"What drives the mistakes was {found.note}."))
+    _drivers(found)
+    if not found.slices:
+        return
+    names = [one.name for one in found.slices]
+    draw(
+        intervals(names, [one.excess for one in found.slices], [one.low for one in found.slices], [one.high for one in found.slices], 0.0),
+        title="Slices with the most mistakes",
+        unit=f"{found.kind} above that of all other rows",
+        n=sum(one.rows for one in found.slices),
+        height=80 + 34 * len(names),
+        legend=False,
+        about="Mean loss inside minus outside, with an interval widened for how many slices were looked at. A slice that is found is a "
+        "question where to look for better data, not a verdict.",
+    )
+    st.table(
+        [
+            {
+                "slice": plain(one.name),
+                "n": f"{one.rows:,}",
+                "excess": f"{number(one.excess)} ({interval(one.low, one.high)})",
+                "of it, another base rate": number(one.base),
+                "driven by": plain(one.drivers or "no feature"),
+            }
+            for one in found.slices
+        ],
+        border="horizontal",
+        hide_index=True,
+    )
+
+
+def _drivers(found: Mistakes) -> None:
+    names = list(found.drivers)[:SHOWN]
+    if not names:
+        return
+    draw(
+        bars(names, {"loss": [found.drivers[name] for name in names]}),
+        title="What each feature does to the mistakes",
+        unit=f"mean part of the {found.kind}" + (f", of {found.mean:.3g} in all" if found.mean is not None else ""),
+        height=80 + 26 * len(names),
+        legend=False,
+        about="Left of 0 a feature makes answers better on average, right of it worse. The loss of every row is shared out among the "
+        "features; the parts and that of the average answer add up to it.",
+    )
