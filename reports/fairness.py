@@ -100,4 +100,4 @@ def undeclared(policy: Fairness, measure: str) -> list[Finding]:
 def _table(counts: Counts, policy: Fairness, groups_max: int) -> dict[str, Any]:
     rows = group_rows(counts, rows_min=policy.group_rows_min, groups_max=groups_max)
     return {"groups": rows, "all_groups": len(counts.names), "missing": counts.missing, "favourable": policy.favourable,
-            "adverse_impact": adverse_impact(counts)}
+            "adverse_impact": adverse_impact(counts, rows_min=policy.group_rows_min)}

@@ -12,9 +12,12 @@ from reports.fairness_intervals import Figures, ratio
 EXPECTED_MIN = 5.0
 
 
-def adverse_impact(counts: Counts) -> list[dict[str, Any]]:
+def adverse_impact(counts: Counts, *, rows_min: int = 1) -> list[dict[str, Any]]:
     """One row per group, lowest rate first: `group`, `rows`, `selected`, `rate`, `reference` (the group with the highest rate), `ratio`
     with its 95 % `low` and `high` (of this pair alone), `below_four_fifths`, `p` and `test`.
+
+    The reference is looked for among groups of at least `rows_min` rows (none: among all), because the rate of a handful of people is
+    luck; smaller groups with a higher rate are left out then.
 
     29 CFR 1607.4(D) generally regards a selection rate below four fifths of that of the group with the highest rate as evidence of
     adverse impact; smaller differences may be, where they are significant in both statistical and practical terms, and greater ones may
@@ -26,10 +29,12 @@ def adverse_impact(counts: Counts) -> list[dict[str, Any]]:
     if not 2 <= len(counts.names) <= GROUPS_MAX or selected.sum() == 0:
         return []
     figures = counts.rate("selection_rate", range(len(counts.names)))
-    top = int(np.lexsort((-rows, -figures.value))[0])
+    large = np.flatnonzero(rows >= rows_min)
+    large = large if large.size else np.arange(rows.size)
+    top = int(large[np.lexsort((-rows[large], -figures.value[large]))[0]])
     table = []
     for place in np.argsort(figures.value, kind="stable"):
-        if place == top:
+        if place == top or figures.value[place] > figures.value[top]:
             continue
         pair = np.array([place, top])
         found = ratio(Figures(figures.value[pair], figures.low[pair], figures.high[pair]))

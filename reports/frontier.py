@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from interlock.rules.findings import Finding, State
 from interlock.spec.fairness import Fairness
-from reports.fairness_groups import count_groups
+from reports.fairness_groups import Counts, count_groups
 from reports.fairness_intervals import shares
 from reports.fairness_measures import Attribute, compare
 from reports.intervals import auc_components
@@ -40,7 +40,8 @@ def frontier_findings(options: Sequence[Option], y: Floats, groups: NDArray[np.s
     the most accurate option whose value clears the limit: share of rows, negative where it is even more accurate. MISSING where none
     clears it, or no option could be measured.
     Figures: {"attribute", "measure", "limit", "rows", "points": [{"option", "strength", "accuracy", "accuracy_low", "accuracy_high",
-    "balanced_accuracy", "auc", "fairness", "fairness_low", "fairness_high", "clears", "pareto", "note", "rates": {group: selected}}]}.
+    "balanced_accuracy", "auc", "fairness", "fairness_low", "fairness_high", "clears", "pareto", "note", "rates": {group: selected}}]};
+    rates only of groups with at least `group_rows_min` rows.
     """
     is_ratio = measure.endswith("_ratio")
     points = [_point(option, y, groups, attribute, measure, limit, policy) for option in options]
@@ -65,8 +66,13 @@ def _point(option: Option, y: Floats, groups: NDArray[np.str_], attribute: str, 
             "accuracy_high": float(right.high[0]), "balanced_accuracy": balanced, "auc": float(auc) if np.isfinite(auc) else None,
             "fairness": value, "fairness_low": found.low, "fairness_high": found.high, "clears": bool(clears),
             "note": option.note or ("" if value is not None else found.note),
-            "rates": {name: float(rate) for name, rate in zip(counts.names, counts.rate("selection_rate", range(len(counts.names))).value,
-                                                              strict=True)}}
+            "rates": _rates(counts, policy.group_rows_min)}
+
+
+def _rates(counts: Counts, rows_min: int) -> dict[str, float]:
+    """Share of favourable answers per group of at least `rows_min` rows: of a smaller one it would tell of single people."""
+    large = [place for place, rows in enumerate(counts.counted["rows"]) if rows >= rows_min]
+    return {counts.names[place]: float(rate) for place, rate in zip(large, counts.rate("selection_rate", large).value, strict=True)}
 
 
 def _dominates(other: dict[str, Any], point: dict[str, Any], is_ratio: bool) -> bool:

@@ -151,7 +151,7 @@ def _curves(explained: Explained, figures: dict[str, Any]) -> Report:
 
 
 def _cohorts(explained: Explained, figures: dict[str, Any]) -> Report:
-    """Groups of the sensitive attributes, the two answers, right and wrong ones."""
+    """Groups of the sensitive attributes (not those of a few people: `[privacy] suppress_below`), the two answers, right and wrong ones."""
     from reports.cohorts import cohort_figure
 
     case, masks = explained.case, dict[str, NDArray[np.bool_]]()
@@ -163,7 +163,9 @@ def _cohorts(explained: Explained, figures: dict[str, Any]) -> Report:
     for name in case.use_case.sensitive_columns:
         column = case.held_out.rows[name][explained.picked].cast(str)
         for value in column.drop_nulls().unique().sort().to_list()[:8]:
-            masks[f"{name}: {value}"] = (column == value).fill_null(value=False).to_numpy()
+            mask = (column == value).fill_null(value=False).to_numpy()
+            if mask.sum() >= case.use_case.privacy.suppress_below:
+                masks[f"{name}: {value}"] = mask
     found = cohort_figure(explained.made.contributions, explained.made.margins, explained.space.names, masks,
                           rows_min=case.use_case.fairness.group_rows_min)
     return [], {"cohorts": found} if found else {}

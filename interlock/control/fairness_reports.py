@@ -38,17 +38,23 @@ def accuracy_as_served(case: Case, column: str) -> Finding:
 
 
 def compared(use_case: UseCase, labels: Floats, predictions: Floats, scores: Floats, sensitive: pl.DataFrame) -> Report:
-    """The task's fairness report. Labels and predictions as numbers (0/1, class numbers, values), scores as the model gives them."""
+    """The task's fairness report. Labels and predictions as numbers (0/1, class numbers, values), scores as the model gives them.
+
+    Groups of fewer than `[privacy] suppress_below` rows are neither listed nor named: a rate of one row is one person's outcome.
+    """
     from reports.fairness import fairness_findings
     from reports.fairness_classes import class_findings
+    from reports.fairness_small import without_small
     from reports.fairness_values import value_findings
 
     task, policy = use_case.prediction.task, use_case.fairness
     if task == "regression":
-        return value_findings(labels, predictions, sensitive, policy)
-    if task == "multiclass":
-        return class_findings(labels, predictions, scores, use_case.prediction.classes or [], sensitive, policy)
-    return fairness_findings(labels, predictions, scores, sensitive, policy)
+        found = value_findings(labels, predictions, sensitive, policy)
+    elif task == "multiclass":
+        found = class_findings(labels, predictions, scores, use_case.prediction.classes or [], sensitive, policy)
+    else:
+        found = fairness_findings(labels, predictions, scores, sensitive, policy)
+    return without_small(*found, use_case.privacy.suppress_below)
 
 
 def judged_measures(use_case: UseCase) -> dict[str, str]:

@@ -78,8 +78,9 @@ def frontier(case: Case, attribute: str, measure: str, limit: float) -> Report:
         raise DataError("the frontier needs a sensitive column of a binary use case", value=attribute,
                         allowed=", ".join(case.use_case.sensitive_columns) or "none is declared")
     split = case.held_out.split
-    learn, choose, held = (_part(case, rows, attribute, most) for rows, most in (
-        (split.train, LEARN_ROWS), (split.validation, CHOOSE_ROWS), (split.test, JUDGE_ROWS)))
+    chosen = [rows[picked(rows.height, most, case.seed)] for rows, most in (
+        (split.train, LEARN_ROWS), (split.validation, CHOOSE_ROWS), (split.test, JUDGE_ROWS))]
+    learn, choose, held = _parts(case, chosen, attribute)
     options = list(_options(case, learn, choose, held, AIMS[measure]))
     found, figures = frontier_findings(options, held.labels, held.groups, attribute, measure, limit, case.use_case.fairness)
     return found, figures | {"trained_on": int(learn.labels.size), "rounds": _rounds(case)}
@@ -135,10 +136,14 @@ def _decided(name: str, strength: float, score: Floats, threshold: float) -> Opt
     return Option(name, strength, (score >= threshold).astype(np.float64), score)
 
 
-def _part(case: Case, rows: pl.DataFrame, attribute: str, most: int) -> Part:
-    chosen = rows[picked(rows.height, most, case.seed)]
+def _parts(case: Case, chosen: list[pl.DataFrame], attribute: str) -> list[Part]:
+    """The rows as they are learned from, chosen on and judged. Groups are named over all of them, so that a numeric attribute has the
+    same bands in each: a threshold chosen for a band must meet that band again."""
+    names = group_names(pl.concat([rows[attribute] for rows in chosen]))
+    ends = np.cumsum([rows.height for rows in chosen])
     space = case.package.manifest.features
-    return Part(space.encode_frame(chosen), target(case.use_case.prediction, chosen), group_names(chosen[attribute]))
+    return [Part(space.encode_frame(rows), target(case.use_case.prediction, rows), names[end - rows.height:end])
+            for rows, end in zip(chosen, ends, strict=True)]
 
 
 def _rounds(case: Case) -> int:

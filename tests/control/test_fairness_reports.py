@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from interlock.control.fairness_reports import judged_measures, window_fairness
-from interlock.control.frontier import newest_frontier
+from interlock.control.frontier import _parts, newest_frontier
 from interlock.errors import DataError, EvidenceError
 from interlock.records.tables import Candidate
 from interlock.rules.evidence import Evidence
@@ -133,6 +134,19 @@ def test_thresholds_by_group_mend_what_the_gate_stopped(fair: Bench, unfair: tup
     served = next(finding for finding in evidence.findings if finding.metric == "fairness.accuracy_as_served")
     assert served.low < served.value < served.high
     assert served.note.startswith("Right decisions with the thresholds by sex that are served")
+
+
+def test_bands_of_a_number_are_the_same_where_thresholds_are_chosen_and_judged() -> None:
+    """Three parts with other ages: bands cut in each apart would have other names, and a threshold chosen for one would meet nobody."""
+    draw = np.random.default_rng(1)
+    parts = [pl.DataFrame({"age": draw.normal(middle, 9, 400), "y": [0, 1] * 200}) for middle in (35, 40, 45)]
+    space = SimpleNamespace(encode_frame=lambda rows: rows.to_numpy())
+    prediction = SimpleNamespace(task="regression", target="y")
+    case: Any = SimpleNamespace(package=SimpleNamespace(manifest=SimpleNamespace(features=space)),
+                                use_case=SimpleNamespace(prediction=prediction))
+    made = _parts(case, [part.with_columns(_label=pl.col("y").cast(pl.Float64)) for part in parts], "age")
+    assert [part.groups.size for part in made] == [400, 400, 400]
+    assert len({frozenset(np.unique(part.groups).tolist()) for part in made}) == 1
 
 
 def window(rows: int = 900, **more: Any) -> pl.DataFrame:

@@ -67,3 +67,10 @@ def test_the_favourable_answer_may_be_the_negative_one() -> None:
     _, figures = run([option("none", 0, 100)], favourable="negative")
     # a: 200 of 400 refused, b: 300 of 400
     assert figures["points"][0]["fairness"] == pytest.approx(200 / 300)
+
+
+def test_no_rate_of_a_group_of_a_few_people_is_shown() -> None:
+    groups = GROUPS.copy()
+    groups[:3] = "c"
+    _, figures = frontier_findings([option("none", 0, 100)], Y, groups, "g", MEASURE, 0.8, Fairness(group_rows_min=60))
+    assert set(figures["points"][0]["rates"]) == {"a", "b"}
