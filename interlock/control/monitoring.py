@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from interlock.control.alerting import record_alert
@@ -66,12 +66,14 @@ def monitor_use_case(settings: Settings, store: Store, use_case: UseCase, *, as_
     """Judge every complete window at `as_of` (real now where None) that is new or has grown, per version of the model."""
     moment = as_of or utc_now()
     compact(settings, lake_from(settings))
-    known, inputs = _known_windows(store, use_case.name), Inputs(settings, use_case, moment)
+    inputs = Inputs(settings, use_case, moment, lambda start: _recorded_before(store, use_case.name, start))
+    known = _known_windows(store, use_case.name, inputs.horizon)
     windows = _with_events(inputs, use_case, moment, known)
     if not windows:
         return MonitorResult()
     recorded: list[Judged] = []
-    for bounds in _to_look_at(windows, known, inputs):
+    due = _to_look_at(windows, known, inputs)
+    for bounds in due[-CATCH_UP_MAX:]:
         frame = load_predictions(settings, use_case.name, *bounds)
         labels = inputs.labels(frame)
         strange = unmatched_labels(settings, inputs.files, labels, bounds) if bounds == windows[-1] else None
@@ -79,7 +81,7 @@ def monitor_use_case(settings: Settings, store: Store, use_case: UseCase, *, as_
         rows = _known(store, use_case.name, bounds).values()
         if not any(row.reports.get("failed") for row in rows):  # a report that failed is tried again in the next run
             inputs.remember(bounds, settled=all(row.labelled >= row.rows for row in rows))
-    inputs.save(windows)
+    inputs.save(windows, caught_up=len(due) <= CATCH_UP_MAX)
     with store.writing() as session:
         retrain = ask_for_retraining(session, use_case, as_of=as_of)
     return MonitorResult(
@@ -89,10 +91,15 @@ def monitor_use_case(settings: Settings, store: Store, use_case: UseCase, *, as_
         judged=[Told(one.start, one.end, one.digest, one.judgement.state is WindowState.BREACH) for one in recorded])
 
 
-def _known_windows(store: Store, use_case: str) -> set[Bounds]:
+def _known_windows(store: Store, use_case: str, horizon: datetime | None) -> set[Bounds]:
+    query = select(Window.start, Window.end).where(Window.use_case == use_case).distinct()
     with store.reading() as session:
-        rows = session.execute(select(Window.start, Window.end).where(Window.use_case == use_case).distinct())
-        return {(start, end) for start, end in rows}
+        return {(start, end) for start, end in session.execute(query if horizon is None else query.where(Window.start >= horizon))}
+
+
+def _recorded_before(store: Store, use_case: str, start: datetime) -> int:
+    with store.reading() as session:
+        return session.scalar(select(func.count()).where(Window.use_case == use_case, Window.start < start)) or 0
 
 
 def _with_events(inputs: Inputs, use_case: UseCase, as_of: datetime, known: set[Bounds]) -> list[Bounds]:
@@ -102,21 +109,21 @@ def _with_events(inputs: Inputs, use_case: UseCase, as_of: datetime, known: set[
     times are read, once.
     """
     limits, found = use_case.monitoring, set[Bounds]()
-    for file in inputs.files:
+    for file in inputs.recent:
         spanned = complete_windows(file.first, file.last, as_of, limits.window_hours, limits.watermark_hours)
         sure = {(start, end) for start, end in spanned if start <= file.first < end or start <= file.last < end}
         if any(bounds not in sure and bounds not in known for bounds in spanned):
             held = inputs.windows_in(file)
             spanned = [bounds for bounds in spanned if bounds in held]
         found.update(spanned)
-    return sorted(found)
+    return sorted(bounds for bounds in found if inputs.horizon is None or bounds[0] >= inputs.horizon)
 
 
 def _to_look_at(windows: list[Bounds], known: set[Bounds], inputs: Inputs) -> list[Bounds]:
     """Windows without a row, and of the newest `SETTLED_AFTER` those with other files or labels than last time (labels may still arrive):
-    the newest `CATCH_UP_MAX`, oldest first."""
+    oldest first; one run takes the newest `CATCH_UP_MAX` of them."""
     newest = set(windows[-SETTLED_AFTER:])
-    return [bounds for bounds in windows if (bounds not in known or bounds in newest) and inputs.changed(bounds)][-CATCH_UP_MAX:]
+    return [bounds for bounds in windows if (bounds not in known or bounds in newest) and inputs.changed(bounds)]
 
 
 def _judge_and_record(settings: Settings, store: Store, use_case: UseCase, bounds: Bounds, frame: pl.DataFrame, labels: pl.DataFrame,

@@ -77,10 +77,10 @@ def _has_estimate(findings: Sequence[Finding]) -> bool:
 
 def _trust(store: Store, use_case: str, one: Judged) -> Finding:
     with store.reading() as session:
-        kept = session.scalars(select(Window.findings).where(
+        kept = session.scalars(select(Window.reports["estimate_errors"]).where(
             Window.use_case == use_case, Window.package_digest == one.digest, Window.start < one.start)
             .order_by(Window.start.desc()).limit(TRUST_WINDOWS)).all()
-    errors = [Finding.model_validate(body) for findings in kept for body in findings if body["metric"] == ERROR]
+    errors = [Finding.model_validate(body) for bodies in kept for body in bodies or []]
     return trust_finding(errors).model_copy(update={"window_start": one.start, "window_end": one.end})
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from reports.profiles import Profile
 
+ESTIMATE_ERROR = "performance.estimate_error"  # kept apart, because later windows read it without the other findings
 Skip = Callable[[str, int, int], bool]
 Report = Callable[[], list[Finding]]
 LABELLED_METRICS = frozenset({"performance.drop", "performance.bias"})  # wait for outcomes
@@ -60,7 +61,8 @@ class Judged:
         """What goes into the window's `reports` column."""
         measured = {finding.metric for finding in self.findings} & LABELLED_METRICS
         return {"judgement": self.judgement.model_dump(mode="json"), "generation": self.generation, "failed": self.failed,
-                "outcomes": bool(measured - set(self.judgement.unknown))}
+                "outcomes": bool(measured - set(self.judgement.unknown)),
+                "estimate_errors": [finding.model_dump(mode="json") for finding in self.findings if finding.metric == ESTIMATE_ERROR]}
 
 
 def judge_versions(settings: Settings, use_case: UseCase, bounds: tuple[datetime, datetime], frame: pl.DataFrame, labels: pl.DataFrame,

@@ -1,13 +1,13 @@
 """Which windows have to be looked at again: only those whose captured files, or whose labels, are not the ones seen last time.
 
-`<home>/monitor/<use_case>.json` remembers, for the newest windows, from which files they were judged. It is a memory, not a record: without
-it the same windows are read once more and nothing is recorded twice.
+`<home>/monitor/<use_case>.json` remembers, for the newest windows, from which files they were judged, and a horizon: everything before it
+was gone through. It is a memory, not a record: without it the same windows are read once more and nothing is recorded twice.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +31,8 @@ Bounds = tuple[datetime, datetime]
 class Inputs:
     """The memory of one use case, for one run at `as_of`."""
 
-    def __init__(self, settings: Settings, use_case: UseCase, as_of: datetime) -> None:
+    def __init__(self, settings: Settings, use_case: UseCase, as_of: datetime, recorded_before: Callable[[datetime], int]) -> None:
+        """`recorded_before`: how many windows on record start before a moment."""
         self._settings, self._use_case, self._as_of = settings, use_case, as_of
         self._path = settings.home.resolve() / "monitor" / f"{use_case.name}.json"
         self._known = _read(self._path)
@@ -41,6 +42,9 @@ class Inputs:
         self._labels = _digest(label_files(settings, use_case.name)) if posted else ""  # other sources can change unseen
         self._read_labels: tuple[datetime, pl.DataFrame] | None = None
         self._next_label: str | None = None
+        self._recorded_before = recorded_before
+        self.horizon = self._trusted_horizon()
+        self.recent = self.files if self.horizon is None else [file for file in self.files if file.last >= self.horizon]
 
     def windows_in(self, file: CapturedFile) -> set[Bounds]:
         """The windows that hold events of the file; each file is read for that once."""
@@ -79,15 +83,29 @@ class Inputs:
         self._known["windows"][_name(bounds)] = {"files": self._files_of(bounds), "labels": self._labels, "settled": settled,
                                                  "next_label": self._next_label}
 
-    def save(self, newest: Sequence[Bounds]) -> None:
-        """Write it down where it changed; of windows and files only those that are still there."""
-        names, keys = {_name(bounds) for bounds in newest[-KEPT:]}, {file.key for file in self.files}
+    def save(self, newest: Sequence[Bounds], *, caught_up: bool) -> None:
+        """Write it down where it changed; of windows and files only those that are still there. `caught_up`: no window was left over."""
+        names, keys = {_name(bounds) for bounds in newest[-KEPT:]}, {file.key for file in self.recent}
+        if caught_up and len(newest) > KEPT:
+            self._known["horizon"] = self._before_horizon(newest[-KEPT][0])
         self._known["windows"] = {name: seen for name, seen in self._known["windows"].items() if name in names}
         self._known["starts"] = {key: starts for key, starts in self._known["starts"].items() if key in keys}
         self._known["window_hours"] = self._use_case.monitoring.window_hours
         text = json.dumps(self._known, sort_keys=True)
         if text != self._before:
             write_durably(self._path, text.encode())
+
+    def _trusted_horizon(self) -> datetime | None:
+        """The horizon, where files and records before it are the remembered ones; None: everything is looked at."""
+        kept = self._known.get("horizon")
+        if kept is None or self._known["window_hours"] != self._use_case.monitoring.window_hours:
+            return None
+        start = datetime.fromisoformat(kept["start"])
+        return start if kept == self._before_horizon(start) else None
+
+    def _before_horizon(self, start: datetime) -> dict[str, Any]:
+        return {"start": iso(start), "files": _digest(file.key for file in self.files if file.first < start),
+                "recorded": self._recorded_before(start)}
 
     def _files_of(self, bounds: Bounds) -> str:
         keys = []

@@ -14,16 +14,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from interlock.errors import StoreError
 from interlock.records.captured_frames import labels_frame, labels_schema, predictions_frame, predictions_schema
+from interlock.records.compaction_manifest import Manifest, fresh_manifest, read_manifest, write_manifest
 from interlock.records.lake import Lake, lake_from, read_frames, write_frame
-from interlock.records.pointer import write_durably
 from interlock.records.segments import SUFFIX, Damage, in_use
 from interlock.records.segments import read_frames as read_segment
 from interlock.rules.canonical import iso
@@ -32,15 +30,11 @@ from interlock.settings import Settings
 if TYPE_CHECKING:
     import polars as pl
 
-MANIFEST = "compaction.json"
 SEGMENT_KEPT_S = 86_400.0  # a compacted segment that nobody writes any more is removed after this
 FILES_PER_DAY_MAX = 16     # more files of one day are merged into one
 GAPS_KEPT = 1_000
 TIME_COLUMN = {"predictions": "_event_time", "labels": "_received_at"}
 _decode = msgspec.msgpack.Decoder().decode
-_encode = msgspec.json.Encoder().encode
-_decode_json = msgspec.json.Decoder().decode
-Manifest = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -73,7 +67,7 @@ def load_predictions(settings: Settings, use_case: str, start: datetime, end: da
     """
     import polars as pl
 
-    manifest, lake = _manifest(settings.folder("capture") / use_case), lake_from(settings)
+    manifest, lake = read_manifest(settings.folder("capture") / use_case), lake_from(settings)
     inside = (pl.col("_event_time") >= start) & (pl.col("_event_time") < end)
     parts: list[pl.DataFrame] = []
     for file in _overlapping(manifest, start, end):
@@ -102,7 +96,7 @@ def load_labels(settings: Settings, use_case: str, since: datetime | None = None
     `since`: files whose last label was received before it are not read."""
     import polars as pl
 
-    manifest = _manifest(settings.folder("capture") / use_case)
+    manifest = read_manifest(settings.folder("capture") / use_case)
     files = [file for file in manifest["files"] if file["kind"] == "labels" and (since is None or _time(file["last"]) >= since)]
     frame = read_frames(lake_from(settings), [file["key"] for file in files])
     if frame.is_empty():
@@ -112,14 +106,14 @@ def load_labels(settings: Settings, use_case: str, since: datetime | None = None
 
 def captured_files(settings: Settings, use_case: str) -> list[CapturedFile]:
     """The files of compacted predictions, each of one day of event time; oldest first."""
-    files = _manifest(settings.folder("capture") / use_case)["files"]
+    files = read_manifest(settings.folder("capture") / use_case)["files"]
     found = [CapturedFile(file["key"], _time(file["first"]), _time(file["last"])) for file in files if file["kind"] == "predictions"]
     return sorted(found, key=lambda file: (file.first, file.last))
 
 
 def label_files(settings: Settings, use_case: str) -> list[str]:
     """Keys of the files of compacted labels."""
-    return [file["key"] for file in _manifest(settings.folder("capture") / use_case)["files"] if file["kind"] == "labels"]
+    return [file["key"] for file in read_manifest(settings.folder("capture") / use_case)["files"] if file["kind"] == "labels"]
 
 
 def event_times(settings: Settings, file: CapturedFile) -> list[datetime]:
@@ -132,7 +126,7 @@ def event_times(settings: Settings, file: CapturedFile) -> list[datetime]:
 
 def captured_span(settings: Settings, use_case: str) -> tuple[datetime, datetime] | None:
     """First and last event time of the compacted predictions; None without any."""
-    files = [file for file in _manifest(settings.folder("capture") / use_case)["files"] if file["kind"] == "predictions"]
+    files = [file for file in read_manifest(settings.folder("capture") / use_case)["files"] if file["kind"] == "predictions"]
     if not files:
         return None
     return _time(min(file["first"] for file in files)), _time(max(file["last"] for file in files))
@@ -142,7 +136,7 @@ def count_predictions(settings: Settings, use_case: str, start: datetime | None 
     """Compacted predictions with start ≤ event time < end, repeated request ids counted each time."""
     import polars as pl
 
-    manifest, lake = _manifest(settings.folder("capture") / use_case), lake_from(settings)
+    manifest, lake = read_manifest(settings.folder("capture") / use_case), lake_from(settings)
     low, high = start or datetime.min.replace(tzinfo=UTC), end or datetime.max.replace(tzinfo=UTC)
     total = 0
     for file in _overlapping(manifest, low, high):
@@ -160,7 +154,7 @@ def requests_by_day(settings: Settings, use_case: str) -> dict[str, int]:
     """
     import polars as pl
 
-    manifest, lake = _manifest(settings.folder("capture") / use_case), lake_from(settings)
+    manifest, lake = read_manifest(settings.folder("capture") / use_case), lake_from(settings)
     days: dict[str, int] = {}
     for file in manifest["files"]:
         if file["kind"] == "predictions":
@@ -179,11 +173,11 @@ def _by_day(frame: pl.DataFrame) -> dict[str, int]:
 
 def captured_gaps(settings: Settings, use_case: str) -> list[dict[str, Any]]:
     """Times in which answers were not recorded (`from`, `to`, `rows`, `error`), and damage found in segments; the newest 1,000."""
-    return list(_manifest(settings.folder("capture") / use_case)["gaps"])
+    return list(read_manifest(settings.folder("capture") / use_case)["gaps"])
 
 
 def _compact_one(folder: Path, lake: Lake) -> dict[str, int]:
-    manifest = _fresh_manifest(folder)
+    manifest = fresh_manifest(folder)
     bodies: dict[str, list[dict[str, Any]]] = {"predictions": [], "labels": [], "gap": []}
     removable = []
     for path in sorted(folder.glob(f"*{SUFFIX}")):
@@ -200,7 +194,7 @@ def _compact_one(folder: Path, lake: Lake) -> dict[str, int]:
     for path in removable:
         manifest["segments"].pop(path.name)
     if any(counts.values()) or merged or removable:
-        write_durably(folder / MANIFEST, _encode(manifest))
+        write_manifest(folder, manifest)
     for path in removable:
         path.unlink()
     for key in merged:
@@ -253,30 +247,8 @@ def _merge(lake: Lake, use_case: str, manifest: Manifest) -> list[str]:
 
 
 def _overlapping(manifest: Manifest, start: datetime, end: datetime) -> list[dict[str, Any]]:
-    files = [file for file in manifest["files"] if file["kind"] == "predictions"]
-    return [file for file in files if _time(file["first"]) < end and _time(file["last"]) >= start]
-
-
-def _manifest(folder: Path) -> Manifest:
-    """The manifest, for reading only: one run asks for it often, and with a long history it is large."""
-    path = folder / MANIFEST
-    stat = path.stat() if path.is_file() else None  # every write is a new file that replaces the old one
-    return _kept_manifest(folder, (stat.st_mtime_ns, stat.st_ino, stat.st_size) if stat else None)
-
-
-@lru_cache(maxsize=4)
-def _kept_manifest(folder: Path, version: tuple[int, int, int] | None) -> Manifest:
-    return _fresh_manifest(folder)
-
-
-def _fresh_manifest(folder: Path) -> Manifest:
-    try:
-        found: Manifest = _decode_json((folder / MANIFEST).read_bytes())
-    except FileNotFoundError:
-        return {"version": 1, "segments": {}, "files": [], "gaps": []}
-    except (ValueError, msgspec.DecodeError) as error:
-        raise StoreError(f"{folder / MANIFEST} is damaged", next_step="restore it from the backup") from error
-    return found
+    low, high = iso(start), iso(end)  # texts of one length, ordered as the moments are
+    return [file for file in manifest["files"] if file["kind"] == "predictions" and file["first"] < high and file["last"] >= low]
 
 
 def _time(text: str) -> datetime:

@@ -106,7 +106,7 @@ def test_nothing_captured_is_an_empty_frame(settings: Settings) -> None:
     assert load_labels(settings, "late").columns == ["_request_id", "_label", "_label_seen_time", "_received_at"]
 
 
-@pytest.mark.parametrize("dies_at", ["write_durably", "_merge"])
+@pytest.mark.parametrize("dies_at", ["write_manifest", "_merge"])
 def test_a_run_that_dies_before_its_manifest_changes_nothing(settings: Settings, segment: SegmentWriter, dies_at: str,
                                                              monkeypatch: pytest.MonkeyPatch) -> None:
     segment.append([predictions(prediction("a"), prediction("b"))])
@@ -198,7 +198,7 @@ def test_requests_by_day_come_from_the_manifest(settings: Settings, segment: Seg
 def test_files_without_counts_are_read(settings: Settings, segment: SegmentWriter) -> None:
     segment.append([predictions(prediction("a"), prediction("b", 30))])
     compact(settings, lake_from(settings))
-    path = settings.folder("capture") / "late" / compaction.MANIFEST
+    path = settings.folder("capture") / "late" / "compaction.json"
     manifest = json.loads(path.read_bytes())
     for file in manifest["files"]:
         del file["answered"]
