@@ -11,7 +11,7 @@ import tempfile
 from importlib.metadata import version
 from typing import Any
 
-ROUNDS = 3
+ROUNDS = 2
 STAGES = ("ingest", "train", "validate", "deploy")
 
 
