@@ -42,7 +42,7 @@ def entity_finding(learned: pl.DataFrame, held_out: pl.DataFrame, entities: Sequ
 
     `entities`: columns that say whom or what a row is about. Range [0, 1]; 0 = no person, machine or account is on both sides. A model that
     knows the entity can look better than it will be for a new one. Missing entities count as new. Wilson's interval. MISSING
-    where no column is named, TOO_FEW without rows.
+    where no column is named, TOO_FEW without rows, or where no row on a side says its entity in any of the columns.
     """
     metric = "leakage.entity_overlap"
     known = [name for name in entities if name in learned.columns and name in held_out.columns]
@@ -50,6 +50,10 @@ def entity_finding(learned: pl.DataFrame, held_out: pl.DataFrame, entities: Sequ
         return absent(metric, "no column says whom a row is about")
     if not learned.height or not held_out.height:
         return Finding(metric=metric, needed=1, state=State.TOO_FEW, note="no row to compare")
+    known = [name for name in known if min(rows[name].len() - rows[name].null_count() for rows in (learned, held_out))]
+    if not known:
+        return Finding(metric=metric, sample_size=held_out.height, needed=1, state=State.TOO_FEW,
+                       note=f"no row says whom it is about: {', '.join(entities)} is missing throughout")
     counts = {name: _met(learned[name], held_out[name]) for name in known}
     worst = max(known, key=lambda name: counts[name])
     groups = held_out[worst].drop_nulls().n_unique()

@@ -77,3 +77,13 @@ def test_little_or_odd_input_is_not_called_clean() -> None:
     assert missing_tells(np.full((300, 1), np.nan), ["a"], np.tile([1.0, 0, 0], 100), classes=2).value == 0.0
     with pytest.raises(DataError, match="do not fit together"):
         missing_tells(np.ones((3, 2)), ["a"], np.ones(3), classes=2)
+
+
+def test_entities_that_are_missing_throughout_are_no_clean_split() -> None:
+    """Nothing was compared, so nothing may pass: the gate asks for rows."""
+    blank = pl.DataFrame({"who": pl.Series([None, None, None], dtype=pl.String)})
+    named = pl.DataFrame({"who": ["a", "b", "c"]})
+    for learned, held_out in ((named, blank), (blank, named)):
+        found = entity_finding(learned, held_out, ["who"])
+        assert (found.state, found.value) == (State.TOO_FEW, None)
+    assert entity_finding(named, pl.DataFrame({"who": ["a", None, None]}), ["who"]).value == pytest.approx(1 / 3)
