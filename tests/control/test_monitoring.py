@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
-from interlock.control import monitoring
 from interlock.records.store import Store
 from interlock.records.tables import Alert, Outbox
 from interlock.settings import Settings
 from interlock.spec.usecase import UseCase
-from tests.control.traffic import DAY0, Traffic, copy_package, small_package, spec
+from tests.control.traffic import Traffic, copy_package, small_package, spec
 
 # Optuna marks multi-threaded samplers as experimental.
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
@@ -256,37 +253,3 @@ def test_each_limit_changes_the_answer(make_traffic: Callable[..., Traffic], nam
     traffic.serve(0, shift=2.5)
     traffic.monitor(2)
     assert "drift.share" not in traffic.windows()[0].reports["judgement"]["breached"]
-
-
-ODD = (datetime(1, 1, 1, tzinfo=UTC), datetime(1990, 1, 2, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC))
-
-
-@pytest.mark.parametrize("window_hours", [1 / 60, 24, 168])
-def test_odd_times_among_the_captured_hide_no_window(make_traffic: Callable[..., Traffic], window_hours: float) -> None:
-    traffic = make_traffic(spec(monitoring={"window_hours": window_hours}))
-    for day in ODD:
-        traffic.serve((day - DAY0).days, rows=1, hours=12)
-    for hours in (1, 5):  # 239 empty minutes lie between
-        traffic.serve(0, rows=3, hours=hours)
-    traffic.monitor(9)
-    ordinary = [window.rows for window in traffic.windows() if window.start.year == 2024]
-    assert ordinary == ([3, 3] if window_hours < 1 else [6])
-    assert len(traffic.windows()) <= len(ordinary) + 2, "one odd time is at most one window; the future is none"
-    assert traffic.monitor(9).windows == 0
-
-
-def test_of_too_many_windows_the_newest_are_judged_first(traffic: Traffic, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(monitoring, "CATCH_UP_MAX", 2)
-    monkeypatch.setattr(monitoring, "SETTLED_AFTER", 1)
-    for day in range(3):
-        traffic.serve(day, rows=5)
-    assert traffic.monitor(5).windows == 2
-    assert [window.start.day for window in traffic.windows()] == [2, 3]
-    traffic.monitor(5)
-    assert [window.start.day for window in traffic.windows()] == [1, 2, 3]
-
-
-@pytest.mark.parametrize("hours", [0, 0.01, -1])
-def test_a_window_shorter_than_a_minute_is_refused(hours: float) -> None:
-    with pytest.raises(ValidationError, match="window_hours"):
-        spec(monitoring={"window_hours": hours})
