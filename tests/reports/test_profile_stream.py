@@ -68,7 +68,7 @@ def test_memory_does_not_grow_with_the_rows() -> None:
             tracemalloc.stop()
 
     peak(2)
-    assert peak(32) <= 1.3 * peak(4)
+    assert min(peak(32) for _ in range(3)) <= 1.3 * min(peak(4) for _ in range(3)), "the smallest: other threads' garbage only adds"
 
 
 def test_no_batch_and_empty_batches_are_a_profile_of_no_rows() -> None:
