@@ -71,7 +71,7 @@ def test_a_card_written_later_has_the_decisions(judged: Judged, monkeypatch: pyt
     out = bench.folder / "card.md"
     done = CliRunner().invoke(app, ["card", NAME, "--version", "1", "--format", "md", "--out", str(out)])
     assert done.exit_code == 0, done.output
-    assert evidence.seal().removeprefix("sha256:") in out.read_text()
+    assert newest.digest.removeprefix("sha256:") in out.read_text()
     assert CliRunner().invoke(app, ["card", NAME, "--format", "pdf"]).exit_code == 1
 
 
