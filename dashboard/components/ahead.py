@@ -13,9 +13,9 @@ from interlock.control.readmodel.windows import WindowView
 from interlock.rules.findings import Finding
 
 ABOUT = """Each answer counts as its calibrated probability, so the metric can be **estimated** before any outcome is known; the **real**
-one needs outcomes. Where both are there, compare them: that is how good the estimate was. Bars below: the share of the answers whose
-outcome is known by now. An estimate cannot see that the same case now ends differently. A gap means too few answers or
-outcomes, never zero."""
+one needs outcomes. Where both are there, compare them: that is how good the estimate was; whiskers and band are 95 % intervals. Grey
+below: the share of the answers whose outcome is known by now. An estimate cannot see that the same case now ends differently. A gap
+means too few answers or outcomes, never zero."""
 
 
 def real_beside_estimate(views: list[WindowView]) -> bool:

@@ -74,9 +74,13 @@ def _gates(candidate: Proof) -> None:
     clear = sum(signal.state is SignalState.PASS for signal in stopping)
     st.subheader(f"Gates: {clear} of {len(stopping)} pass", anchor=False)
     panel(stopping)
-    if watching:
+    calm = [signal for signal in watching if signal.state is SignalState.PASS]
+    if len(watching) > len(calm):
         st.caption("Observed only; these stop nothing:")
-        panel(watching)
+        panel([signal for signal in watching if signal.state is not SignalState.PASS])
+    if calm:
+        with st.expander(f"{len(calm)} observed gates pass; they could stop nothing"):
+            panel(calm)
 
 
 def _plan(entry: Entry, champion_version: int | None) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.components.chart import draw
-from dashboard.components.measured import table_of
 from dashboard.components.plots import curve, intervals, over_time
 from dashboard.components.words import number, plain, span
 from interlock.control.readmodel.ahead import trust
@@ -68,8 +67,13 @@ def quantiles(chosen: Proof) -> None:
 def _trial(found: Trial) -> None:
     title = titled(Finding(metric=f"performance.{found.metric}", value=0.0, sample_size=0))
     parts = list(range(1, len(found.rows) + 1))
+    figure = curve(
+        parts, found.estimated, x_title="part of the held-out rows", y_title=title, name="estimated", others={"true": found.true}
+    )
+    figure.update_yaxes(rangemode="normal")
+    figure.update_xaxes(dtick=1)
     draw(
-        curve(parts, found.estimated, x_title="part of the held-out rows", y_title=title, name="estimated", others={"true": found.true}),
+        figure,
         title="Estimates without labels, on trial",
         unit=title,
         n=sum(found.rows),
@@ -79,4 +83,3 @@ def _trial(found: Trial) -> None:
     )
     if found.verdict is not None:
         st.markdown(f"**How far to trust estimates of this version:** {plain(trust([found.verdict]))}")
-        table_of([found.verdict])

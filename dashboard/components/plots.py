@@ -162,7 +162,7 @@ def over_time(
     colours = palette()
     figure = go.Figure()
     if low is not None and high is not None:
-        _band(figure, times, low, high)
+        band(figure, times, low, high)
     for (name, values), colour in zip(lines.items(), (colours.accent, colours.second, colours.third), strict=False):
         figure.add_scatter(
             x=list(times),
@@ -178,7 +178,8 @@ def over_time(
     return figure
 
 
-def _band(figure: Any, times: Sequence[datetime], low: Sequence[float | None], high: Sequence[float | None]) -> None:
+def band(figure: Any, times: Sequence[datetime], low: Sequence[float | None], high: Sequence[float | None], colour: str = "") -> None:
+    """The interval of each point as one shaded area; points without one are left out. `colour`: the accent where none is given."""
     known = [(time, bottom, top) for time, bottom, top in zip(times, low, high, strict=True) if bottom is not None and top is not None]
     if known:
         figure.add_scatter(
@@ -186,7 +187,7 @@ def _band(figure: Any, times: Sequence[datetime], low: Sequence[float | None], h
             y=[top for _, _, top in known] + [bottom for _, bottom, _ in reversed(known)],
             fill="toself",
             mode="none",
-            fillcolor=_faded(palette().accent),
+            fillcolor=_faded(colour or palette().accent),
             showlegend=False,
             hoverinfo="skip",
         )

@@ -9,7 +9,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from dashboard.components.plots import curve
+from dashboard.components.plots import band, curve
 from dashboard.theme import palette
 from interlock.control.readmodel.signals import SignalState
 from interlock.control.readmodel.trade import Frontier, Way
@@ -115,7 +115,8 @@ def real_and_estimated(
         marker_color=colours.grid,
         hovertemplate="%{y:.0%} of the outcomes known<extra></extra>",
     )
-    series = (("real", real, colours.accent, "circle"), ("estimated", estimated, colours.second, "diamond-open"))
+    band(figure, times, [one[1] for one in estimated], [one[2] for one in estimated], colours.second)
+    series = (("estimated", estimated, colours.second, "diamond-open"), ("real", real, colours.accent, "circle"))
     for name, values, colour, symbol in series:
         figure.add_scatter(
             x=list(times),
@@ -125,7 +126,7 @@ def real_and_estimated(
             connectgaps=False,
             line={"color": colour, "width": 2, "dash": "solid" if name == "real" else "dot"},
             marker={"size": 7, "symbol": symbol},
-            error_y=_ends(*([one[n] for one in values] for n in range(3)), colour=colour),
+            error_y=_ends(*([one[n] for one in values] for n in range(3)), colour=colour) if name == "real" else None,
         )
     figure.update_layout(
         yaxis={"domain": [0.3, 1]},

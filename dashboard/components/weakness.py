@@ -47,7 +47,7 @@ def _slices(found: list[Slice], name: str) -> None:
                 f"mean loss ({one.unit or 'pure number'})": number(one.loss),
                 "elsewhere": number(one.rest),
                 "difference": f"{number(one.difference)} ({interval(one.low, one.high) or 'no interval'})",
-                **({} if one.confirmed is None else {"": "confirmed" if one.confirmed else "not confirmed"}),
+                **({} if one.confirmed is None else {"confirmed": "yes" if one.confirmed else "no"}),
             }
             for one in found
         ],

@@ -292,7 +292,7 @@ DEEPER = {
         "Reliability (how wrong)",
         "What 1,000 decisions are worth",
         "Is using it worth it?",
-        "confirmed",
+        "carrier=the newest month flies better",
         "What drives the mistakes",
         "At earlier moments",
         "Do the predicted intervals hold?",
