@@ -16,6 +16,7 @@ from interlock.control.frames import modelling_rows
 from interlock.control.monitoring import Told
 from interlock.control.window_profiles import comparable
 from interlock.modeling.baseline import profile_columns
+from interlock.modeling.held_out import since_of
 from interlock.modeling.package import read_package
 from interlock.modeling.split import split_rows
 from interlock.records.compaction import load_predictions
@@ -72,7 +73,7 @@ def _sides(settings: Settings, store: Store, use_case: UseCase, one: Told) -> tu
 
     manifest = read_package(settings.folder("packages"), one.digest).manifest
     frame = modelling_rows(settings, store, use_case, manifest.snapshot_digest, manifest).frame
-    learned = split_rows(use_case, frame, datetime.fromisoformat(manifest.training["labels_until"])).fit_rows
+    learned = split_rows(use_case, frame, datetime.fromisoformat(manifest.training["labels_until"]), since_of(manifest)).fit_rows
     rows = load_predictions(settings, use_case.name, one.start, one.end)
     return learned, rows.filter((pl.col("_digest") == one.digest) & (pl.col("_arm") == "champion"))
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 NEVER = 2.0  # no probability reaches it
+WHOLE = re.compile(r"^(-?\d+)\.0$")  # how a captured 3.0 is written
 
 
 class GroupThresholds(BaseModel):
@@ -31,11 +34,12 @@ class GroupThresholds(BaseModel):
 
 
 def group_key(value: object) -> str | None:
-    """The group of a value, the same from a table and from a request: `true`, `false`, whole numbers without a point; None: missing."""
+    """The group of a value, the same from a table, from a request and from a captured request, where numbers are texts: `true`,
+    `false`, whole numbers without a point; None: missing."""
     if value is None or (isinstance(value, (float, np.floating)) and value != value):
         return None
     if isinstance(value, (bool, np.bool_)):
         return "true" if value else "false"
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
         return str(int(value))
-    return str(value)
+    return WHOLE.sub(r"\1", str(value))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,6 @@ from interlock.modeling.trials import Columns, Data, quantile_matrix
 Floats = NDArray[np.float64]
 TOLERANCE = 0.005       # a loss that is surely less than 0.5 % worse counts as not worse
 EXPLAINED_ROWS = 2_000
-Z_95 = 1.959963984540054
 
 
 def propose_drops(columns: Columns, train: Data, validation: Data, parameters: dict[str, Any], rounds: int, *, tries: int, seed: int
@@ -23,8 +23,9 @@ def propose_drops(columns: Columns, train: Data, validation: Data, parameters: d
 
     Importance is the share of the mean absolute SHAP value over at most 2,000 validation rows. Each candidate is tried by a refit
     without it on the training rows; its loss on the validation rows (log loss, or squared error) is compared row by row. It could go
-    where the 95 % interval of the change (normal, paired) ends below 0.5 % of the loss: a test of non-inferiority, so few rows give
-    wide intervals and no proposal. Those that could go are then tried together, because two features may stand in for each other.
+    where the interval of the change (normal, paired) ends below 0.5 % of the loss: a test of non-inferiority, so few rows give wide
+    intervals and no proposal. Those that could go are then tried together, because two features may stand in for each other. The
+    intervals of all these tests hold together at 95 % (Bonferroni), because of many tries on the same rows some look good by luck.
 
         {"rows", "tolerance", "loss", "tested": [{"features", "importance", "change", "low", "high", "droppable"}],
          "together": the same or null, "drop": [names], "note"}      changes are relative: 0.01 is a loss 1 % higher
@@ -33,12 +34,12 @@ def propose_drops(columns: Columns, train: Data, validation: Data, parameters: d
     shares = _importance(columns, whole, validation, seed)
     names = sorted(columns.names, key=lambda name: (shares[name], name))[:min(tries, len(columns.names) - 1)]
     base = _losses_of(whole, validation.matrix, validation, parameters)
-    rows = validation.labels.size
+    rows, reach = validation.labels.size, NormalDist().inv_cdf(1 - 0.025 / (len(names) + 1))
 
     def tried(dropped: list[str]) -> dict[str, Any]:
         off = _losses(columns, train, validation, parameters, rounds, dropped) - base
         scale = max(float(base.mean()), 1e-12)
-        change, doubt = float(off.mean()) / scale, Z_95 * float(off.std(ddof=1)) / np.sqrt(rows) / scale if rows > 1 else float("inf")
+        change, doubt = float(off.mean()) / scale, reach * float(off.std(ddof=1)) / np.sqrt(rows) / scale if rows > 1 else float("inf")
         return {"features": dropped, "importance": sum(shares[name] for name in dropped), "change": change, "low": change - doubt,
                 "high": change + doubt, "droppable": bool(change + doubt < TOLERANCE)}
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from interlock.control.window_evidently import FAILURE, HTML, attach_evidently, 
 from interlock.control.window_profiles import importance_of, kept_profile
 from interlock.errors import DataError
 from interlock.modeling.making import make_package
+from interlock.modeling.package import read_package
 from interlock.records.lake import lake_from
 from interlock.records.store import Store, utc_now
 from interlock.records.tables import Candidate, EvidenceRow, Window
@@ -301,3 +303,22 @@ def test_a_report_that_cannot_be_made_is_told_and_written_down(traffic: Traffic)
     assert "no Evidently report" in sentence
     row = traffic.windows()[0]
     assert (window_folder(traffic.settings, "small_loans", row.start, row.end, row.package_digest) / FAILURE).is_file()
+
+
+def test_evidently_compares_with_the_rows_that_the_package_learned_from(traffic: Traffic, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package made from a window of the history did not learn from the rows before it."""
+    from interlock.control import window_evidently
+
+    old, since = people(400, 7), DAY0 - timedelta(days=40)
+    late = old.with_columns(_event_time=pl.col("_event_time") - timedelta(days=100))
+    frame = pl.concat([late.with_columns(_row_id="late" + pl.col("_row_id")), old])
+    package = read_package(traffic.settings.folder("packages"), traffic.digest)
+    made = package.manifest.training | {"window": {"since": since.isoformat()}, "labels_until": DAY0.isoformat()}
+    narrow = SimpleNamespace(manifest=package.manifest.model_copy(update={"training": made}))
+    monkeypatch.setattr(window_evidently, "read_package", lambda *_: narrow)
+    monkeypatch.setattr(window_evidently, "modelling_rows", lambda *_: SimpleNamespace(frame=frame))
+    traffic.serve(0)
+    [judged] = traffic.monitor(2).judged
+    learned, rows = window_evidently._sides(traffic.settings, traffic.store, traffic.use_case, judged)
+    assert learned["_event_time"].min() > since
+    assert rows.height == 400

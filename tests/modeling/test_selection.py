@@ -54,6 +54,13 @@ def test_only_the_least_important_are_tried(given: Given) -> None:
     assert shares == sorted(shares)
 
 
+def test_the_more_are_tried_the_surer_each_must_be(given: Given) -> None:
+    """Bonferroni over the tries and the test of all together: 1 try is z(1 - 0.025/2) = 2.2414, 4 tries are z(1 - 0.025/5) = 2.5758."""
+    one, four = (propose_drops(*given, 20, tries=tries, seed=1)["tested"][0] for tries in (1, 4))
+    assert one["features"] == four["features"]
+    assert (four["high"] - four["change"]) / (one["high"] - one["change"]) == pytest.approx(2.5758 / 2.2414, rel=1e-4)
+
+
 def test_few_rows_give_wide_intervals_and_no_proposal(given: Given) -> None:
     columns, learned, checked, parameters = given
     few = Data(checked.matrix[:30], checked.labels[:30])
