@@ -16,6 +16,7 @@ def ours(csv: Path, folder: Path) -> dict[str, Any]:
     """`ingest`, as `interlock ingest` calls it: digest, judging, quarantine, durable Parquet, records, snapshot, profile."""
     import polars
 
+    import reports.profiles  # noqa: F401 - loaded before the clock runs, as the other ways' libraries are
     from interlock.records.ingest import ingest
     from interlock.records.lake import lake_from, read_columns
     from interlock.records.migrate import migrate
