@@ -75,12 +75,38 @@ def auc_components(y: Floats, scores: Floats) -> tuple[float, Floats, Floats]:
 
 
 def auc_interval(y: Floats, scores: Floats) -> Interval:
-    """AUC with DeLong's 95 % interval, clipped to [0, 1]; NaN where a class has fewer than two rows. Source: DeLong et al. 1988."""
+    """AUC with DeLong's 95 % interval, clipped to [0, 1]; NaN where a class has fewer than two rows. Source: DeLong et al. 1988.
+
+    Where the classes lie apart (AUC 0 or 1) DeLong's variance is 0 however few rows there are; then `separated_interval` says how sure
+    that is.
+    """
     auc, above, below = auc_components(y, scores)
     if min(above.size, below.size) < 2:
         return Interval(auc, float("nan"), float("nan"))
+    if auc in {0.0, 1.0}:
+        return separated_interval(auc, above.size, below.size)
     found = normal_interval(auc, above.var(ddof=1) / above.size + below.var(ddof=1) / below.size)
     return Interval(auc, max(found.low, 0.0), min(found.high, 1.0))
+
+
+def separated_interval(auc: float, positives: int, negatives: int) -> Interval:
+    """95 % score interval of an AUC of exactly 0 or 1 from so many rows of each class: where |auc - t| = 1.96 sqrt(V(t)).
+
+    V(t) = t (1 - t) (1 + N (1 - t) / (2 - t) + N t / (1 + t)) / (positives x negatives), N = (positives + negatives) / 2 - 1. Source:
+    Hanley and McNeil 1982 for V; Newcombe 2006, 'Confidence intervals for an effect size measure based on the Mann-Whitney statistic',
+    part 2, method 5.
+    """
+    half = (positives + negatives) / 2 - 1
+
+    def inside(t: float) -> bool:
+        variance = t * (1 - t) * (1 + half * (1 - t) / (2 - t) + half * t / (1 + t)) / (positives * negatives)
+        return (1 - t) ** 2 <= NORMAL_95**2 * variance
+
+    outer, inner = 0.0, 1.0 - 1e-15  # by symmetry the lower end for an AUC of 1
+    for _ in range(60):
+        middle = (outer + inner) / 2
+        outer, inner = (outer, middle) if inside(middle) else (middle, inner)
+    return Interval(1.0, inner, 1.0) if auc == 1.0 else Interval(0.0, 0.0, 1.0 - inner)
 
 
 def auc_difference(y: Floats, first: Floats, second: Floats) -> Interval:

@@ -76,6 +76,16 @@ def test_a_paired_difference_is_narrower_than_two_intervals() -> None:
     assert (same.value, same.low, same.high) == (0, 0, 0)
 
 
+@pytest.mark.parametrize(("positives", "negatives", "low"), [(5, 195, 0.8055), (100, 100, 0.98045), (2, 2, 0.3856)])
+def test_classes_that_lie_apart_are_no_certainty(positives: int, negatives: int, low: float) -> None:
+    """DeLong's variance is 0 there. The ends solve (1 - t)² = 1.96² V(t), found with SciPy's brentq."""
+    y = np.repeat([1.0, 0.0], [positives, negatives])
+    right, wrong = auc_interval(y, y * 0.4 + 0.3), auc_interval(y, 0.7 - y * 0.4)
+    assert (right.value, right.high) == (1.0, 1.0)
+    assert right.low == pytest.approx(low, abs=5e-5)
+    assert (wrong.value, wrong.low, wrong.high) == (0.0, 0.0, pytest.approx(1 - right.low))
+
+
 def test_one_class_has_no_auc() -> None:
     assert math.isnan(auc_interval(np.ones(5), np.arange(5.0)).value)
 
