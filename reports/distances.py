@@ -74,7 +74,8 @@ def wasserstein(baseline: ArrayLike, current: ArrayLike, *, baseline_sums: Array
     limits = np.asarray(bounds, dtype=np.float64)
     gap = np.concatenate(([0.0], np.cumsum(shares(current) - shares(baseline))))
     with np.errstate(over="ignore", invalid="ignore"):
-        return float(np.abs(np.diff(limits) * gap[:-1] + _above(current, current_sums, limits) - _above(baseline, baseline_sums, limits)).sum())
+        above = _above(current, current_sums, limits) - _above(baseline, baseline_sums, limits)
+        return float(np.abs(np.diff(limits) * gap[:-1] + above).sum())
 
 
 def _above(counts: ArrayLike, sums: ArrayLike, limits: Floats) -> Floats:

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interlock.rules.findings import Finding, State
-from reports.segments_cut import Cut, cut_column
 from reports.segments_compare import Compared, against_rest, holm, welch
+from reports.segments_cut import Cut, cut_column
 
 if TYPE_CHECKING:
     import polars as pl

@@ -58,7 +58,8 @@ def against_rest(loss: Floats, codes: NDArray[np.int64], groups: int) -> Groups:
 
 def welch(loss: Floats, inside: NDArray[np.bool_], *, share_of_alpha: int = 1, confidence: float = 0.95) -> Compared:
     """Rows in `inside` (n,) against the others. Interval: two-sided Welch-Satterthwaite, widened so that `share_of_alpha` of them hold
-    together (Bonferroni). Fewer than 2 rows on a side, or no spread at all: p = 1 and an interval without bounds. Source: Welch 1947."""
+    together (Bonferroni). Fewer than 2 rows on a side: p = 1 and an interval without bounds. No spread on either side: the difference
+    itself, p = 0 where the loss is larger. Source: Welch 1947."""
     from scipy.stats import t
 
     own, other = loss[inside], loss[~inside]
