@@ -39,7 +39,7 @@ def ours(csv: Path, folder: Path) -> dict[str, Any]:
     refused = quarantined_rows(settings, store, case.name, 10_000_000) if result.rows_total <= 2_000_000 else None
     store.close()
     return {"seconds": seconds, "cpu_s": cpu_s, "mb": peak, "accepted": result.rows_total, "refused": result.quarantined,
-            "sum_of_ids": checked, "refused_rows": int(refused["_row_number"].sum()) if refused is not None else None}
+            "sum_of_ids": checked, "refused_rows": int(refused["_row_number"].cast(polars.Int64).sum()) if refused is not None else None}
 
 
 def pandas_pandera(csv: Path, folder: Path) -> dict[str, Any]:
