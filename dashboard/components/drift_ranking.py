@@ -30,7 +30,7 @@ def drift_ranking(found: Ranking | None, view: WindowView) -> None:
     costly = found.loss is not None and found.loss > 0
     draw(
         bars([row.column for row in rows], {"cost": [row.cost if costly else row.weighted for row in rows]}),
-        title="Columns by what their drift costs" if costly else "Columns by how far they moved and how much the model leans on them",
+        title="Columns by what their drift costs" if costly else "Columns by PSI × SHAP weight",
         unit=f"part of the {LOSSES.get(found.loss_metric, '')} loss of performance" if costly else "PSI × share of the SHAP weight",
         n=found.sample_size,
         window=span(view.start, view.end),

@@ -25,6 +25,9 @@ def together_pairs(chosen: Proof) -> None:
     found: Pairs | None = pairs(chosen)
     if found is None:
         return
+    if not found.pairs:
+        st.markdown(plain(f"No two features act together: their effects add up. n = {found.rows:,} of {found.rows_total:,} rows."))
+        return
     draw(
         bars([one.names for one in found.pairs], {"share": [one.share for one in found.pairs]}, hover="%{y}: %{x:.1%}"),
         title="Features that act together",

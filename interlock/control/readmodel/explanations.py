@@ -130,11 +130,12 @@ def method(proof: Proof) -> Method | None:
 
 
 def pairs(proof: Proof) -> Pairs | None:
-    """Interactions; None where the evidence holds none."""
+    """Interactions, without pairs where no two features act together; None where the evidence says nothing about them."""
     found = figure(proof, "interactions")
-    if not found.get("pairs"):
+    if "share" not in found:
         return None
-    return Pairs(tuple(Pair(f"{one['first']} with {one['second']}", float(one["strength"]), float(one["share"])) for one in found["pairs"]),
+    return Pairs(tuple(Pair(f"{one['first']} with {one['second']}", float(one["strength"]), float(one["share"]))
+                       for one in found.get("pairs", [])),
                  float(found["share"]), int(found["rows"]), int(found["rows_total"]))
 
 
