@@ -45,18 +45,23 @@ class Words:
         return "high" if value > typical else "low"
 
 
-def words_for(columns: Mapping[str, Column], names: Iterable[str], made: Mapping[str, Column] | None = None) -> dict[str, Words]:
-    """Words of each feature (a model's column names). Sensitive columns and features without words of their own are withheld.
+def words_for(columns: Mapping[str, Column], names: Iterable[str], made: Mapping[str, Column] | None = None,
+              sources: Mapping[str, Iterable[str]] | None = None) -> dict[str, Words]:
+    """Words of each feature (a model's column names). Sensitive columns, what was made of one, and features without words are withheld.
 
-    `columns`: those of the source. `made`: derived and looked-up ones, whose words are their title. A part of the event time has its
-    usual name. A feature that is none of these, or was made and has no title, has no words, because nobody wrote any.
+    `columns`: those of the source. `made`: derived and looked-up ones, whose words are their title; `sources`: made feature → columns
+    or features that it was made of, those made first standing first. A part of the event time has its usual name. A feature that is
+    none of these, or was made and has no title, has no words, because nobody wrote any.
     """
+    sensitive = {name for name, column in columns.items() if column.role == "sensitive"}
+    for name, of in (sources or {}).items():
+        sensitive |= {name} if sensitive & set(of) else set()
     found = {}
     for name in names:
         column, part = columns.get(name), name.removeprefix(CALENDAR_PREFIX)
         title = made[name].title if column is None and made is not None and name in made else ""
         if title:
-            found[name] = Words(title)
+            found[name] = Words(title, withheld="it is made of a sensitive attribute" if name in sensitive else "")
         elif column is not None:
             title = column.title or name.replace("_", " ").replace("-", " ")
             why = "it is a sensitive attribute" if column.role == "sensitive" else ""

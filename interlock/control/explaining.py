@@ -69,7 +69,8 @@ def explain_request(settings: Settings, use_case: UseCase, request_id: str, *, d
     package = read_package(settings.folder("packages"), str(row["_digest"][0]))
     model, values = package.open_model(), encoded(package, row)
     contributions, answer = _contributions(model, values, str(row["_prediction"][0]))
-    names, words = package.manifest.features.names, words_for(use_case.columns, package.manifest.features.names, use_case.model_columns)
+    names = package.manifest.features.names
+    words = words_for(use_case.columns, names, use_case.model_columns, _sources(package))
     given = {name: row[name][0] if name in row.columns else _known(values[0, place]) for place, name in enumerate(names)}
     profile = _profile(package)
     typical = {name: middle for name, column in profile.columns.items()
@@ -115,6 +116,12 @@ def _direction(use_case: UseCase, package: Package, contributions: Floats) -> Di
     if package.manifest.task == "regression":
         return "up" if contributions[:-1].sum() >= 0 else "down"
     return "down" if use_case.fairness.favourable == "positive" else "up"
+
+
+def _sources(package: Package) -> dict[str, list[str]]:
+    """Derived feature → what it was made of, in the order of making."""
+    return {name: [source for source in (made.of, made.over, *made.by) if source] for made in package.manifest.derived
+            for name in made.outputs}
 
 
 def _known(value: np.float32) -> float | None:

@@ -81,6 +81,17 @@ def test_words_come_from_the_file_and_parts_of_a_date_have_their_names() -> None
     assert words["amount_lag_1"].withheld == "the use-case file has no words for it"
 
 
+def test_what_was_made_of_a_sensitive_attribute_is_no_reason_to_state() -> None:
+    """A ratio of age says age, whatever its title; so does what is made of that ratio."""
+    columns = {"age": Column(type="float", role="sensitive"), "income": Column(type="float")}
+    made = {name: Column(type="float", title=title) for name, title in (("per_year", "Income per year of life"), ("ratio", "Income ratio"),
+                                                                        ("plain", "Income twice"))}
+    sources = {"per_year": ["income", "age"], "ratio": ["per_year"], "plain": ["income"]}
+    words = words_for(columns, ["per_year", "ratio", "plain"], made, sources)
+    assert {name: word.withheld for name, word in words.items()} == {
+        "per_year": "it is made of a sensitive attribute", "ratio": "it is made of a sensitive attribute", "plain": ""}
+
+
 def test_waterfall_ends_at_the_margin() -> None:
     steps = waterfall(np.array([0.5, -0.2, 0.1, 0.0, 0.05, -1.0]), NAMES, VALUES, most=2)
     assert [step["feature"] for step in steps] == ["average answer", "debt", "late_1", "all others"]
