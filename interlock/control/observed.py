@@ -47,13 +47,17 @@ def freshness(case: Case) -> Report:
 
 
 def traffic(case: Case) -> pl.DataFrame:
-    """Captured predictions of the newest `TRAFFIC_WINDOWS` windows before `as_of`, at most the newest `TRAFFIC_ROWS_MAX`."""
-    from interlock.records.compaction import captured_span, load_predictions
+    """Captured predictions of the newest `TRAFFIC_WINDOWS` windows before `as_of`, at most the newest `TRAFFIC_ROWS_MAX`.
 
-    span = captured_span(case.settings, case.use_case.name)
-    if span is None:
+    Empty only where nothing was captured by `as_of`: an odd time in the future is not the newest traffic, and hides none.
+    """
+    from interlock.records.compaction import captured_files, event_times, load_predictions
+
+    moment = case.as_of or utc_now()
+    begun = [file for file in captured_files(case.settings, case.use_case.name) if file.first <= moment]
+    if not begun:
         return pl.DataFrame()
-    end = min(span[1], case.as_of or utc_now())  # an odd time in the future is not the newest traffic
+    end = max(file.last if file.last <= moment else max(at for at in event_times(case.settings, file) if at <= moment) for file in begun)
     begin = end - timedelta(hours=case.use_case.monitoring.window_hours * TRAFFIC_WINDOWS)
     rows = load_predictions(case.settings, case.use_case.name, begin, end + timedelta(microseconds=1))
     return rows.sort("_event_time").tail(TRAFFIC_ROWS_MAX) if rows.height else pl.DataFrame()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -78,6 +78,22 @@ def test_an_odd_time_in_the_future_is_not_the_newest_traffic(make_traffic: Calla
     compact(traffic.settings, lake_from(traffic.settings))
     case: Any = SimpleNamespace(settings=traffic.settings, use_case=traffic.use_case, as_of=None)
     assert newest_traffic(case).height == 3
+
+
+@pytest.mark.parametrize("window_hours", [1 / 60, 24])
+def test_an_odd_time_in_the_future_hides_no_older_traffic(make_traffic: Callable[..., Traffic], window_hours: float) -> None:
+    """Requests of two years ago are no "no traffic yet": with that a gate would pass on nothing."""
+    traffic = make_traffic(window_hours=window_hours)
+    traffic.serve(0, rows=3)
+    traffic.serve(0, rows=2, hours=20)
+    traffic.serve((ODD[-1] - DAY0).days, rows=1)
+    compact(traffic.settings, lake_from(traffic.settings))
+    case: Any = SimpleNamespace(settings=traffic.settings, use_case=traffic.use_case, as_of=None)
+    assert newest_traffic(case).height == (2 if window_hours < 1 else 5)
+    case.as_of = DAY0 + timedelta(hours=19)
+    assert newest_traffic(case).height == 3, "as of a moment between two requests of one file"
+    case.as_of = DAY0 - timedelta(hours=1)
+    assert newest_traffic(case).is_empty()
 
 
 @pytest.mark.parametrize("hours", [0, 0.01, -1])
