@@ -90,8 +90,8 @@ def _how_chosen() -> list[str]:
                 "  The kinds of features in the grid come from that earlier work, so the choice is not wholly blind."]
     return ["How the settings were chosen, and what the figures may be compared with:", "",
             "- **Adult, Taiwan**: the shipped files as they are; nothing is chosen.", *bank,
-            "- **Elec2, Bike**: no grid was searched, and the loop's setting stayed as first written. The declared features come from people",
-            "  who knew the sets and had seen frozen models on their newest fifth, which is part of what the loop then answers.",
+            "- **Elec2, Bike**: no grid was searched, and the loop's setting stayed as first written. The declared features come from",
+            "  people who knew the sets and had seen frozen models on their newest fifth, which is part of what the loop then answers.",
             "- **Elec2** uses lags of the direction and a price step derived from the price of the row and of the row before. Published",
             "  stream learners on this data set see only the raw row, so the figure is not comparable with theirs one to one. No feature",
             "  knows the row's outcome or a later row (`tests/modeling/test_elec2_features.py`). As in every published use of the set, the",

@@ -9,8 +9,8 @@ from scipy import stats
 
 from interlock.rules.findings import State
 from reports.segments import declared_findings, slice_findings
-from reports.segments_cut import cut_column
 from reports.segments_compare import against_rest, holm, welch
+from reports.segments_cut import cut_column
 
 RANDOM = np.random.default_rng(8)
 ROWS = 6_000
