@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
 
 
 def check(files: Annotated[list[Path], typer.Argument(help="Use-case files, and feature views in their folder `views`.")]) -> None:
-    """Report all problems of use-case files and feature views at once: file, line, key, value, allowed values. Exit code 1: there is one."""
+    """Report all problems of use-case files and feature views at once: file, line, key, value, allowed values. Exit code 1: any."""
     from interlock.rules.catalogue import known_gates
     from interlock.spec.load import read_use_case
     from interlock.spec.view_files import is_view_file, read_view
