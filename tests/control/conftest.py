@@ -26,6 +26,7 @@ from interlock.rules.gates import GateResult, Verdict
 from interlock.rules.routes import Observed, Route, Slot
 from interlock.settings import Settings
 from interlock.spec.load import spec_digest
+from tests.control.traffic import small_package
 
 NAME = "small_loans"
 USE_CASE = """
@@ -243,6 +244,13 @@ class World:
 
 def slot(number: int) -> Slot:
     return Slot(version=number, digest=digest_bytes(f"package {number}".encode()))
+
+
+@pytest.fixture(scope="session")
+def package(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Where the package of the small use case lies, and its digest; to be copied, not changed."""
+    root = tmp_path_factory.mktemp("packages")
+    return root, small_package(root)
 
 
 @pytest.fixture

@@ -19,15 +19,9 @@ from interlock.records.store import Store
 from interlock.settings import Settings
 from interlock.spec.usecase import UseCase
 from tests.control.test_monitoring import finding
-from tests.control.traffic import Traffic, copy_package, people, small_package, spec
+from tests.control.traffic import Traffic, copy_package, people, spec
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
-
-
-@pytest.fixture(scope="module")
-def package(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    root = tmp_path_factory.mktemp("packages")
-    return root, small_package(root)
 
 
 @pytest.fixture

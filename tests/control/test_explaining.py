@@ -29,7 +29,7 @@ from reports.counterfactuals import Lever, counterfactuals
 from reports.explain import global_importance
 from reports.profiles import Profile
 from reports.shapley import explain_rows
-from tests.control.traffic import DAY0, SPEC, Traffic, copy_package, people, small_package, spec
+from tests.control.traffic import DAY0, SPEC, Traffic, copy_package, people, spec
 from tests.control.trial_bench import NAME, Bench, answer, census
 
 # Optuna marks multi-threaded samplers as experimental.
@@ -40,12 +40,6 @@ COLUMNS = {"income": SPEC["columns"]["income"] | {"reason_low": "Income too low"
 
 def lending(**sections: Any) -> UseCase:
     return spec(columns=COLUMNS, fairness={"favourable": "negative"}, **sections)
-
-
-@pytest.fixture(scope="module")
-def package(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    root = tmp_path_factory.mktemp("packages")
-    return root, small_package(root)
 
 
 @pytest.fixture

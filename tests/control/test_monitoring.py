@@ -12,16 +12,10 @@ from interlock.records.store import Store
 from interlock.records.tables import Alert, Outbox
 from interlock.settings import Settings
 from interlock.spec.usecase import UseCase
-from tests.control.traffic import Traffic, copy_package, small_package, spec
+from tests.control.traffic import Traffic, copy_package, spec
 
 # Optuna marks multi-threaded samplers as experimental.
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
-
-
-@pytest.fixture(scope="module")
-def package(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    root = tmp_path_factory.mktemp("packages")
-    return root, small_package(root)
 
 
 @pytest.fixture

@@ -17,17 +17,11 @@ from interlock.records.compaction import compact
 from interlock.records.lake import lake_from
 from interlock.records.store import Store
 from interlock.settings import Settings
-from tests.control.traffic import DAY0, Traffic, copy_package, small_package, spec
+from tests.control.traffic import DAY0, Traffic, copy_package, spec
 
 # Optuna marks multi-threaded samplers as experimental.
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 ODD = (datetime(1, 1, 1, tzinfo=UTC), datetime(1990, 1, 2, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC))
-
-
-@pytest.fixture(scope="module")
-def package(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    root = tmp_path_factory.mktemp("packages")
-    return root, small_package(root)
 
 
 @pytest.fixture

@@ -12,16 +12,10 @@ import pytest
 from interlock.records import late_labels
 from interlock.records.store import Store
 from interlock.settings import Settings
-from tests.control.traffic import Traffic, copy_package, small_package
+from tests.control.traffic import Traffic, copy_package
 
 # Optuna marks multi-threaded samplers as experimental.
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
-
-
-@pytest.fixture(scope="module")
-def package(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    root = tmp_path_factory.mktemp("packages")
-    return root, small_package(root)
 
 
 @pytest.fixture

@@ -13,16 +13,10 @@ from interlock.control import monitoring, window_inputs
 from interlock.records.store import Store
 from interlock.records.tables import Window
 from interlock.settings import Settings
-from tests.control.traffic import Traffic, copy_package, small_package, spec
+from tests.control.traffic import Traffic, copy_package, spec
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 DAYS, KEPT = 6, 3
-
-
-@pytest.fixture(scope="module")
-def package(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    root = tmp_path_factory.mktemp("packages")
-    return root, small_package(root)
 
 
 @pytest.fixture
