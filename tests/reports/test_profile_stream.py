@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,7 +59,9 @@ def test_memory_does_not_grow_with_the_rows() -> None:
 
     def peak(batches: int) -> int:
         def source() -> Iterator[pl.DataFrame]:
-            return (part for _ in range(batches))
+            for _ in range(batches):
+                gc.collect()  # in a large process cycles wait long: what is held counts, not what waits to be freed
+                yield part
 
         tracemalloc.start()
         try:
@@ -68,7 +71,7 @@ def test_memory_does_not_grow_with_the_rows() -> None:
             tracemalloc.stop()
 
     peak(2)
-    assert min(peak(32) for _ in range(3)) <= 1.3 * min(peak(4) for _ in range(3)), "the smallest: other threads' garbage only adds"
+    assert peak(32) <= 1.3 * peak(4)
 
 
 def test_no_batch_and_empty_batches_are_a_profile_of_no_rows() -> None:
