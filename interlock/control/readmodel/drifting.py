@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from interlock.control.readmodel.numbers import Number, number
 from interlock.control.readmodel.windows import DriftCell, WindowView, ranked_columns
 from interlock.rules.findings import Finding, State
 from interlock.spec.usecase import UseCase
 
-Number = float | None
 MEASURES = {"psi": "PSI", "js": "JS", "tv": "TV", "ks": "KS", "wasserstein": "Wasserstein", "p_value": "p", "missing_change": "missing",
             "unseen": "unseen"}
 TRAINED, BEFORE = "training rows", "window before"
@@ -72,8 +72,8 @@ def ranking(view: WindowView) -> Ranking | None:
     if found is None:
         return None
     rows = tuple(Ranked(str(row["column"]), float(row["effect"]), float(row["importance"]), float(row["weighted"]), float(row["share"]),
-                        _number(row.get("cost"))) for row in found.detail.get("ranked", []))
-    return Ranking(rows, _number(found.detail.get("loss")), str(found.detail.get("loss_metric") or ""), found.note or found.state.value,
+                        number(row.get("cost"))) for row in found.detail.get("ranked", []))
+    return Ranking(rows, number(found.detail.get("loss")), str(found.detail.get("loss_metric") or ""), found.note or found.state.value,
                    found.sample_size)
 
 
@@ -140,15 +140,11 @@ def _against_training(column: str, found: dict[str, Finding]) -> Row:
 
 
 def _against_before(column: str, table: dict[str, Any], share: Finding) -> Row:
-    values = {name: _number(table.get(name)) for name in MEASURES}
+    values = {name: number(table.get(name)) for name in MEASURES}
     few = values["psi"] is None
     note = (share.note if share.state is not State.OK else "too few values in one of the two windows") if few else ""
     return Row(column, BEFORE, values, share.sample_size, share.needed if few else None, note)
 
 
 def _judged(finding: Finding) -> Number:
-    return _number(finding.value) if finding.state is State.OK else None
-
-
-def _number(item: Any) -> Number:
-    return float(item) if isinstance(item, int | float) and not isinstance(item, bool) and item == item else None
+    return number(finding.value) if finding.state is State.OK else None

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from interlock.control.readmodel.numbers import Number, number
 from interlock.control.readmodel.proof import Proof
 from interlock.rules.findings import Finding, State
-
-Number = float | None
 
 
 @dataclass(frozen=True)
@@ -193,11 +192,6 @@ def failures(proof: Proof) -> list[str]:
 def champion_importance(proof: Proof) -> dict[str, float]:
     """The champion's importance on the same rows; empty where there was no champion."""
     return {str(name): float(share) for name, share in figure(proof, "champion_importance").items()}
-
-
-def number(item: Any) -> Number:
-    """A finite or infinite number as float, None for anything else."""
-    return float(item) if isinstance(item, int | float) and not isinstance(item, bool) and item == item else None
 
 
 def _named(value: Any, names: list[Any]) -> float | str:

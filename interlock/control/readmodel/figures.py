@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from interlock.control.readmodel.numbers import Number, number
 from interlock.control.readmodel.proof import Proof
 
-Number = float | None
 AXIS = {"precision": "precision", "recall": "recall", "false_positive_rate": "false positive rate", "selection_rate": "selected"}
 
 
@@ -112,10 +112,6 @@ def importance(proof: Proof) -> dict[str, float]:
 def swarm(proof: Proof, features: int = 12) -> Swarm:
     """The cloud of the features that matter most: per case the SHAP value and the place (0 to 1) of its own value among all."""
     rows = next((finding.sample_size for finding in proof.by_metric("explain.") if finding.sample_size), None)
-    points = [SwarmRow(str(name), tuple(float(shap) for shap, _ in dots), tuple(_number(place) for _, place in dots))
+    points = [SwarmRow(str(name), tuple(float(shap) for shap, _ in dots), tuple(number(place) for _, place in dots))
               for name, dots in (found(proof, "beeswarm") or {}).items()]
     return Swarm(tuple(points[:features]), rows)
-
-
-def _number(item: Any) -> Number:
-    return float(item) if isinstance(item, int | float) and not isinstance(item, bool) and item == item else None

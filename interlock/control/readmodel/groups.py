@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from interlock.control.readmodel.numbers import Number, number
 from interlock.control.readmodel.proof import Proof
 from interlock.rules.findings import State
 
-Number = float | None
 CROSSED, BY_CLASS = "_intersections", "_classes"
 RATES = {"selection_rate": "favourable answers", "true_positive_rate": "favourable, of the deserving",
          "false_positive_rate": "favourable, of the others", "accuracy": "right answers"}
@@ -130,8 +130,3 @@ def _group(attribute: str, row: dict[str, Any], titles: dict[str, str], small: d
                                  if ": n = " not in why else why) if why is not None
                            else Value(None, note="no row to measure it on") if share is None else Value(share, low, high))
     return Group(name, int(row["rows"]), values)
-
-
-def number(item: Any) -> Number:
-    """A finite number, or None for whatever is none."""
-    return float(item) if isinstance(item, int | float) and not isinstance(item, bool) and item == item else None
