@@ -17,12 +17,21 @@ EVERY_S = 2
 SHAPES = {"done": "●", "now": "▲", "next": "○", "stopped": "■"}
 
 
+def standing(desk: Desk, use_case: str) -> tuple[object, ...]:
+    """What the buttons of a page rest on: the route that answers and the newest release's state."""
+    live, found = live_of(desk, use_case), desk.live(releases, use_case, 1)
+    source = live.observed or live.route
+    return (source.generation if source else 0, source and source.previous, found and (found[0].id, found[0].state))
+
+
 @st.fragment(run_every=EVERY_S)
-def follow(use_case: str) -> None:
-    """Live progress of the newest release, redrawn every two seconds."""
+def follow(use_case: str, drawn: tuple[object, ...]) -> None:
+    """Live progress of the newest release, redrawn every two seconds; the whole page is, once it no longer stands as `drawn`."""
     from dashboard.desk import open_desk
 
     desk = open_desk()
+    if standing(desk, use_case) != drawn:
+        st.rerun()
     found = desk.live(releases, use_case, 1)
     live_strip(live_of(desk, use_case))
     if found:

@@ -8,7 +8,7 @@ from dashboard.components.casefile import case_file
 from dashboard.components.decide import receipt
 from dashboard.components.frame import use_case_page
 from dashboard.components.live import live_of, live_strip
-from dashboard.components.progress import follow
+from dashboard.components.progress import follow, standing
 from dashboard.components.states import empty
 from dashboard.components.words import moment, short
 from dashboard.desk import Desk
@@ -25,11 +25,11 @@ Whoever wrote the use case or started the training cannot approve."""
 def show(desk: Desk, entry: Entry) -> None:
     """The first waiting decision in full, the others by choice, the history below."""
     receipt(entry.name)
-    found = desk.soon(releases, entry.name, 1)
+    found = desk.live(releases, entry.name, 1)
     followed = found[0] if found and found[0].open else None
     if followed is not None:
         st.subheader("On its way", anchor=False)
-        follow(entry.name)
+        follow(entry.name, standing(desk, entry.name))
     open_decisions = desk.soon(waiting, entry.name)
     if open_decisions:
         case_file(desk, entry, _choose(open_decisions), followed)

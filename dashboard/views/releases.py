@@ -9,7 +9,7 @@ from dashboard.components.cards import card_of
 from dashboard.components.decide import receipt, signed
 from dashboard.components.frame import use_case_page
 from dashboard.components.live import live_of
-from dashboard.components.progress import follow
+from dashboard.components.progress import follow, standing
 from dashboard.components.states import empty
 from dashboard.components.words import plain, short
 from dashboard.desk import Desk
@@ -29,8 +29,9 @@ def show(desk: Desk, entry: Entry) -> None:
     """Live, on its way, rollback, analysis, history."""
     receipt(entry.name)
     st.subheader("Now", anchor=False)
-    follow(entry.name)
-    found = desk.soon(releases, entry.name)
+    drawn = standing(desk, entry.name)
+    follow(entry.name, drawn)
+    found = desk.live(releases, entry.name)
     _rollback(desk, entry)
     if not found:
         empty("Nothing was released yet.", "Approving a candidate starts its release; it is followed here step by step.")
