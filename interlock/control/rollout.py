@@ -8,16 +8,16 @@ from datetime import datetime
 from interlock.control import deploying
 from interlock.control.alerting import record_alert
 from interlock.control.deployments import DEPLOY
-from interlock.control.endpoint import Endpoint, EndpointStats
+from interlock.control.endpoint import Endpoint
 from interlock.control.people import AUTOMATIC
-from interlock.control.rollbacks import roll_back
+from interlock.control.probation import alert_version, probation, roll_back_live
 from interlock.control.steering import brake, end_open
-from interlock.errors import DecisionRefused, Unavailable
+from interlock.errors import Unavailable
 from interlock.records import outbox, releases
 from interlock.records.routes import change_route, read_route
 from interlock.records.store import Store, utc_now
 from interlock.records.tables import Decision, Release
-from interlock.rules.canary import StepJudgement, StepVerdict, judge_errors, judge_step
+from interlock.rules.canary import StepJudgement, StepVerdict, judge_step
 from interlock.rules.releases import ReleaseState
 from interlock.settings import Settings
 
@@ -32,7 +32,7 @@ def advance(settings: Settings, store: Store, release_id: str, endpoint: Endpoin
     if plan.state in releases.ANSWERING and (said := _waiver(settings, store, endpoint, plan, clock)):
         return said
     if plan.state is ReleaseState.PROBATION:
-        return _probation(settings, store, endpoint, plan, clock)
+        return probation(settings, store, endpoint, plan, clock)
     return ""
 
 
@@ -112,36 +112,6 @@ def _end(store: Store, plan: deploying.Plan, reason: str, now: datetime) -> str:
     return reason
 
 
-def _probation(settings: Settings, store: Store, endpoint: Endpoint, plan: deploying.Plan, clock: Callable[[], datetime]) -> str:
-    release, now = plan.release, clock()
-    stats = endpoint.stats(release.use_case)
-    if stats.generation == plan.route.generation and (broken := judge_errors(plan.rollout, stats.champion)):
-        return _roll_back(settings, store, endpoint, plan, f"on probation: {broken}", f"release:{release.id}:probation", clock)
-    elapsed = (now - release.state_since).total_seconds()
-    if elapsed < plan.rollout.probation_s:
-        return ""
-    if lacking := _unproven(plan, stats):
-        if elapsed > plan.rollout.wait_max_s:
-            _alert(store, f"unconfirmed:{release.id}", plan, "it cannot be confirmed", f"{lacking}, {elapsed:,.0f} s after its release",
-                   now)
-        return ""
-    with store.writing() as session:
-        fresh = releases.get(session, release.id)
-        if fresh.revision == release.revision:
-            releases.move(session, fresh, ReleaseState.LIVE, now=now, actor=AUTOMATIC,
-                          reason=f"no breach within {plan.rollout.probation_s:g} s on probation")
-    return "live, confirmed"
-
-
-def _unproven(plan: deploying.Plan, stats: EndpointStats) -> str:
-    """What is missing before silence may count as health: the endpoint has taken the route on and has answered with it."""
-    if stats.generation != plan.route.generation:
-        return f"the endpoint answers with generation {stats.generation}, not with {plan.route.generation}"
-    if stats.champion.requests <= stats.champion.errors:
-        return "the endpoint has not answered one request with it"
-    return ""
-
-
 def _waiver(settings: Settings, store: Store, endpoint: Endpoint, plan: deploying.Plan, clock: Callable[[], datetime]) -> str:
     """An expired waiver rolls back or re-asks, as it said when it was signed."""
     until = plan.decision.detail.get("waived_until")
@@ -150,27 +120,9 @@ def _waiver(settings: Settings, store: Store, endpoint: Endpoint, plan: deployin
     asks = _on_expiry(store, plan) == "ask"
     reason = f"the waiver under version {plan.slot.version} expired on {until}"
     if not asks:
-        return _roll_back(settings, store, endpoint, plan, reason, f"release:{plan.release.id}:waiver", clock)
-    _alert(store, f"waiver:{plan.release.id}", plan, "it stays live: decide again", reason, clock())
+        return roll_back_live(settings, store, endpoint, plan, reason, f"release:{plan.release.id}:waiver", clock)
+    alert_version(store, f"waiver:{plan.release.id}", plan, "it stays live: decide again", reason, clock())
     return ""
-
-
-def _roll_back(settings: Settings, store: Store, endpoint: Endpoint, plan: deploying.Plan, reason: str, breach: str,
-               clock: Callable[[], datetime]) -> str:
-    """The automatic rollback of what is live; without a way back people are told instead, once."""
-    try:
-        roll_back(settings, store, endpoint, actor=AUTOMATIC, use_case=plan.release.use_case, reason=reason, nonce=breach[-64:],
-                  expected_generation=plan.route.generation, standing={"breach": breach}, clock=clock)
-    except DecisionRefused as error:
-        _alert(store, f"stuck:{breach}", plan, "it cannot be rolled back", f"{reason}. {error}", clock())
-        return ""
-    return f"rolled back: {reason}"
-
-
-def _alert(store: Store, identity: str, plan: deploying.Plan, what: str, body: str, now: datetime) -> None:
-    with store.writing() as session:
-        record_alert(session, identity=identity, use_case=plan.release.use_case, severity="critical", at=now, body=body,
-                     title=f"version {plan.slot.version} of {plan.release.use_case}: {what}")
 
 
 def _on_expiry(store: Store, plan: deploying.Plan) -> str:
