@@ -107,7 +107,7 @@ def suppressed(column: ColumnProfile, below: int) -> ColumnProfile:
 def stored_heavy(heavy: Heavy, below: int) -> dict[str, object]:
     """The two fields of a profile that name the frequent values among the others."""
     small = unnamed(lightened(heavy, STORED_COUNTERS), below)
-    return {"heavy": small.counts, "heavy_error": small.error}
+    return {"heavy": dict(sorted(small.counts.items())), "heavy_error": small.error}
 
 
 def saturated(values: NDArray[np.float64] | float) -> list[float]:
@@ -145,5 +145,5 @@ def _merge_category(first: CategoryProfile, second: CategoryProfile) -> Category
         registers = np.maximum(*pair).tobytes().hex()
     return first.model_copy(update={
         "rows": first.rows + second.rows, "missing": first.missing + second.missing, "other": first.other + second.other,
-        "counts": [a + b for a, b in zip(first.counts, second.counts, strict=True)], "heavy": heavy.counts, "heavy_error": heavy.error,
-        "registers": registers})
+        "counts": [a + b for a, b in zip(first.counts, second.counts, strict=True)], "heavy": dict(sorted(heavy.counts.items())),
+        "heavy_error": heavy.error, "registers": registers})

@@ -38,7 +38,7 @@ def joined(first: Heavy, second: Mapping[str, int], error: int, counters: int) -
     counts = dict(first.counts)
     for text, rows in second.items():
         counts[text] = counts.get(text, 0) + rows
-    return lightened(Heavy(dict(sorted(counts.items())), first.error + error), counters)
+    return lightened(Heavy(counts, first.error + error), counters)
 
 
 def unnamed(heavy: Heavy, below: int) -> Heavy:

@@ -73,7 +73,9 @@ def ordered_values(series: pl.Series, kind: str) -> Floats:
     elif not (series.dtype.is_numeric() or series.dtype in (pl.Boolean, pl.Null)):
         raise DataError(f"column '{series.name}' is not numeric", value=str(series.dtype), allowed="integer, float or boolean")
     plain = series.cast(pl.Float64)
-    return np.sort((plain.fill_null(float("nan")) if plain.null_count() else plain).to_numpy())
+    values = (plain.fill_null(float("nan")) if plain.null_count() else plain).to_numpy(writable=True)
+    values.sort()
+    return values
 
 
 def finite_part(ordered: Floats) -> Floats:

@@ -55,8 +55,11 @@ def profile_stream(source: Source, columns: Mapping[str, Kind], *, like: Profile
         else:
             counter.add(rows_per_text(series, columns[name]), series.len())  # type: ignore[arg-type]
 
-    with ThreadPoolExecutor(THREADS) as pool:
-        for batch in _batches(source, columns, batch_rows):
+    with ThreadPoolExecutor(THREADS + 1) as pool:
+        batches = _batches(source, columns, batch_rows)
+        coming = pool.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = pool.submit(next, batches, None)  # read while this one is counted
             rows += batch.height
             list(pool.map(count, columns, [batch] * len(columns)))
     done = {name: one.profile() if isinstance(one, NumericCounter) else one.profile(suppress_below) for name, one in counters.items()}
