@@ -17,6 +17,7 @@ from control_room_world import FLIGHTS, XSS, build, endpoint, observed
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from interlock.records.store import Store
+from interlock.rules.routes import Observed
 from interlock.settings import Settings
 
 pytestmark = pytest.mark.browser
@@ -55,7 +56,13 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def room(environment: Settings, store: Store) -> Iterator[str]:
+def answers() -> list[Observed]:
+    """What the endpoint says; a test may change it while the control room is open."""
+    return [observed()]
+
+
+@pytest.fixture
+def room(environment: Settings, store: Store, answers: list[Observed]) -> Iterator[str]:
     """Address of a control room on a world whose every text is an attack."""
     build(store, payload=XSS)
     command = [
@@ -73,7 +80,7 @@ def room(environment: Settings, store: Store) -> Iterator[str]:
         "--server.fileWatcherType",
         "none",
     ]
-    with endpoint(environment.control_port, [observed()]):
+    with endpoint(environment.control_port, answers):
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             _until_healthy(environment.dashboard_url)
@@ -112,6 +119,17 @@ def test_the_chosen_use_case_follows_from_page_to_page_and_stands_in_the_address
     expect(page.get_by_test_id("stMain")).to_contain_text("not enough evidence", timeout=PATIENCE_MS)
     page.wait_for_url("**use_case=loan_approvals**", timeout=PATIENCE_MS)
     context.close()
+
+
+def test_the_way_back_shows_without_a_reload_once_the_endpoint_has_it(room: str, chromium: Browser, answers: list[Observed]) -> None:
+    """The page was opened in the moment before a switch: its Rollback button must not wait for a person to reload it."""
+    answers[0] = observed(previous=None)
+    page = chromium.new_page()
+    page.goto(f"{room}/releases?use_case={FLIGHTS}")
+    expect(page.get_by_test_id("stMain")).to_contain_text("No earlier model is kept ready", timeout=PATIENCE_MS)
+    answers[0] = observed(generation=6)
+    expect(page.get_by_text("Roll back to version 1").first).to_be_visible(timeout=PATIENCE_MS)
+    page.close()
 
 
 def test_a_report_can_be_looked_at_and_cannot_reach_out(chromium: Browser) -> None:
