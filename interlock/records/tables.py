@@ -99,7 +99,7 @@ class EvidenceRow(Table):
 
 
 class Decision(Table):
-    """approve / reject / waive / rollback by a named actor. `identity` is UNIQUE: one effect each (law 2)."""
+    """approve / reject / waive / rollback / grant / retire … by a named actor. `identity` is UNIQUE: one effect each (law 2)."""
 
     __tablename__ = "decisions"
     id: Mapped[str] = mapped_column(String(36), primary_key=True)
@@ -116,7 +116,8 @@ class Decision(Table):
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime | None]
     detail: Mapped[dict[str, Any]]
-    __table_args__ = (CheckConstraint("kind in ('approve','reject','waive','rollback','resume','abort')", name="decision_kind"),)
+    __table_args__ = (CheckConstraint("kind in ('approve','reject','waive','rollback','resume','abort','grant','revoke','suspend',"
+                                      "'retire')", name="decision_kind"),)
 
 
 class RouteRow(Table):
