@@ -26,6 +26,11 @@ def on_generation(use_case: str, generation: int) -> str:
     return f"rollback:{use_case}:{generation}"
 
 
+def on_retirement(candidate_id: str) -> str:
+    """Identity of a retirement: a version is retired once, for good."""
+    return f"retire:{candidate_id}"
+
+
 def known(session: Session, identity: str) -> Decision | None:
     """The decision that already has this identity."""
     return session.scalars(select(Decision).where(Decision.identity == identity)).first()

@@ -19,6 +19,9 @@ ALLOWED: dict[str, frozenset[str]] = {
     "rollback": frozenset({"operator", "approver", "admin"}),
     "resume": frozenset({"operator", "approver", "admin"}),
     "abort": frozenset({"operator", "approver", "admin"}),
+    "grant": frozenset({"approver", "admin"}),
+    "revoke": frozenset({"approver", "admin"}),
+    "retire": frozenset({"approver", "admin"}),
 }
 NOBODY = frozenset({"", "scheduler", "schedule", "keeper", "interlock", "unknown"})  # names that are not a person
 
@@ -52,6 +55,7 @@ class ApprovalFacts:
     evidence_days_max: float
     waivers: list[Waiver] = field(default_factory=list)
     open_release: str | None = None
+    retired: bool = False
 
 
 def may(roles: Iterable[str], action: str) -> bool:
@@ -119,6 +123,8 @@ def _binding(facts: ApprovalFacts) -> list[str]:
         found.append(f"the route is at generation {facts.generation}, not {facts.expected_generation} as you saw it: look again")
     if facts.candidate_package == facts.champion_digest:
         found.append("this package is already live")
+    if facts.retired:
+        found.append("this version was retired: train another one")
     if facts.open_release is not None:
         found.append(f"release {facts.open_release} of this use case is still on its way: wait for it, or abort it")
     return found
