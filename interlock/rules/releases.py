@@ -1,8 +1,8 @@
 """The release state machine: which steps a candidate's way may take.
 
-    planned → staged → canary (step 1 … n) → probation → live → superseded → retired
-       └────────┴─────────┴── paused ──┘         │         └→ rolled_back
-       └→ failed          └→ rolled_back ────────┘
+    planned → staged → shadow → canary (step 1 … n) → probation → live → superseded → retired
+       └────────┴────────┴────────┴── paused ──┘          │         └→ rolled_back
+       └→ failed         └→ rolled_back ──────────────────┘
 
 A run makes one transition and ends; waiting is a state that the keeper advances.
 """
@@ -19,6 +19,7 @@ class ReleaseState(StrEnum):
 
     PLANNED = "planned"          # approved; nothing has happened yet
     STAGED = "staged"            # verified, loaded by a probe child, golden rows agree
+    SHADOW = "shadow"            # loaded and verified; scores mirrored requests or waits to be looked at; no customer sees its answers
     CANARY = "canary"            # answers a share of the requests
     PAUSED = "paused"            # waits for a person: inconclusive, or too little traffic for too long
     PROBATION = "probation"      # live, the verdict is open
@@ -32,9 +33,10 @@ class ReleaseState(StrEnum):
 S = ReleaseState
 TRANSITIONS: dict[ReleaseState, frozenset[ReleaseState]] = {
     S.PLANNED: frozenset({S.STAGED, S.FAILED}),
-    S.STAGED: frozenset({S.CANARY, S.PROBATION, S.FAILED}),
+    S.STAGED: frozenset({S.SHADOW, S.CANARY, S.PROBATION, S.FAILED}),
+    S.SHADOW: frozenset({S.SHADOW, S.CANARY, S.PAUSED, S.PROBATION, S.ROLLED_BACK}),
     S.CANARY: frozenset({S.CANARY, S.PAUSED, S.PROBATION, S.ROLLED_BACK}),
-    S.PAUSED: frozenset({S.CANARY, S.PROBATION, S.ROLLED_BACK}),
+    S.PAUSED: frozenset({S.SHADOW, S.CANARY, S.PROBATION, S.ROLLED_BACK}),
     S.PROBATION: frozenset({S.LIVE, S.ROLLED_BACK, S.SUPERSEDED}),
     S.LIVE: frozenset({S.ROLLED_BACK, S.SUPERSEDED}),
     S.SUPERSEDED: frozenset({S.LIVE, S.RETIRED}),
@@ -43,7 +45,7 @@ TRANSITIONS: dict[ReleaseState, frozenset[ReleaseState]] = {
     S.RETIRED: frozenset(),
 }
 ENDED = frozenset({S.ROLLED_BACK, S.FAILED, S.SUPERSEDED, S.RETIRED})
-OPEN = frozenset({S.PLANNED, S.STAGED, S.CANARY, S.PAUSED})
+OPEN = frozenset({S.PLANNED, S.STAGED, S.SHADOW, S.CANARY, S.PAUSED})
 
 
 def check_transition(old: ReleaseState, new: ReleaseState) -> None:

@@ -28,6 +28,12 @@ class Route(BaseModel):
     previous: Slot | None = Field(default=None, description="The way back: stays loaded, pinned and warm.")
     candidate: Slot | None = None
     candidate_percent: float = Field(default=0, ge=0, le=100, description="Share of requests the candidate answers.")
+    candidate_mode: Literal["share", "shadow"] = Field(
+        default="share", description="share: it answers its share. shadow: it scores that share after the champion's reply, never returned.")
+    sticky_key: str | None = Field(default=None, max_length=200,
+                                   description="Field whose value chooses the arm; empty: the request id. One entity, one arm.")
+    sticky_salt: str | None = Field(default=None, max_length=100,
+                                    description="Hashed with the key, one per release: a release's arms are not the next one's.")
     on_capture_failure: Literal["serve", "refuse"] = Field(default="serve", description="From the use case's `[rollout]`.")
 
     def slots(self) -> list[Slot]:
@@ -47,6 +53,7 @@ class Observed(BaseModel):
     previous: Slot | None = None
     candidate: Slot | None = None
     candidate_percent: float = 0
+    candidate_mode: Literal["share", "shadow"] = "share"
     workers_ready: int = 0
     workers_total: int = 0
     override: bool = Field(default=False, description="The server rolled back by itself (law 5); the store has not absorbed it yet.")
@@ -60,4 +67,5 @@ class Observed(BaseModel):
 def agrees(route: Route, observed: Observed) -> bool:
     """Whether the endpoint does what the route says, on every worker."""
     return (observed.generation == route.generation and observed.champion == route.champion and observed.candidate == route.candidate
-            and observed.candidate_percent == route.candidate_percent and observed.workers_ready == observed.workers_total > 0)
+            and observed.candidate_percent == route.candidate_percent and observed.candidate_mode == route.candidate_mode
+            and observed.workers_ready == observed.workers_total > 0)
