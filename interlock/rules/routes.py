@@ -7,6 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from interlock.spec.serving import Serving
+
 
 class Slot(BaseModel):
     """One package in a route."""
@@ -29,12 +31,13 @@ class Route(BaseModel):
     candidate: Slot | None = None
     candidate_percent: float = Field(default=0, ge=0, le=100, description="Share of requests the candidate answers.")
     candidate_mode: Literal["share", "shadow"] = Field(
-        default="share", description="share: it answers its share. shadow: it scores that share after the champion's reply, never returned.")
+        default="share", description="share: it answers its share. shadow: it scores that share after the reply, never returned.")
     sticky_key: str | None = Field(default=None, max_length=200,
                                    description="Field whose value chooses the arm; empty: the request id. One entity, one arm.")
     sticky_salt: str | None = Field(default=None, max_length=100,
                                     description="Hashed with the key, one per release: a release's arms are not the next one's.")
     on_capture_failure: Literal["serve", "refuse"] = Field(default="serve", description="From the use case's `[rollout]`.")
+    serving: Serving = Field(default_factory=Serving, description="From the use case's `[serving]`; absent in older routes.")
 
     def slots(self) -> list[Slot]:
         """Distinct packages that must be loaded, champion first."""

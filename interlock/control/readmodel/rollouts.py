@@ -16,14 +16,15 @@ from interlock.rules.releases import OPEN, ReleaseState
 from interlock.rules.routes import Slot
 
 S = ReleaseState
-WORDS = {S.PLANNED: "approved", S.STAGED: "verified", S.CANARY: "answers a share of requests",
+WORDS = {S.PLANNED: "approved", S.STAGED: "verified", S.SHADOW: "loaded; no customer sees its answers", S.CANARY: "answers a share of requests",
          S.PAUSED: "waits for a person",
          S.PROBATION: "live on probation", S.LIVE: "live, confirmed", S.ROLLED_BACK: "rolled back", S.FAILED: "never went live",
          S.SUPERSEDED: "replaced by a newer one", S.RETIRED: "retired"}
-SIGNALS = {S.LIVE: SignalState.PASS, S.PROBATION: SignalState.WARN, S.CANARY: SignalState.WARN, S.STAGED: SignalState.WARN,
+SIGNALS = {S.LIVE: SignalState.PASS, S.PROBATION: SignalState.WARN, S.CANARY: SignalState.WARN, S.SHADOW: SignalState.WARN, S.STAGED: SignalState.WARN,
            S.PLANNED: SignalState.WARN, S.PAUSED: SignalState.UNKNOWN, S.ROLLED_BACK: SignalState.FAIL, S.FAILED: SignalState.FAIL,
            S.SUPERSEDED: SignalState.PASS, S.RETIRED: SignalState.UNKNOWN}
-WAY = (S.PLANNED, S.STAGED, S.CANARY, S.PROBATION, S.LIVE)
+WAY = (S.PLANNED, S.STAGED, S.SHADOW, S.CANARY, S.PROBATION, S.LIVE)
+UNSEEN = ("shadow", "preview")  # kinds of steps whose answers no customer sees
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class ReleaseView:
     @property
     def open(self) -> bool:
         """Whether something is still going to happen by itself or by a person."""
-        return self.state in {S.PLANNED, S.STAGED, S.CANARY, S.PAUSED, S.PROBATION}
+        return self.state in {S.PLANNED, S.STAGED, S.SHADOW, S.CANARY, S.PAUSED, S.PROBATION}
 
     @property
     def undecided(self) -> bool:
@@ -67,9 +68,11 @@ class ReleaseView:
     def way(self) -> list[tuple[str, str]]:
         """(word, `done` / `now` / `next` / `stopped`) of every stage, in order."""
         if self.state in WAY:
-            at = WAY.index(self.state)
+            shadowed = self.state is S.SHADOW or any(item.get("kind") in UNSEEN for item in self.analysis)
+            way = [stage for stage in WAY if shadowed or stage is not S.SHADOW]
+            at = way.index(self.state)
             return [(WORDS[stage], "done" if n < at or (n == at and stage is S.LIVE) else "now" if n == at else "next")
-                    for n, stage in enumerate(WAY)]
+                    for n, stage in enumerate(way)]
         return [(WORDS[S.PLANNED], "done"), (self.words, "stopped" if self.state is not S.SUPERSEDED else "done")]
 
 
