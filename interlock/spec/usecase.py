@@ -12,6 +12,7 @@ from interlock.spec.gates import GateOverride
 from interlock.spec.mitigation import Mitigation
 from interlock.spec.model import Features, Labels, Prediction
 from interlock.spec.operation import Alerts, Approval, Costs, Monitoring, Rollout, Schedules
+from interlock.spec.serving import Serving
 from interlock.spec.staging import Drill, Staging
 from interlock.spec.training import Training
 from interlock.spec.value import Segments, Value
@@ -43,6 +44,7 @@ class UseCase(Section):
     value: Value | None = Field(default=None, description="Without it, no decision is valued in money.")
     staging: Staging = Field(default_factory=Staging)
     rollout: Rollout = Field(default_factory=Rollout)
+    serving: Serving = Field(default_factory=Serving)
     drill: Drill = Field(default_factory=Drill)
     monitoring: Monitoring = Field(default_factory=Monitoring)
     approval: Approval = Field(default_factory=Approval)

@@ -105,7 +105,7 @@ class MemoryEndpoint:
     def observed(self, use_case: str) -> Observed:
         self._up("observed")
         route, override = self.routes.get(use_case, Route(use_case=use_case, generation=0)), self.overrides.get(use_case)
-        shown = route.model_dump(exclude={"on_capture_failure"}) | ({} if override is None else override["effect"])
+        shown = route.model_dump(include=set(Observed.model_fields)) | ({} if override is None else override["effect"])
         return Observed(**shown, workers_ready=1, workers_total=1, observed_at=self.clock(), override=override is not None,
                         override_id=override["id"] if override else None, override_actor=override["actor"] if override else None,
                         override_reason=override["reason"] if override else None)
@@ -168,7 +168,7 @@ class World:
     clock: Clock
 
     def candidate(self, number: int, *, gates: list[GateResult] | None = None, author: str = "Ada <ada@example.org>",
-                  started_by: str = "scheduler", package: str | None = None) -> str:
+                  started_by: str = "scheduler", package: str | None = None, figures: dict[str, Any] | None = None) -> str:
         """A candidate with sealed evidence against the present champion; the answer is the evidence's digest."""
         path = self.settings.usecases_dir / f"{NAME}.toml"
         digest, row_id = package or digest_bytes(f"package {number}".encode()), new_id()
@@ -176,7 +176,7 @@ class World:
         champion = self.route.champion
         evidence = Evidence(use_case=NAME, candidate_id=row_id, package_digest=digest, policy_digest=spec_digest(path),
                             champion_digest=champion.digest if champion else None, snapshots=[], created_at=self.clock(), findings=[],
-                            gates=[gate()] if gates is None else gates)
+                            gates=[gate()] if gates is None else gates, figures=figures or {})
         with self.store.writing() as session:
             session.add(Candidate(id=row_id, use_case=NAME, number=number, package_digest=digest, snapshot_digest="", author=author,
                                   spec_digest=evidence.policy_digest, started_by=started_by, metrics={}, created_at=self.clock()))
