@@ -16,6 +16,7 @@ from interlock.control.once import once
 from interlock.control.people import require
 from interlock.control.receipts import Receipt
 from interlock.control.rollbacks import rollback
+from interlock.control.standing import grant, revoke
 from interlock.control.steering import abort, resume
 from interlock.errors import DecisionRefused
 from interlock.records import decisions
@@ -24,7 +25,7 @@ from interlock.records.tables import Decision
 from interlock.rules.approval import waiver_objections
 from interlock.settings import Settings
 
-__all__ = ["abort", "approve", "reject", "resume", "rollback", "waive"]
+__all__ = ["abort", "approve", "grant", "reject", "resume", "revoke", "rollback", "waive"]
 WAIVER_HOURS_MAX = 24.0 * 90
 
 

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from interlock.control.endpoint import Endpoint
 from interlock.control.people import AUTOMATIC
+from interlock.control.standing import ended_words
 from interlock.errors import EvidenceError, InterlockError, PackageError, StoreError, UseCaseError
 from interlock.records import releases
 from interlock.records.routes import change_route, read_route
@@ -29,6 +30,7 @@ from interlock.rules.routes import Observed, Route, Slot
 from interlock.settings import Settings
 from interlock.spec.load import find_use_case, spec_digest
 from interlock.spec.operation import CanaryStep, Rollout
+from interlock.spec.serving import Serving
 
 PROBE_TIMEOUT_S = 60.0
 
@@ -43,6 +45,8 @@ class Plan:
     route: Route
     rollout: Rollout
     policy_digest: str
+    serving: Serving = Serving()
+    void: str = ""  # why the standing approval under the decision counts no longer
 
     @property
     def slot(self) -> Slot:
@@ -81,12 +85,13 @@ def plan_of(settings: Settings, session: Session, release: Release) -> Plan:
     if decision is None or candidate is None:
         raise StoreError("the release has lost its decision or candidate", value=release.id, next_step="interlock verify")
     path, use_case = find_use_case(settings, release.use_case)
-    return Plan(release, decision, candidate, read_route(session, release.use_case), use_case.rollout, spec_digest(path))
+    return Plan(release, decision, candidate, read_route(session, release.use_case), use_case.rollout, spec_digest(path),
+                use_case.serving, ended_words(session, decision))
 
 
 def objections(plan: Plan, now: datetime) -> list[str]:
     """Why the decision no longer counts; empty: it does. Asked before the candidate answers its first customer."""
-    decision, found = plan.decision, []
+    decision, found = plan.decision, [plan.void] if plan.void else []
     if decision.kind != "approve" or decision.package_digest != plan.candidate.package_digest:
         found.append("the decision does not approve this package")
     if decision.expires_at is not None and now > decision.expires_at:
@@ -198,7 +203,8 @@ def _to_step(session: Session, plan: Plan, number: int, now: datetime) -> Outcom
     sentence = f"canary step {number} of {len(plan.rollout.steps)}: {step.percent:g} % of the requests"
     releases.move(session, plan.release, ReleaseState.CANARY, now=now, reason=sentence, actor=AUTOMATIC, step=number)
     route = change_route(session, plan.route, actor=AUTOMATIC, reason=sentence, decision_id=plan.decision.id, at=now,
-                         candidate=plan.slot, candidate_percent=step.percent, on_capture_failure=plan.rollout.on_capture_failure)
+                         candidate=plan.slot, candidate_percent=step.percent, on_capture_failure=plan.rollout.on_capture_failure,
+                         serving=plan.serving)
     return _outcome(plan, route, sentence)
 
 
@@ -212,7 +218,8 @@ def _to_probation(session: Session, plan: Plan, now: datetime) -> Outcome:
         if before is not None and before.id != plan.release.id:
             releases.move(session, before, ReleaseState.SUPERSEDED, now=now, actor=AUTOMATIC, reason=f"version {plan.slot.version} is live")
     route = change_route(session, plan.route, actor=AUTOMATIC, reason=sentence, decision_id=plan.decision.id, at=now, champion=plan.slot,
-                         previous=old, candidate=None, candidate_percent=0, on_capture_failure=plan.rollout.on_capture_failure)
+                         previous=old, candidate=None, candidate_percent=0, on_capture_failure=plan.rollout.on_capture_failure,
+                         serving=plan.serving)
     return _outcome(plan, route, sentence)
 
 

@@ -1,6 +1,7 @@
 """The keeper: a small process that, every second, makes true what was decided. Each step is bounded, and apart from the others.
 
-    absorb overrides, reconcile endpoints → advance releases → dispatch the outbox → heal → deliver alerts → export the ledger's head
+    absorb overrides, reconcile endpoints → advance releases → use standing approvals → dispatch the outbox → heal → deliver alerts
+    → export the ledger's head
     compaction of the capture runs beside, one at a time
 """
 
@@ -21,7 +22,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from interlock.control import alerting, rollout
+from interlock.control import alerting, rollout, standing
 from interlock.control.dispatcher import Dispatcher
 from interlock.control.endpoint import Endpoint, reached
 from interlock.control.reconciler import Reconciled, reconcile
@@ -39,6 +40,7 @@ LOG = logging.getLogger("interlock.keeper")
 TICK_S = 1.0
 COMPACTION_S = 5.0
 ALERTS_S = 5.0
+STANDING_S = 5.0
 HEAD_S = 30.0
 HEAL_S = 20.0
 MIRROR_S = 10.0
@@ -70,6 +72,7 @@ class Keeper:
         self._silent = ""
         self._guard("reconcile", self._reconcile_all)
         self._guard("releases", self._advance_all)
+        self._every("standing approvals", STANDING_S, self._use_standing)
         self._guard("silence", self._tell_silence)
         self._guard("outbox", self._dispatch)
         self._every("heal", HEAL_S, self._heal)
@@ -102,6 +105,10 @@ class Keeper:
     def _advance(self, release_id: str) -> None:
         if said := rollout.advance(self.settings, self.store, release_id, self.endpoint, clock=self.clock):
             LOG.info("release %s: %s", release_id, said)
+
+    def _use_standing(self) -> None:
+        for said in standing.use_all(self.settings, self.store, clock=self.clock):
+            LOG.info("%s", said)
 
     def _tell_silence(self) -> None:
         """One alert per outage of the prediction server, after `SILENT_S` of passes in each of which it did not answer."""

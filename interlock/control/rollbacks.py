@@ -18,6 +18,7 @@ from interlock.control.endpoint import Endpoint, reached
 from interlock.control.once import check_nonce, replay
 from interlock.control.people import AUTOMATIC, require
 from interlock.control.receipts import Receipt, receipt_of
+from interlock.control.standing import suspend_after
 from interlock.errors import DecisionRefused, InterlockError, StaleState, StoreError, Unavailable
 from interlock.records import decisions, outbox, releases
 from interlock.records.routes import change_route, read_route
@@ -162,6 +163,7 @@ def _end_releases(session: Session, route: Route, target: Slot | None, actor: st
     bad = _answering(session, route)
     if bad is not None and (target is None or route.champion != target):
         releases.move(session, bad, ReleaseState.ROLLED_BACK, now=now, actor=actor, reason=reason)
+        suspend_after(session, bad, reason, now)
     good = releases.of_package(session, route.use_case, target.digest, (ReleaseState.SUPERSEDED,)) if target else None
     if good is not None:
         releases.move(session, good, ReleaseState.LIVE, now=now, actor=actor, reason="live again after a rollback")

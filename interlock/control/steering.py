@@ -14,6 +14,7 @@ from interlock.control.once import once
 from interlock.control.people import AUTOMATIC, require
 from interlock.control.receipts import Receipt
 from interlock.control.rollbacks import settle
+from interlock.control.standing import suspend_after
 from interlock.errors import StaleState, Unavailable
 from interlock.records import decisions, outbox, releases
 from interlock.records.routes import change_route, read_route
@@ -84,6 +85,8 @@ def end_open(session: Session, release_id: str, *, kind: str, actor: str, reason
     answered = release.state in {ReleaseState.CANARY, ReleaseState.PAUSED}
     releases.move(session, release, ReleaseState.ROLLED_BACK if answered else ReleaseState.FAILED, now=now, reason=reason, actor=actor,
                   judgement=judgement)
+    if answered and judgement is not None:  # it was judged, not only overtaken by a change of the champion
+        suspend_after(session, release, reason, now)
     if route.candidate is not None:
         route = change_route(session, route, actor=actor, reason=reason, decision_id=decision.id, at=now, candidate=None,
                              candidate_percent=0)

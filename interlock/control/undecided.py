@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from interlock.records import decisions
 from interlock.records.candidates import rests_on
 from interlock.records.routes import read_route
-from interlock.records.tables import Candidate, EvidenceRow
+from interlock.records.tables import Candidate, Decision, EvidenceRow
 from interlock.settings import Settings
 from interlock.spec.load import policy_digest
 
@@ -36,9 +36,11 @@ def undecided(settings: Settings, session: Session, use_case: str, limit: int = 
     Where no file names the use case, the policy is not compared.
     """
     champion = read_route(session, use_case).champion
+    retired = exists().where(Decision.kind == "retire", Decision.candidate_id == Candidate.id)
     query = (select(EvidenceRow.digest, EvidenceRow.verdict, EvidenceRow.created_at, Candidate.number, Candidate.id)
              .join(Candidate, EvidenceRow.candidate_id == Candidate.id)
-             .where(Candidate.use_case == use_case, rests_on(champion.digest if champion else None, policy_digest(settings, use_case)))
+             .where(Candidate.use_case == use_case, ~retired,
+                    rests_on(champion.digest if champion else None, policy_digest(settings, use_case)))
              .order_by(Candidate.number.desc(), EvidenceRow.created_at.desc()).limit(10 * limit))
     newest: dict[str, Waiting | None] = {}
     for digest, verdict, created_at, number, candidate_id in session.execute(query).all():

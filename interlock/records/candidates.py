@@ -11,7 +11,7 @@ from interlock.errors import EvidenceError
 from interlock.records.ids import new_id
 from interlock.records.routes import read_route
 from interlock.records.store import utc_now
-from interlock.records.tables import Candidate, EvidenceRow
+from interlock.records.tables import Candidate, Decision, EvidenceRow
 from interlock.rules.evidence import Evidence, check_seal
 
 
@@ -56,7 +56,9 @@ def newest_unvalidated(session: Session, use_case: str, policy_digest: str | Non
     """
     champion = read_route(session, use_case).champion
     own = EvidenceRow.candidate_id == Candidate.id
-    wanted = ~exists().where(own, rests_on(champion.digest if champion else None, policy_digest))
+    retired = exists().where(Decision.kind == "retire", Decision.candidate_id == Candidate.id)
+    unseen = ~exists().where(own, rests_on(champion.digest if champion else None, policy_digest))
+    wanted: ColumnElement[bool] = and_(unseen, ~retired)
     if champion is not None:
         wanted = and_(wanted, Candidate.package_digest != champion.digest,
                       or_(Candidate.number > champion.version, ~exists().where(own)))

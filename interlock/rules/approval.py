@@ -21,6 +21,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "abort": frozenset({"operator", "approver", "admin"}),
     "grant": frozenset({"approver", "admin"}),
     "revoke": frozenset({"approver", "admin"}),
+    "revoke own": frozenset(ROLES),
     "retire": frozenset({"approver", "admin"}),
 }
 NOBODY = frozenset({"", "scheduler", "schedule", "keeper", "interlock", "unknown"})  # names that are not a person
