@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from interlock.spec.data import Section
+from interlock.spec.probation import Probation
 
 
 class CanaryStep(Section):
@@ -17,7 +18,7 @@ class CanaryStep(Section):
     requests_min: int = Field(default=200, ge=0, description="Candidate answers needed before the step is judged; until then it waits.")
 
 
-class Rollout(Section):
+class Rollout(Probation):
     """From approval to live."""
 
     steps: list[CanaryStep] = Field(default_factory=lambda: [CanaryStep(percent=10), CanaryStep(percent=50)], description="Canary steps in order; empty: straight to live on probation.")
@@ -26,7 +27,6 @@ class Rollout(Section):
     latency_p99_ratio_max: float = Field(default=3.0, gt=1, description="Candidate p99 over champion p99 that breaches (same period).")
     score_shift_max: float = Field(default=0.25, gt=0, description="Population stability index between champion's and candidate's scores, same period, that breaches.")
     wait_max_s: float = Field(default=86_400, gt=0, description="A step without enough requests pauses for a person after this long.")
-    probation_s: float = Field(default=3_600, ge=0, description="Seconds live on probation before live is confirmed.")
     on_capture_failure: Literal["serve", "refuse"] = Field(default="serve", description="What the server does when it cannot record a prediction.")
 
     @model_validator(mode="after")
@@ -53,6 +53,7 @@ class Monitoring(Section):
     of: int = Field(default=5, ge=1, description="Windows looked back over.")
     cooldown_hours: float = Field(default=24, ge=0, description="No second retraining within this event time.")
     retrain: bool = Field(default=True, description="Whether a breach starts `train`.")
+    rollback_on: list[Literal["performance.drop", "performance.bias", "drift.share", "drift.score", "latency.p99_ms", "fairness"]] = Field(default_factory=list, description="Breaches that bring the previous version back without a person, by the rule of `breaches` and `of` over the windows since it went live (fairness: any fairness limit); empty: people are told.")
     segments: list[str] = Field(default_factory=list, max_length=8, description="Category, boolean or whole-number columns by whose values drift is measured too, each value against the same part of the training rows; the 8 most frequent values with `rows_min` training rows each.")
     evidently: Literal["breach", "newest", "never"] = Field(default="breach", description="When `monitor` adds Evidently's full report (about 15 s, at most one window per run): the newest window that breached, the newest judged, or none.")
 
