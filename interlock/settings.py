@@ -64,6 +64,14 @@ class Settings(BaseSettings):
     serving_body_bytes_max: int = Field(default=4_194_304, ge=1_024, le=1_073_741_824, description="Largest request body of the prediction server, in bytes; larger: 413.")
     serving_rows_max: int = Field(default=10_000, ge=1, le=1_000_000, description="Most records in one prediction request; more: 413.")
     serving_inflight_max: int = Field(default=128, ge=1, le=65_536, description="Requests at work in one prediction worker; more: 503 with Retry-After.")
+    serving_models_bytes_max: int = Field(default=2_147_483_648, ge=1_048_576, le=1_099_511_627_776, description="Memory that the models of one prediction worker may take, in bytes, as estimated from their packages: champions, previous ones and candidates always; older versions that are asked for while there is room.")
+    serving_keys: Literal["off", "required"] = Field(default="off", description="Whether callers of the predictions port must show an API key (`interlock keys add`); always required where `host` is not loopback.")
+    serving_tls_cert: Path | None = Field(default=None, description="Certificate chain (PEM) of the predictions port; with `serving_tls_key` it speaks HTTPS only.")
+    serving_tls_key: Path | None = Field(default=None, description="Private key (PEM) of that certificate.")
+    serving_log: Literal["json", "text"] = Field(default="json", description="Form of the prediction server's log: one JSON object per line, or plain lines.")
+    serving_access_log_share: float = Field(default=0.0, ge=0, le=1, description="Share of answered prediction requests that get a line in the log; refused and failed ones always do.")
+    serving_trace_url: str | None = Field(default=None, pattern=r"^https?://[^\s]+$", description="OTLP/HTTP collector that gets the prediction server's traces, like http://127.0.0.1:4318; default: OTEL_EXPORTER_OTLP_ENDPOINT; neither: no traces.")
+    serving_trace_share: float = Field(default=0.01, ge=0, le=1, description="Share of requests that are traced where the caller's traceparent does not decide it.")
     store_url: SecretStr | None = Field(default=None, description="SQLAlchemy URL; default: SQLite under `home`.")
     prefect_api_url: str | None = Field(default=None, description="Prefect API; default: the local server's.")
     mlflow_tracking_uri: str | None = Field(default=None, description="MLflow tracking; default: the local server's.")
@@ -75,6 +83,9 @@ class Settings(BaseSettings):
     actor: str | None = Field(default=None, description="Name of the person at the keyboard; default: the login name.")
     people: dict[str, list[str]] = Field(default_factory=dict, description="Name → roles (viewer, approver, operator, auditor, admin); empty: local mode, everybody has every role.")
     window_rows_max: int = Field(default=2_000_000, ge=1, description="Rows read at most for one monitored window.")
+    backup_to: Path | None = Field(default=None, description="Folder that backups are written to, outside `home` and better on another disk.")
+    backup_schedule: str | None = Field(default=None, description="When `tick` starts a backup (cron, UTC); default: by hand only.")
+    backup_keep: int = Field(default=7, ge=1, description="Newest backups that are kept.")
     seed: int = Field(default=2013, ge=0, description="Root of every random seed.")
 
     @classmethod
@@ -105,7 +116,7 @@ class Settings(BaseSettings):
 
     @property
     def predictions_url(self) -> str:
-        return f"http://{self.host}:{self.predictions_port}"
+        return f"{'http' if self.serving_tls_cert is None else 'https'}://{self.host}:{self.predictions_port}"
 
     @property
     def control_url(self) -> str:
@@ -148,14 +159,15 @@ def load_settings(**flags: Any) -> Settings:
 
 def require_local(settings: Settings) -> None:
     """Raise `SettingsError` where servers would listen to other machines and `allow_remote` does not say that this is meant."""
-    if settings.allow_remote or _is_loopback(settings.host):
+    if settings.allow_remote or is_loopback(settings.host):
         return
     raise SettingsError("this host would open approval, rollback and predictions to the network, and nothing there asks who calls",
                         value=settings.host or "every address", allowed="127.0.0.1, ::1, localhost",
                         next_step="put a proxy that signs people in before it, then set allow_remote = true (INTERLOCK_ALLOW_REMOTE=true)")
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches a server that listens there."""
     if host.casefold() == "localhost":
         return True
     try:

@@ -7,20 +7,24 @@ import logging
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
+from interlock.errors import InterlockError
 from interlock.rules.routes import Route
 from interlock.serving.channel import Channel, Message
 from interlock.serving.limits import Limits
+from interlock.serving.options import WorkerOptions
 
 log = logging.getLogger("interlock.serving")
 Key = tuple[int, str | None]  # generation and override that a use case is answered with
 Wanted = Callable[[], Mapping[str, tuple[Route, str | None]]]
+Versions = Callable[[str], dict[str, str]]          # versions of a use case that may be asked for by number
+Prove = Callable[[str, str], Awaitable[None]]       # raises unless this digest served the use case and is sound
 HEAL_AFTER_S = 5.0
 GONE: Message = {"ok": False, "error": "the worker ended"}
 
@@ -45,12 +49,14 @@ class Crew:
     """N workers on one listening socket."""
 
     def __init__(self, count_wanted: int, listening: socket.socket, home: Mapping[str, Path], limits: Limits, wanted: Wanted,
-                 counted: Callable[[Worker, Message], None]) -> None:
+                 counted: Callable[[Worker, Message], None], versions: Versions, prove: Prove, options: WorkerOptions) -> None:
         self.size = count_wanted
         self.restarts = 0
         self.workers: dict[int, Worker] = {}
         self._listening, self._home, self._limits = listening, home, limits
-        self._wanted, self._counted = wanted, counted
+        self._wanted, self._counted, self._versions, self._prove = wanted, counted, versions, prove
+        self._options = options.to_json()
+        self._proofs: set[asyncio.Task[None]] = set()
         self._numbers = count(1)
         self._keepers: list[asyncio.Task[None]] = []
         self._stopping = False
@@ -94,12 +100,17 @@ class Crew:
 
     async def switch(self, worker: Worker, route: Route, override_id: str | None) -> bool:
         """Have the worker answer with the route; whether it acknowledged in time."""
-        content = {"route": route.model_dump(mode="json"), "override_id": override_id}
+        content = {"route": route.model_dump(mode="json"), "override_id": override_id, "versions": self._versions(route.use_case)}
         reply = await self.ask(worker, "switch", self._limits.switch_timeout_s, **content)
         if reply is None or not reply["ok"]:
             return False
         worker.serving[route.use_case] = (route.generation, override_id)
         return True
+
+    def tell_versions(self, use_case: str) -> None:
+        """Tell every worker which versions may be asked for by number from now on."""
+        for worker in self.workers.values():
+            worker.channel.send({"op": "versions", "use_case": use_case, "versions": self._versions(use_case)})
 
     def restart(self, worker: Worker, why: str) -> None:
         """Kill a worker that does not do what it must; its keeper starts another."""
@@ -124,7 +135,7 @@ class Crew:
             worker.channel.send({"op": "stop"})
         waits = [asyncio.create_task(worker.process.wait()) for worker in self.workers.values()]
         if waits:
-            _, late = await asyncio.wait(waits, timeout=self._limits.drain_s + 1)
+            _, late = await asyncio.wait(waits, timeout=self._limits.leave_s + self._limits.drain_s + 1)
             if late:
                 for worker in self.workers.values():
                     self.restart(worker, "did not stop in time")
@@ -151,7 +162,8 @@ class Crew:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "interlock.serving.worker", f"--index={index}", f"--channel={its.fileno()}",
                 f"--listening={self._listening.fileno()}", f"--packages={self._home['packages']}", f"--capture={self._home['capture']}",
-                f"--limits={self._limits.to_json()}", pass_fds=(its.fileno(), self._listening.fileno()), stdin=asyncio.subprocess.DEVNULL)
+                f"--limits={self._limits.to_json()}", f"--options={self._options}",
+                pass_fds=(its.fileno(), self._listening.fileno()), stdin=asyncio.subprocess.DEVNULL)
         worker = self.workers[index] = Worker(index, process, await Channel.over(ours))
         listening = asyncio.create_task(self._listen(worker))
         starting = asyncio.create_task(self._bring_up(worker))
@@ -172,9 +184,22 @@ class Crew:
                 worker.report = message
                 worker.serving = {name: (key[0], key[1]) for name, key in message["serving"].items()}
                 self._counted(worker, message)
+            elif message.get("op") == "prove":
+                task = asyncio.create_task(self._proven(worker, message))
+                self._proofs.add(task)
+                task.add_done_callback(self._proofs.discard)
         for call in worker.calls.values():
             if not call.done():
                 call.set_result(GONE)
+
+    async def _proven(self, worker: Worker, message: Message) -> None:
+        """Answer a worker that wants to load an older version."""
+        reply: Message = {"op": "proven", "k": message["k"], "ok": True}
+        try:
+            await self._prove(message["use_case"], message["digest"])
+        except InterlockError as error:
+            reply |= {"ok": False, "error": error.what, "value": None if error.value is None else str(error.value)[:500]}
+        worker.channel.send(reply)
 
     async def _bring_up(self, worker: Worker) -> None:
         """Give it every current route, and only then let it listen."""

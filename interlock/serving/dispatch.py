@@ -2,35 +2,58 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from interlock.serving import open_inference, plain_records
-from interlock.serving.wire import Receive, Refusal, Scope, busy
+from interlock.serving.admission import NOTES, Notes, deadline_of
+from interlock.serving.wire import Receive, Refusal, Scope
 
 if TYPE_CHECKING:
     from interlock.serving.endpoint import Endpoint
 
 Reply = tuple[int, Any, dict[str, str]]
+REASONS = {400: "malformed", 404: "unknown", 405: "method", 408: "slow", 413: "too_large", 415: "media", 422: "invalid", 503: "unready"}
 
 
 async def dispatch(endpoint: Endpoint, scope: Scope, receive: Receive) -> Reply:
     """Status, body and headers for a request. Health and metadata never wait behind predictions."""
+    notes = NOTES.get() or Notes()
+    token = NOTES.set(notes)
+    try:
+        return await _answer(endpoint, scope, receive, notes)
+    except Refusal as refusal:
+        notes.reason = getattr(refusal, "reason", "") or REASONS.get(refusal.status, "other")
+        endpoint.admission.count_refusal(notes.use_case, notes.reason)
+        raise
+    finally:
+        NOTES.reset(token)
+
+
+async def _answer(endpoint: Endpoint, scope: Scope, receive: Receive, notes: Notes) -> Reply:
     match [part for part in scope["path"].split("/") if part]:
         case ["v1", use_case, "predict"]:
-            return 200, await _admitted(endpoint, scope, plain_records.predict(endpoint, use_case, scope, receive)), {}
+            return 200, await _admitted(endpoint, scope, notes, use_case, lambda: plain_records.predict(
+                endpoint, use_case, scope, receive)), {}
         case ["v1", use_case, "labels"]:
-            return 200, await _admitted(endpoint, scope, plain_records.labels(endpoint, use_case, scope, receive)), {}
+            return 200, await _admitted(endpoint, scope, notes, use_case, lambda: plain_records.labels(
+                endpoint, use_case, scope, receive), paced=False), {}
         case ["v2", "models", name, "infer"]:
-            return 200, await _admitted(endpoint, scope, open_inference.infer(endpoint, name, None, scope, receive)), {}
+            return 200, await _admitted(endpoint, scope, notes, name, lambda: open_inference.infer(
+                endpoint, name, None, scope, receive)), {}
         case ["v2", "models", name, "versions", version, "infer"]:
-            return 200, await _admitted(endpoint, scope, open_inference.infer(endpoint, name, version, scope, receive)), {}
+            async def of_version() -> Any:
+                async with endpoint.shelf.older.lent(name, version):
+                    return await open_inference.infer(endpoint, name, version, scope, receive)
+            return 200, await _admitted(endpoint, scope, notes, name, of_version), {}
         case ["v2", *rest]:
-            return _read_only(endpoint, scope, rest)
+            return await _read_only(endpoint, scope, notes, rest)
     raise Refusal(404, "there is nothing at this address", allowed="/v1/{use_case}/predict, /v1/{use_case}/labels, /v2, /v2/health/live, "
                   "/v2/health/ready, /v2/models/{use_case}[/versions/{version}][/ready|/infer]")
 
 
-def _read_only(endpoint: Endpoint, scope: Scope, rest: list[str]) -> Reply:
+async def _read_only(endpoint: Endpoint, scope: Scope, notes: Notes, rest: list[str]) -> Reply:
     if scope["method"] not in ("GET", "HEAD"):
         raise Refusal(405, "this address is only read", headers={"allow": "GET"}, close=True)
     match rest:
@@ -39,30 +62,43 @@ def _read_only(endpoint: Endpoint, scope: Scope, rest: list[str]) -> Reply:
         case ["health", "live"]:
             return 200, {"live": True}, {}
         case ["health", "ready"]:
+            if endpoint.leaving:
+                raise Refusal(503, "the server is stopping", ready=False)
             return 200, {"ready": True}, {}
+    _known(endpoint, scope, notes, rest[1] if len(rest) > 1 else None)
+    match rest:
         case ["models", name]:
             return 200, open_inference.model_metadata(endpoint, name, None), {}
         case ["models", name, "ready"]:
             return 200, open_inference.model_ready(endpoint, name, None), {}
         case ["models", name, "versions", version]:
-            return 200, open_inference.model_metadata(endpoint, name, version), {}
+            async with endpoint.shelf.older.lent(name, version):
+                return 200, open_inference.model_metadata(endpoint, name, version), {}
         case ["models", name, "versions", version, "ready"]:
-            return 200, open_inference.model_ready(endpoint, name, version), {}
+            async with endpoint.shelf.older.lent(name, version):
+                return 200, open_inference.model_ready(endpoint, name, version), {}
     raise Refusal(404, "there is nothing at this address", allowed="/v2, /v2/health/live, /v2/health/ready, /v2/models/{use_case}")
 
 
-async def _admitted(endpoint: Endpoint, scope: Scope, work: Any) -> Any:
-    """Do the work unless too much is under way already."""
+def _known(endpoint: Endpoint, scope: Scope, notes: Notes, use_case: str | None) -> None:
+    """Who asks, where keys are required; and the use case, where there is one of this name."""
+    if endpoint.keys is not None:
+        notes.client = endpoint.keys.admit(scope, use_case)
+    if use_case in endpoint.shelf.serving:
+        notes.use_case = use_case or ""
+
+
+async def _admitted(endpoint: Endpoint, scope: Scope, notes: Notes, use_case: str, work: Callable[[], Awaitable[Any]], *,
+                    paced: bool = True) -> Any:
+    """Do the work for those who may ask, unless too much is under way already."""
+    if scope["method"] != "POST":
+        raise Refusal(405, "this address takes POST", headers={"allow": "POST"}, close=True)
+    _known(endpoint, scope, notes, use_case)
+    serving = endpoint.serving(use_case)
+    notes.began = time.perf_counter()
+    notes.deadline = deadline_of(scope, endpoint.limits, notes.began)
+    endpoint.admission.enter(use_case, serving.route.serving, len(endpoint.shelf.serving), paced=paced)
     try:
-        if scope["method"] != "POST":
-            raise Refusal(405, "this address takes POST", headers={"allow": "POST"}, close=True)
-        if endpoint.inflight >= endpoint.limits.inflight_max:
-            busy("the server is busy: too many requests at work")
-    except Refusal:
-        work.close()
-        raise
-    endpoint.inflight += 1
-    try:
-        return await work
+        return await work()
     finally:
-        endpoint.inflight -= 1
+        endpoint.admission.leave(use_case)

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
-import traceback
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import msgspec
 
 from interlock.errors import DataError
+from interlock.serving.access_log import place_of
+from interlock.serving.admission import NOTES, Admission, Notes
 from interlock.serving.answering import Answer, capture_answers, count_answers, score_rows
 from interlock.serving.capturing import Capture
 from interlock.serving.counters import Counters
+from interlock.serving.keys import Keys
 from interlock.serving.limits import Limits
 from interlock.serving.records import Refused, Row
 from interlock.serving.shelf import Serving, Shelf
+from interlock.serving.turns import Turns
 from interlock.serving.wire import Disconnected, Receive, Refusal, Scope, Send, busy, header, read_body, reply
 
 log = logging.getLogger("interlock.serving")
@@ -32,9 +33,10 @@ class Endpoint:
     def __init__(self, shelf: Shelf, capture: Capture, counters: Counters, limits: Limits) -> None:
         self.shelf, self.capture, self.counters, self.limits = shelf, capture, counters, limits
         self.statuses: dict[int, int] = {}
-        self.inflight = 0
+        self.admission, self.turns = Admission(limits), Turns(limits)
+        self.keys: Keys | None = None
+        self.leaving = False
         self._inflight_bytes = 0
-        self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="batch")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -50,7 +52,7 @@ class Endpoint:
             if scope["method"] == "HEAD":
                 body = b""
         except Exception as error:  # noqa: BLE001 - one request must not take the worker down: logged, counted, 500
-            log.error("a request failed: %s\n%s", scope["path"][:200], "".join(traceback.format_exception(error)))
+            log.error("a request failed: %s", place_of(error))
             status, body, headers, close = 500, {"error": "the server failed on this request; it is in its log"}, {}, False
         self.statuses[status] = self.statuses.get(status, 0) + 1
         await reply(send, status, body, headers, close=close)
@@ -62,11 +64,14 @@ class Endpoint:
             raise Refusal(404, f"there is no use case '{use_case[:80]}' here", allowed=", ".join(sorted(self.shelf.serving)) or "none yet")
         return found
 
-    async def body(self, scope: Scope, receive: Receive, decoder: msgspec.json.Decoder[BodyT]) -> BodyT:
-        """The request's JSON body; 400 when it is not JSON of that shape."""
+    async def body(self, scope: Scope, receive: Receive, decoder: msgspec.json.Decoder[BodyT], serving: Serving | None = None) -> BodyT:
+        """The request's JSON body, no larger than the use case allows; 400 when it is not JSON of that shape."""
         if header(scope, b"content-encoding") not in (None, "identity"):
             raise Refusal(415, "compressed bodies are not accepted", close=True, allowed="identity")
-        data = await read_body(scope, receive, self.limits.body_bytes_max, self.limits.body_timeout_s)
+        most = self.limits.body_bytes_max
+        if serving is not None:
+            most = min(most, serving.route.serving.body_bytes_max or most)
+        data = await read_body(scope, receive, most, self.limits.body_timeout_s)
         self._inflight_bytes += len(data)
         try:
             if self._inflight_bytes > self.limits.inflight_bytes_max:
@@ -82,28 +87,35 @@ class Endpoint:
     async def predict(self, serving: Serving, rows_at_most: int, prepare: Prepare) -> tuple[list[Answer], bool]:
         """Answers and whether they are captured. `prepare` checks the records; large batches are worked on in a thread."""
         started = time.perf_counter()
-        if rows_at_most > self.limits.rows_max:
-            raise Refusal(413, "too many records in one request", value=rows_at_most, allowed=f"{self.limits.rows_max} records")
+        rows_max = min(serving.route.serving.rows_max or self.limits.rows_max, self.limits.rows_max)
+        if rows_at_most > rows_max:
+            raise Refusal(413, "too many records in one request", value=rows_at_most, allowed=f"{rows_max} records")
+        notes = NOTES.get() or Notes()
+        notes.check()
         try:
-            answers = await self._scored(rows_at_most, prepare)
+            answers = await self._scored(serving, rows_at_most, prepare)
         except Refused as refused:
             for arm, records in refused.by_arm:
                 arm.counts(self.counters).refused(records)
             raise
         except DataError as error:
             raise Refusal(422, error.what, value=str(error.value), allowed=error.allowed) from error
+        notes.scored = time.perf_counter()
+        notes.rows, notes.version, notes.arm = len(answers), answers[0].row.arm.slot.version, answers[0].row.arm.name
         captured = await capture_answers(self.capture, serving, answers, started)
+        notes.captured = time.perf_counter()
         count_answers(self.counters, answers, (time.perf_counter() - started) * 1000)
         return answers, captured
 
-    async def _scored(self, rows: int, prepare: Prepare) -> list[Answer]:
+    async def _scored(self, serving: Serving, rows: int, prepare: Prepare) -> list[Answer]:
         if rows <= self.limits.inline_rows_max:
             return score_rows(prepare(), self.counters)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, lambda: score_rows(prepare(), self.counters))
+        return await self.turns.run(serving.route.use_case, lambda: score_rows(prepare(), self.counters))
 
     def report(self) -> dict[str, Any]:
         """For the supervisor's metrics: what happened since the last call."""
         statuses, self.statuses = self.statuses, {}
-        return {"statuses": {str(status): count for status, count in statuses.items()}, "inflight": self.inflight,
+        return {"statuses": {str(status): count for status, count in statuses.items()}, "inflight": self.admission.inflight,
+                "inflight_of": self.admission.of, "waiting": self.turns.waiting, "refused": self.admission.take_refused(),
+                "pinned": [len(self.shelf.pinned), self.shelf.pinned_bytes], "older": self.shelf.older.report(),
                 "capture": self.capture.report()}

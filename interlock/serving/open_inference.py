@@ -48,10 +48,11 @@ _infer = msgspec.json.Decoder(InferBody)
 
 async def infer(endpoint: Endpoint, name: str, version: str | None, scope: Scope, receive: Receive) -> dict[str, Any]:
     """Answer a batch of tensors."""
-    _arm(endpoint.serving(name), name, version)
+    asked = endpoint.serving(name)
+    _arm(asked, name, version)
     if header(scope, b"inference-header-content-length") is not None:
         raise Refusal(415, "binary tensors are not understood", close=True, allowed="JSON tensors")
-    body = await endpoint.body(scope, receive, _infer)
+    body = await endpoint.body(scope, receive, _infer, asked)
     request_id = body.id or new_id()
     serving = endpoint.serving(name)
     arm = _arm(serving, name, version) if version is not None else serving.arm_for(request_id)
@@ -71,7 +72,7 @@ def server_metadata() -> dict[str, Any]:
 
 
 def model_metadata(endpoint: Endpoint, name: str, version: str | None) -> dict[str, Any]:
-    """Inputs and outputs of the champion or of a named version; every loaded version."""
+    """Inputs and outputs of the champion or of a named version; every version that may be asked for."""
     serving = endpoint.serving(name)
     arm = _arm(serving, name, version)
     if arm is None:
@@ -90,7 +91,8 @@ def model_metadata(endpoint: Endpoint, name: str, version: str | None) -> dict[s
         outputs.append({"name": "interval", "datatype": "FP64", "shape": [-1, 2],
                         "parameters": {"levels": [manifest.intervals.levels[0], manifest.intervals.levels[-1]]}})
     by_group = manifest.group_thresholds
-    return {"name": name, "versions": sorted({str(arm.slot.version) for arm in serving.arms.values()}), "platform": "xgboost_ubj",
+    versions = sorted(serving.versions | set(endpoint.shelf.older.versions(name)), key=int)
+    return {"name": name, "versions": versions, "platform": "xgboost_ubj",
             "inputs": inputs, "outputs": outputs,
             "parameters": {"version": str(arm.slot.version), "digest": arm.slot.digest, "task": manifest.task, "title": manifest.title,
                            "threshold": manifest.threshold, "meaning": manifest.meaning, "moment": manifest.moment,
@@ -109,8 +111,8 @@ def _arm(serving: Serving, name: str, version: str | None) -> Arm | None:
         return serving.champion
     found = serving.arm_of_version(version)
     if found is None:
-        raise Refusal(404, f"version '{version[:40]}' of '{name}' is not loaded",
-                      allowed=", ".join(sorted({str(arm.slot.version) for arm in serving.arms.values()})) or "none")
+        raise Refusal(404, f"version '{version[:40]}' of '{name}' does not answer here",
+                      allowed=", ".join(sorted(serving.versions | set(serving.older), key=int)) or "none")
     return found
 
 

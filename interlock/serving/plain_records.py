@@ -35,8 +35,7 @@ _labels = msgspec.json.Decoder(LabelsBody)
 
 async def predict(endpoint: Endpoint, use_case: str, scope: Scope, receive: Receive) -> dict[str, Any]:
     """Answer records. The whole request is refused when one record is: nothing is half answered."""
-    endpoint.serving(use_case)
-    body = await endpoint.body(scope, receive, _predict)
+    body = await endpoint.body(scope, receive, _predict, endpoint.serving(use_case))
     serving = _ready(endpoint, use_case)
     if not body.records:
         raise Refusal(422, "there is no record in the request", allowed=f"1 to {endpoint.limits.rows_max} records")

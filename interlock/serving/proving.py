@@ -28,15 +28,19 @@ class Prover:
     async def prove(self, route: Route) -> None:
         """Raises `PackageError` when a package of the route is damaged or does not answer its golden rows."""
         for slot in route.slots():
-            async with self._one_at_a_time:
-                path = self._folder / f"{slot.digest.removeprefix('sha256:')}.json"
-                if self._known(path):
-                    continue
-                await asyncio.to_thread(self._probe, self._packages, slot.digest, self._timeout_s)
-                try:
-                    await asyncio.to_thread(write_durably, path, json.dumps(self._proof).encode())
-                except OSError as error:
-                    log.warning("the proof of %s could not be kept: %s", slot.digest, error)
+            await self.prove_package(slot.digest)
+
+    async def prove_package(self, digest: str) -> None:
+        """Raises `PackageError` when the package is damaged or does not answer its golden rows."""
+        async with self._one_at_a_time:
+            path = self._folder / f"{digest.removeprefix('sha256:')}.json"
+            if self._known(path):
+                return
+            await asyncio.to_thread(self._probe, self._packages, digest, self._timeout_s)
+            try:
+                await asyncio.to_thread(write_durably, path, json.dumps(self._proof).encode())
+            except OSError as error:
+                log.warning("the proof of %s could not be kept: %s", digest, error)
 
     def _known(self, path: Path) -> bool:
         try:

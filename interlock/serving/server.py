@@ -14,8 +14,10 @@ from datetime import UTC, datetime
 import uvicorn
 
 from interlock.records.pointer import write_durably
+from interlock.serving.access_log import set_up
 from interlock.serving.control_port import control_app
 from interlock.serving.limits import Limits
+from interlock.serving.options import WorkerOptions
 from interlock.serving.sockets import listen
 from interlock.serving.supervisor import Supervisor
 from interlock.serving.token import control_token
@@ -41,7 +43,8 @@ async def serve(settings: Settings, limits: Limits | None = None) -> None:
     run = settings.folder("run")
     supervisor = Supervisor(
         packages=settings.folder("packages"), capture=settings.folder("capture"), run=run, host=settings.host,
-        port=settings.predictions_port, workers=settings.serving_workers, limits=limits or Limits.from_settings(settings))
+        port=settings.predictions_port, workers=settings.serving_workers, limits=limits or Limits.from_settings(settings),
+        options=WorkerOptions.from_settings(settings))
     control_socket = listen(settings.host, settings.control_port)
     config = uvicorn.Config(control_app(supervisor, control_token(run), settings.host), lifespan="off", log_config=None, access_log=False,
                             server_header=False, limit_concurrency=256, timeout_graceful_shutdown=2, ws="none")
@@ -66,7 +69,6 @@ async def serve(settings: Settings, limits: Limits | None = None) -> None:
 
 def run_server(settings: Settings) -> None:
     """Blocking: what `interlock serve` does."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s supervisor %(levelname)s %(message)s")
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    set_up("supervisor", settings.serving_log, logging.INFO)
     log.info("predictions on %s, control on %s, %d worker(s)", settings.predictions_url, settings.control_url, settings.serving_workers)
     asyncio.run(serve(settings))

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import gc
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from interlock.errors import PackageError
 from interlock.modeling.inputs import accepted_fields, captured_kinds, required_fields
-from interlock.modeling.package import Manifest, Model, read_package
+from interlock.modeling.package import Manifest, Model, folder_of, read_package
 from interlock.rules.routes import Route, Slot
 from interlock.serving.completing import Completion, Tables
 from interlock.serving.counters import ArmCounts, ArmKey, Counters
 from interlock.serving.encoding import Encoder
 from interlock.serving.limits import Limits
+from interlock.serving.older import ARM, Older
+
+TREES_FACTOR = 1.5        # memory of a loaded booster over its UBJ bytes: 1.30 to 1.45 measured, 50 to 1,000 trees, XGBoost 3.2
+MODEL_BYTES = 256 * 1024  # manifest, encoder, completion
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,12 @@ class Serving:
     route: Route
     override_id: str | None
     arms: dict[str, Arm]
+    older: Mapping[str, Arm] = field(default_factory=dict)  # by version: those outside the route that are loaded now
+
+    @property
+    def versions(self) -> set[str]:
+        """Versions of the route."""
+        return {str(arm.slot.version) for arm in self.arms.values()}
 
     @property
     def champion(self) -> Arm | None:
@@ -66,7 +77,8 @@ class Serving:
         return self.champion
 
     def arm_of_version(self, version: str) -> Arm | None:
-        return next((arm for arm in self.arms.values() if str(arm.slot.version) == version), None)
+        """The arm of the route, or of an older version that is loaded now."""
+        return next((arm for arm in self.arms.values() if str(arm.slot.version) == version), None) or self.older.get(version)
 
 
 def takes_candidate(request_id: str, percent: float) -> bool:
@@ -86,14 +98,50 @@ class Shelf:
         self._limits = limits
         self._models: dict[str, Loaded] = {}
         self._held: dict[str, set[str]] = {}
+        self._sizes: dict[str, int] = {}
         self.serving: dict[str, Serving] = {}
+        self.older = Older(self, limits.load_timeout_s)
+
+    @property
+    def pinned_bytes(self) -> int:
+        """Estimated memory of the models of all routes and of those being prepared."""
+        return sum(self.size_of(digest) for digest in self.pinned)
+
+    @property
+    def room(self) -> int:
+        """Bytes left for older versions."""
+        return self._limits.models_bytes_max - self.pinned_bytes
+
+    def size_of(self, digest: str) -> int:
+        """Estimated memory of a model in bytes: its booster files times `TREES_FACTOR`, and `MODEL_BYTES`."""
+        if digest not in self._sizes:
+            trees = sum(path.stat().st_size for path in folder_of(self._packages, digest).glob("*.ubj"))
+            if not trees:
+                return MODEL_BYTES  # it is not there (yet): reading it says so
+            self._sizes[digest] = int(trees * TREES_FACTOR) + MODEL_BYTES
+        return self._sizes[digest]
+
+    def asked(self, use_case: str, version: int, loaded: Loaded) -> Arm:
+        """The arm of an older version under the use case's present generation."""
+        serving = self.serving[use_case]
+        key = ArmKey(use_case, serving.route.generation, serving.override_id or "", ARM, version, loaded.digest)
+        return Arm(ARM, Slot(version=version, digest=loaded.digest), loaded, key)
 
     def hold(self, use_case: str, digests: list[str]) -> list[str]:
-        """Keep these packages until the use case's next `switch`; those that must still be read. Raises PackageError when it is full."""
+        """Keep these packages until the use case's next `switch`; those that must still be read.
+
+        Raises PackageError when there are too many or they do not fit into memory together; nothing is changed then.
+        """
         missing = [digest for digest in digests if digest not in self._models]
         if len(self._models) + len(missing) > self._limits.models_max:
             raise PackageError("the server is full", value=f"{len(self._models)} packages loaded", allowed=f"{self._limits.models_max}",
                                next_step="retire versions that are not needed")
+        wanted = sum(self.size_of(digest) for digest in self.pinned | set(digests))
+        if wanted > self._limits.models_bytes_max:
+            raise PackageError("the models of this route do not fit into the server's memory beside those of the others",
+                               value=f"{wanted:,} bytes", allowed=f"{self._limits.models_bytes_max:,} bytes",
+                               next_step="raise INTERLOCK_SERVING_MODELS_BYTES_MAX, or train a smaller model")
+        self.older.shrink(self._limits.models_bytes_max - wanted)
         self._held[use_case] = set(digests)
         return missing
 
@@ -105,8 +153,11 @@ class Shelf:
         """Take what was read."""
         self._models |= {loaded.digest: loaded for loaded in found}
 
-    def switch(self, route: Route, override_id: str | None) -> None:
-        """Answer with this route from now on. Raises PackageError when a package is not loaded; nothing is changed then."""
+    def switch(self, route: Route, override_id: str | None, versions: dict[str, str] | None = None) -> None:
+        """Answer with this route from now on, and with these older versions when they are asked for.
+
+        Raises PackageError when a package is not loaded; nothing is changed then.
+        """
         absent = [slot.digest for slot in route.slots() if slot.digest not in self._models]
         if absent:
             raise PackageError("a package of the route is not loaded", value=", ".join(absent))
@@ -117,15 +168,25 @@ class Shelf:
                 arms[name] = Arm(name, slot, self._models[slot.digest], key)
         self.serving[route.use_case] = Serving(route, override_id, arms)
         self._held.pop(route.use_case, None)
+        if versions is not None:
+            self.older.know(route.use_case, versions)
+        self.older.rename(route.use_case)
+        self.serving[route.use_case] = Serving(route, override_id, arms, self.older.arms[route.use_case])
         self._drop_unneeded()
 
     def report(self) -> dict[str, list[int | str | None]]:
         """Generation and override that each use case is answered with."""
         return {name: [serving.route.generation, serving.override_id] for name, serving in self.serving.items()}
 
+    @property
+    def pinned(self) -> set[str]:
+        """Packages that a route or a preparation needs: never dropped for older versions."""
+        return {slot.digest for serving in self.serving.values() for slot in serving.route.slots()}.union(*self._held.values())
+
     def _drop_unneeded(self) -> None:
-        needed = {slot.digest for serving in self.serving.values() for slot in serving.route.slots()}.union(*self._held.values())
+        needed = self.pinned
         self._models = {digest: loaded for digest, loaded in self._models.items() if digest in needed}
+        self._sizes = {digest: size for digest, size in self._sizes.items() if digest in needed}
 
     def _read(self, use_case: str, digest: str) -> Loaded:
         package = read_package(self._packages, digest)

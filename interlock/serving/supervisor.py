@@ -15,7 +15,9 @@ from interlock.serving.channel import Message
 from interlock.serving.counters import ArmCounts, ArmKey, Counters
 from interlock.serving.crew import Crew, Worker
 from interlock.serving.limits import Limits
+from interlock.serving.options import WorkerOptions
 from interlock.serving.proving import Prover
+from interlock.serving.served import Served
 from interlock.serving.sockets import listen
 from interlock.serving.tracks import Track, Tracks, rolled_back
 
@@ -25,7 +27,8 @@ log = logging.getLogger("interlock.serving")
 class Supervisor:
     """Converge, roll back, absorb, observe."""
 
-    def __init__(self, *, packages: Path, capture: Path, run: Path, host: str, port: int, workers: int, limits: Limits) -> None:
+    def __init__(self, *, packages: Path, capture: Path, run: Path, host: str, port: int, workers: int, limits: Limits,
+                 options: WorkerOptions | None = None) -> None:
         self.limits = limits
         self.tracks = Tracks(run)
         self.counters = Counters()
@@ -33,7 +36,11 @@ class Supervisor:
         self.began = time.monotonic()
         self._prover = Prover(packages, run, limits.probe_timeout_s)
         self.listening = listen(host, port)
-        self.crew = Crew(workers, self.listening, {"packages": packages, "capture": capture}, limits, self.tracks.wanted, self._count)
+        self.served = Served(run)
+        for track in self.tracks.all.values():
+            self.served.note(track.effective)
+        self.crew = Crew(workers, self.listening, {"packages": packages, "capture": capture}, limits, self.tracks.wanted, self._count,
+                         self.served.of, self._prove, options or WorkerOptions())
         self.statuses: dict[str, int] = {}
         self.capture: dict[str, dict[str, int]] = {}
 
@@ -70,6 +77,7 @@ class Supervisor:
                         await self.tracks.install(track, route, absorbs if track.override else None)
                     except OSError as error:
                         raise Unavailable("the server cannot write the route down and goes on with the old one", value=error) from error
+                    await asyncio.to_thread(self.served.note, route)
                     await self._switch(track)
         self.counters.forget_but(route.use_case, self.limits.generations_kept)
         return self.observed(route.use_case)
@@ -106,10 +114,20 @@ class Supervisor:
         route, override = track.effective, track.override
         return Observed(
             use_case=use_case, generation=route.generation, champion=route.champion, previous=route.previous, candidate=route.candidate,
-            candidate_percent=route.candidate_percent, workers_ready=self.crew.ready(use_case, (route.generation, track.override_id)),
+            candidate_percent=route.candidate_percent, candidate_mode=route.candidate_mode,
+            workers_ready=self.crew.ready(use_case, (route.generation, track.override_id)),
             workers_total=self.crew.size, override=override is not None, override_id=track.override_id, override_durable=track.durable,
             override_actor=override.actor if override else None, override_reason=override.reason if override else None,
             observed_at=datetime.now(UTC))
+
+    async def withdraw(self, use_case: str, version: int) -> list[str]:
+        """Never answer with this version by number again; the versions that are left. Idempotent. Raises `Unavailable`."""
+        try:
+            await asyncio.to_thread(self.served.withdraw, use_case, version)
+        except OSError as error:
+            raise Unavailable("the server cannot write down that the version is withdrawn", value=error) from error
+        self.crew.tell_versions(use_case)
+        return sorted(self.served.of(use_case), key=int)
 
     async def collect(self) -> None:
         """Have every worker push what it counted since its last beat."""
@@ -118,6 +136,12 @@ class Supervisor:
     def counts(self, use_case: str, generation_min: int) -> dict[ArmKey, ArmCounts]:
         """Counts per arm from this generation on."""
         return {key: counts for key, counts in self.counters.arms.items() if key.use_case == use_case and key.generation >= generation_min}
+
+    async def _prove(self, use_case: str, digest: str) -> None:
+        """For a worker that is asked for an older version. Raises `PackageError` unless it served this use case and is sound."""
+        if digest not in self.served.of(use_case).values():
+            raise PackageError("the package is not one that served", value=digest)
+        await self._prover.prove_package(digest)
 
     async def _prepare(self, route: Route) -> None:
         """Every live worker loads the route; one that does not answer in time is restarted."""

@@ -19,19 +19,25 @@ import os  # noqa: E402
 import signal  # noqa: E402
 import socket  # noqa: E402
 from collections.abc import Iterator  # noqa: E402
+from itertools import count  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
 import uvicorn  # noqa: E402
 
-from interlock.errors import InterlockError  # noqa: E402
+from interlock.errors import InterlockError, PackageError, Unavailable  # noqa: E402
 from interlock.rules.routes import Route  # noqa: E402
+from interlock.serving.access_log import AccessLog, set_up  # noqa: E402
 from interlock.serving.capturing import Capture  # noqa: E402
 from interlock.serving.channel import Channel, Message  # noqa: E402
 from interlock.serving.counters import Counters  # noqa: E402
 from interlock.serving.endpoint import Endpoint  # noqa: E402
+from interlock.serving.front import Front  # noqa: E402
+from interlock.serving.keys import Keys  # noqa: E402
 from interlock.serving.limits import Limits  # noqa: E402
+from interlock.serving.options import WorkerOptions  # noqa: E402
 from interlock.serving.shelf import Shelf  # noqa: E402
+from interlock.serving.traces import traces_to  # noqa: E402
 
 log = logging.getLogger("interlock.serving.worker")
 FORBIDDEN = ("prefect", "streamlit", "mlflow", "evidently", "shap", "pandas", "sklearn", "polars", "sqlalchemy")
@@ -48,13 +54,19 @@ class Server(uvicorn.Server):
 class Worker:
     """Answers the supervisor's messages beside the HTTP server."""
 
-    def __init__(self, channel: Channel, endpoint: Endpoint, listening: socket.socket) -> None:
+    def __init__(self, channel: Channel, endpoint: Endpoint, listening: socket.socket, options: WorkerOptions) -> None:
         self._channel = channel
         self._endpoint = endpoint
         self._listening = listening
         limits = endpoint.limits
+        self._traces = traces_to(options.trace_url, options.trace_share) if options.trace_url else None
+        self._front = Front(endpoint, AccessLog(options.access_log_share, limits), self._traces)
+        self._proofs: dict[int, asyncio.Future[Message]] = {}
+        self._numbers = count(1)
+        endpoint.shelf.older.prove = self._prove
         self._server = Server(uvicorn.Config(
-            endpoint, lifespan="off", log_config=None, access_log=False, server_header=False, limit_concurrency=limits.connections_max,
+            self._front, ssl_certfile=options.tls_cert or None, ssl_keyfile=options.tls_key or None,
+            lifespan="off", log_config=None, access_log=False, server_header=False, limit_concurrency=limits.connections_max,
             timeout_keep_alive=30, timeout_graceful_shutdown=int(limits.drain_s), ws="none", h11_max_incomplete_event_size=65_536))
         self._serving: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -66,12 +78,20 @@ class Worker:
         self._channel.send({"op": "hello", "pid": os.getpid(), "modules": loaded})
         while (message := await self._channel.receive()) is not None and message["op"] != "stop":
             self._obey(message)
+        await self._leave()
         beat.cancel()
-        self._server.should_exit = True
-        if self._serving is not None:
-            await self._serving
         self._channel.send(self._state())
         self._endpoint.capture.close()
+        if self._traces is not None:
+            await asyncio.to_thread(self._traces.close)
+
+    async def _leave(self) -> None:
+        """Say in every answer, and to who asks for readiness, that the server goes; then take no connection, and let requests end."""
+        self._endpoint.leaving = self._front.leaving = True
+        if self._serving is not None:
+            await asyncio.sleep(self._endpoint.limits.leave_s)
+            self._server.should_exit = True
+            await self._serving
 
     def _obey(self, message: Message) -> None:
         shelf = self._endpoint.shelf
@@ -81,11 +101,32 @@ class Worker:
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
             case "switch":
-                self._acknowledge(message, lambda: shelf.switch(Route.model_validate(message["route"]), message["override_id"]))
+                self._acknowledge(message, lambda: shelf.switch(Route.model_validate(message["route"]), message["override_id"],
+                                                                message["versions"]))
+            case "versions":
+                shelf.older.know(message["use_case"], message["versions"])
+            case "proven":
+                proof = self._proofs.get(message["k"])
+                if proof is not None and not proof.done():
+                    proof.set_result(message)
             case "serve" if self._serving is None:
                 self._serving = asyncio.create_task(self._server.serve(sockets=[self._listening]))
             case "report":
                 self._channel.send(self._state() | {"n": message["n"], "ok": True})
+
+    async def _prove(self, use_case: str, digest: str) -> None:
+        """Ask the supervisor whether this digest served and is sound. Raises `PackageError`; `Unavailable` when it does not say in time."""
+        number = next(self._numbers)
+        proof = self._proofs[number] = asyncio.get_running_loop().create_future()
+        self._channel.send({"op": "prove", "k": number, "use_case": use_case, "digest": digest})
+        try:
+            reply = await asyncio.wait_for(proof, self._endpoint.limits.probe_timeout_s)
+        except TimeoutError as error:
+            raise Unavailable("the package was not proven in time") from error
+        finally:
+            del self._proofs[number]
+        if not reply["ok"]:
+            raise PackageError(reply["error"], value=reply["value"])
 
     async def _prepare(self, message: Message) -> None:
         shelf = self._endpoint.shelf
@@ -122,11 +163,12 @@ class Worker:
 
 async def run(arguments: argparse.Namespace) -> None:
     """Set everything up and obey."""
-    limits = Limits.from_json(arguments.limits)
+    limits, options = Limits.from_json(arguments.limits), WorkerOptions.from_json(arguments.options)
     shelf = Shelf(Path(arguments.packages), limits)
     endpoint = Endpoint(shelf, Capture(Path(arguments.capture), arguments.index, limits), Counters(), limits)
+    endpoint.keys = Keys(Path(options.run), limits.workers) if options.keys else None
     channel = await Channel.over(socket.socket(fileno=arguments.channel))
-    await Worker(channel, endpoint, socket.socket(fileno=arguments.listening)).run()
+    await Worker(channel, endpoint, socket.socket(fileno=arguments.listening), options).run()
     await channel.drain()
     os._exit(0)  # everything is on the disk; taking the interpreter and its libraries apart would only take time
 
@@ -136,10 +178,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="interlock.serving.worker")
     for name in ("index", "channel", "listening"):
         parser.add_argument(f"--{name}", type=int, required=True)
-    for name in ("packages", "capture", "limits"):
+    for name in ("packages", "capture", "limits", "options"):
         parser.add_argument(f"--{name}", required=True)
     arguments = parser.parse_args()
-    logging.basicConfig(level=logging.WARNING, format=f"%(asctime)s worker {arguments.index} %(levelname)s %(message)s")
+    set_up(f"worker {arguments.index}", WorkerOptions.from_json(arguments.options).log, logging.WARNING)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor says when to stop
     import uvloop
     import xgboost  # noqa: F401 - loaded before the first route, not during it

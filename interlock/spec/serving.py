@@ -72,3 +72,8 @@ class Serving(_Sparse):
     batch: Literal["all_or_nothing", "each"] = Field(default="all_or_nothing", description="all_or_nothing: one refused record refuses the request. each: the good records are answered, and a refused one has its problems in its place.")
     explain_rows_max: int = Field(default=16, ge=0, le=1_000, description="Most records in a request that asks for reasons; 0: reasons are not given.")
     abstention: Abstention = Field(default_factory=Abstention, description="When a declared fallback answers in the model's place.")
+    inflight_share: float = Field(default=1.0, gt=0, le=1, description="Share of a worker's places that its requests may take at once (several use cases always leave each other some); more: 503 with Retry-After.")
+    requests_per_s: float | None = Field(default=None, gt=0, allow_inf_nan=False, description="Prediction requests answered per second by all workers together; more: 503 with Retry-After. Without it, as many as there are places.")
+    rows_max: int | None = Field(default=None, ge=1, description="Most records in one request, below the installation's own bound; more: 413.")
+    body_bytes_max: int | None = Field(default=None, ge=1_024, description="Largest request body in bytes, below the installation's own bound; larger: 413.")
+    versions: Literal["served", "route"] = Field(default="served", description="Versions that may be asked for by number. served: those that answered customers before, beside those of the route. route: champion, previous and candidate only.")
