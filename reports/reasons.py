@@ -84,6 +84,15 @@ def reason_codes(contributions: Floats, names: Sequence[str], values: Mapping[st
                    _note(codes, len(withheld), reasons_why, direction))
 
 
+def usual_value(counts: Sequence[int], sums: Sequence[float], count: int) -> float | None:
+    """The usual value of a number from its profile: the mean of the bin that holds the middle row, which is the median up to the width
+    of a bin. None without any finite value."""
+    if count == 0:
+        return None
+    middle = int(np.searchsorted(np.cumsum(counts), (count + 1) / 2))
+    return float(sums[middle] / counts[middle])
+
+
 def waterfall(contributions: Floats, names: Sequence[str], values: Mapping[str, Any], *, most: int = 10) -> list[dict[str, Any]]:
     """Steps from the average answer to this one: {"feature", "value", "contribution", "after"} in margin, the largest first.
 

@@ -13,6 +13,7 @@ from interlock.modeling.package import Package
 from interlock.spec.data import Column
 from interlock.spec.usecase import UseCase
 from reports.counterfactuals import Lever
+from reports.reasons import usual_value
 
 if TYPE_CHECKING:
     from reports.profiles import NumericProfile, Profile
@@ -58,11 +59,7 @@ def spelled(package: Package, changes: Mapping[str, tuple[float, float]]) -> dic
 
 def median_of(column: NumericProfile) -> float | None:
     """Mean of the bin that holds the middle row: the median up to the width of a bin; None without any finite value."""
-    reached = np.cumsum(column.counts)
-    if column.count == 0:
-        return None
-    middle = int(np.searchsorted(reached, (column.count + 1) / 2))
-    return column.sums[middle] / column.counts[middle]
+    return usual_value(column.counts, column.sums, column.count)
 
 
 def _allowed(column: Column, value: str) -> bool:

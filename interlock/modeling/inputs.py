@@ -19,15 +19,18 @@ from interlock.modeling.package import Manifest, ViewInput
 if TYPE_CHECKING:
     from interlock.spec.usecase import UseCase
 
+DESCRIBED_ROLES = ("feature", "sensitive", "identifier", "ignore")
+
 
 def manifest_inputs(use_case: UseCase, views: Sequence[ViewInput]) -> dict[str, Any]:
-    """The manifest's `derived`, `views` and `operands`."""
+    """The manifest's `derived`, `views`, `operands`, `columns` and `favourable`."""
     made = use_case.features.derived
     named = [str(name) for feature in made if not feature.from_history for name in (feature.of, feature.over)]
     named += [name for view in views for name in view.entity]
     entering = set(use_case.feature_columns)
     operands = {name: KINDS[use_case.columns[name].type] for name in named if name in use_case.columns and name not in entering}
-    return {"derived": made, "views": list(views), "operands": operands}
+    columns = {name: use_case.columns[name].model_dump(exclude_defaults=True) for name in use_case.by_role(*DESCRIBED_ROLES)}
+    return {"derived": made, "views": list(views), "operands": operands, "columns": columns, "favourable": use_case.fairness.favourable}
 
 
 def computed(manifest: Manifest) -> list[str]:

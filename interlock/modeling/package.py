@@ -76,6 +76,9 @@ class Manifest(BaseModel):
     operands: dict[str, Literal["numeric", "boolean", "category"]] = Field(
         default_factory=dict, description="Fields that a request carries for these two, though they are no features.")
     context_columns: list[str] = Field(default_factory=list, description="What else a request may carry: captured, never scored.")
+    columns: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="What the use-case file says of the columns that a request may carry, without defaults.")
+    favourable: str = Field(default="", description="binary: the answer that a person would wish for, positive or negative.")
     threshold: float = Field(default=0.5, description="binary: probability from which the answer is positive.")
     group_thresholds: GroupThresholds | None = Field(
         default=None, description="binary: thresholds by a context column's value, in place of `threshold`; None: one for all.")

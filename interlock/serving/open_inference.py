@@ -14,7 +14,8 @@ import msgspec
 
 from interlock.records.ids import new_id
 from interlock.serving.answering import Answer
-from interlock.serving.records import OWN, Row, check_records
+from interlock.serving.fields import OWN
+from interlock.serving.records import Row, check_records
 from interlock.serving.shelf import Arm, Serving
 from interlock.serving.wire import Receive, Refusal, Scope, header
 

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from interlock.errors import did_you_mean
 from interlock.records.ids import new_id
+from interlock.serving.fields import ALLOWED, OWN, mistyped, problem
 from interlock.serving.shelf import Arm, Loaded, Serving
+from interlock.serving.treatments import treated
 from interlock.serving.wire import Refusal
 
 ID_CHARACTERS_MAX = 200
-TEXT_CHARACTERS_MAX = 65_536
 PROBLEMS_MAX = 20
+ASIDE_PROBLEMS_MAX, ASIDE_RECORDS_MAX = 5, 100  # beyond so many refused records each tells its first problem alone
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)  # an older time is a unit or a field mixed up, and makes windows nobody looks at
 AHEAD_MAX = timedelta(days=1)                # a clock may be wrong by this much; the future has no events
-OWN = ("id", "event_time")
-ALLOWED = {"numeric": "a number or null", "boolean": "true, false or null", "category": "a text, a whole number, true, false or null",
-           "context": "a text, a number, true, false or null"}
-_TYPES: dict[str, tuple[type, ...]] = {"numeric": (int, float), "boolean": (bool,), "category": (str, int, bool),
-                                       "context": (str, int, float, bool)}
 
 
 @dataclass(frozen=True)
@@ -33,6 +29,15 @@ class Row:
     event_time: datetime
     values: dict[str, Any]
     arm: Arm
+    said: Sequence[str] = ()  # flags from the check, before anything was scored
+
+
+@dataclass
+class Aside:
+    """Records that were refused while the others are answered: problems by place, and whose they would have been."""
+
+    problems: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
+    by_arm: list[tuple[Arm, int]] = field(default_factory=list)
 
 
 class Refused(Refusal):
@@ -45,29 +50,40 @@ class Refused(Refusal):
         self.by_arm = by_arm
 
 
-def check_records(serving: Serving, records: list[dict[str, Any]], arm: Arm | None = None) -> list[Row]:
-    """Rows for the arms that answer them (or all for the given one). Raises `Refused` with every problem (the first 20)."""
+def check_records(serving: Serving, records: list[dict[str, Any]], arm: Arm | None = None, aside: Aside | None = None) -> list[Row]:
+    """Rows for the arms that answer them (or all for the given one).
+
+    Raises `Refused` with every problem (the first 20). With `aside` refused records go there, and the rows are those of the others.
+    """
     rows: list[Row] = []
     problems: list[dict[str, Any]] = []
     refused: dict[str, tuple[Arm, int]] = {}
     now = datetime.now(UTC)
+    policy = serving.policy
     for place, record in enumerate(records):
         found: list[dict[str, Any]] = []
+        said: list[str] = []
         request_id = _id(record, found)
         chosen = arm or serving.arm_for(request_id)
         if chosen is None:
             raise Refusal(503, "no model answers this use case yet", headers={"retry-after": "5"})
         event_time = read_time(record.get("event_time"), "event_time", now, found)
-        values = _values(chosen.loaded, record, found)
-        if found:
-            problems += [{"record": place, **problem} for problem in found]
-            refused[chosen.name] = (chosen, refused.get(chosen.name, (chosen, 0))[1] + 1)
-            if len(problems) >= PROBLEMS_MAX:
-                break
-        else:
-            rows.append(Row(request_id, event_time, values, chosen))
+        values = (_values(chosen.loaded, record, found) if policy is None or not policy.treats
+                  else treated(policy.options, chosen.loaded, record, found, said))
+        if not found:
+            rows.append(Row(request_id, event_time, values, chosen, said))
+            continue
+        refused[chosen.name] = (chosen, refused.get(chosen.name, (chosen, 0))[1] + 1)
+        if aside is not None:
+            aside.problems[place] = found[:ASIDE_PROBLEMS_MAX if len(aside.problems) < ASIDE_RECORDS_MAX else 1]
+            continue
+        problems += [{"record": place, **one} for one in found]
+        if len(problems) >= PROBLEMS_MAX:
+            break
     if problems:
         raise Refused(problems, list(refused.values()))
+    if aside is not None:
+        aside.by_arm = list(refused.values())
     return rows
 
 
@@ -82,10 +98,10 @@ def read_time(value: Any, field: str, default: datetime, problems: list[dict[str
         except ValueError:
             moment = None
     if moment is None or moment.tzinfo is None:
-        problems.append(_problem(field, "is not a time", value, "ISO 8601 with a zone, like 2013-05-04T14:03:00Z"))
+        problems.append(problem(field, "is not a time", value, "ISO 8601 with a zone, like 2013-05-04T14:03:00Z"))
         return default
     if not EARLIEST <= moment <= datetime.now(UTC) + AHEAD_MAX:
-        problems.append(_problem(field, "is too far in the past or the future", value, "1990-01-01 to one day from now"))
+        problems.append(problem(field, "is too far in the past or the future", value, "1990-01-01 to one day from now"))
         return default
     return moment.astimezone(UTC)
 
@@ -97,7 +113,7 @@ def _id(record: Mapping[str, Any], problems: list[dict[str, Any]]) -> str:
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63:
         return str(value)
     if not isinstance(value, str) or not 0 < len(value) <= ID_CHARACTERS_MAX:
-        problems.append(_problem("id", "is not an id", value, f"a text of 1 to {ID_CHARACTERS_MAX} characters, or a whole number"))
+        problems.append(problem("id", "is not an id", value, f"a text of 1 to {ID_CHARACTERS_MAX} characters, or a whole number"))
         return new_id()
     return value
 
@@ -109,33 +125,12 @@ def _values(loaded: Loaded, record: dict[str, Any], problems: list[dict[str, Any
         kind = kinds.get(name)
         if kind is not None:
             values[name] = value
-            if value is not None:
-                _check(name, kind, value, problems)
+            if value is not None and mistyped(kind, value):
+                problems.append(problem(name, "has a value of the wrong type", value, ALLOWED[kind]))
         elif name not in OWN:
             hint = did_you_mean(name, kinds)
-            problems.append(_problem(name, f"is not a field of this model{'; ' + hint if hint else ''}", value, ", ".join(kinds)))
+            problems.append(problem(name, f"is not a field of this model{'; ' + hint if hint else ''}", value, ", ".join(kinds)))
     for name in loaded.inputs:
         if name not in record:
-            problems.append(_problem(name, "is missing", None, f"{ALLOWED[kinds[name]]} (null says: not known)"))
+            problems.append(problem(name, "is missing", None, f"{ALLOWED[kinds[name]]} (null says: not known)"))
     return values
-
-
-def _check(name: str, kind: str, value: Any, problems: list[dict[str, Any]]) -> None:
-    wrong = not isinstance(value, _TYPES[kind]) or (kind == "numeric" and isinstance(value, bool))
-    wrong = wrong or (isinstance(value, float) and not math.isfinite(value))
-    if wrong or (isinstance(value, str) and (len(value) > TEXT_CHARACTERS_MAX or not _is_text(value))):
-        problems.append(_problem(name, "has a value of the wrong type", value, ALLOWED[kind]))
-
-
-def _is_text(value: str) -> bool:
-    """Half a surrogate pair is valid JSON, but no text that can be stored."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _problem(field: str | None, problem: str, value: Any, allowed: str) -> dict[str, Any]:
-    text = repr(value)
-    return {"field": field, "problem": problem, "value": text if len(text) <= 100 else f"{text[:100]}…", "allowed": allowed}

@@ -6,6 +6,7 @@ import gc
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,11 @@ from interlock.modeling.package import Manifest, Model, folder_of, read_package
 from interlock.rules.routes import Route, Slot
 from interlock.serving.completing import Completion, Tables
 from interlock.serving.counters import ArmCounts, ArmKey, Counters
+from interlock.serving.domain import Domain
 from interlock.serving.encoding import Encoder
 from interlock.serving.limits import Limits
 from interlock.serving.older import ARM, Older
+from interlock.serving.treatments import Policy, policy_of
 
 TREES_FACTOR = 1.5        # memory of a loaded booster over its UBJ bytes: 1.30 to 1.45 measured, 50 to 1,000 trees, XGBoost 3.2
 MODEL_BYTES = 256 * 1024  # manifest, encoder, completion
@@ -36,6 +39,7 @@ class Loaded:
     captured: dict[str, str]  # kind of each field that is captured: those, and what the server added
     completion: Completion
     encoder: Encoder
+    domain: Domain
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,11 @@ class Serving:
     def versions(self) -> set[str]:
         """Versions of the route."""
         return {str(arm.slot.version) for arm in self.arms.values()}
+
+    @cached_property
+    def policy(self) -> Policy | None:
+        """What `[serving]` of the use case does otherwise; None: nothing."""
+        return policy_of(self.route.serving)
 
     @property
     def champion(self) -> Arm | None:
@@ -198,4 +207,4 @@ class Shelf:
         gc.freeze()  # what lives as long as the model need not be looked at again by every collection
         manifest = package.manifest
         return Loaded(digest, manifest, model, accepted_fields(manifest), required_fields(manifest), captured_kinds(manifest),
-                      Completion(manifest, self._tables), Encoder(manifest.features))
+                      Completion(manifest, self._tables), Encoder(manifest.features), Domain.of(package))

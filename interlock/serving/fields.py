@@ -1,0 +1,37 @@
+"""What a field of a record may hold, and how a problem with it is told."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+TEXT_CHARACTERS_MAX = 65_536
+OWN = ("id", "event_time")
+ALLOWED = {"numeric": "a number or null", "boolean": "true, false or null", "category": "a text, a whole number, true, false or null",
+           "context": "a text, a number, true, false or null"}
+_TYPES: dict[str, tuple[type, ...]] = {"numeric": (int, float), "boolean": (bool,), "category": (str, int, bool),
+                                       "context": (str, int, float, bool)}
+
+
+def mistyped(kind: str, value: Any) -> bool:
+    """Whether a field of this kind cannot hold the value (not null); NaN and infinities are no values."""
+    if not isinstance(value, _TYPES[kind]) or (kind == "numeric" and isinstance(value, bool)):
+        return True
+    if isinstance(value, float):
+        return not math.isfinite(value)
+    return isinstance(value, str) and (len(value) > TEXT_CHARACTERS_MAX or not is_text(value))
+
+
+def is_text(value: str) -> bool:
+    """Half a surrogate pair is valid JSON, but no text that can be stored."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def problem(field: str | None, what: str, value: Any, allowed: str) -> dict[str, Any]:
+    """One problem as it is told: field, what is wrong, the value (cut), what is allowed."""
+    text = repr(value)
+    return {"field": field, "problem": what, "value": text if len(text) <= 100 else f"{text[:100]}…", "allowed": allowed}
