@@ -29,7 +29,7 @@ from interlock.rules.releases import ReleaseState
 from interlock.rules.routes import Observed, Route, Slot
 from interlock.settings import Settings
 from interlock.spec.load import find_use_case, spec_digest
-from interlock.spec.operation import CanaryStep, Rollout
+from interlock.spec.rollout import CanaryStep, Rollout
 from interlock.spec.serving import Serving
 
 PROBE_TIMEOUT_S = 60.0

@@ -16,7 +16,7 @@ from enum import StrEnum
 from math import log, sqrt
 from typing import Any
 
-from interlock.spec.operation import CanaryStep, Rollout
+from interlock.spec.rollout import CanaryStep, Rollout
 
 Z95 = 1.959964
 LATENCY_FLOOR_MS = 25.0   # a ratio between times this short says more about the machine than about the model

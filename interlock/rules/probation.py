@@ -12,8 +12,9 @@ from typing import Any, Literal
 
 from interlock.rules.canary import ArmStats, judge_errors
 from interlock.rules.findings import Finding, State
-from interlock.spec.operation import Monitoring, Rollout
+from interlock.spec.operation import Monitoring
 from interlock.spec.probation import Part
+from interlock.spec.rollout import Rollout
 
 METRICS: dict[Part, str] = {"estimated": "performance.estimated_drop", "labels": "performance.drop"}
 WHAT: dict[Part, str] = {"operational": "errors", "estimated": "estimated fall of the primary metric, before labels",

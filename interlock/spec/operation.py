@@ -1,40 +1,12 @@
-"""How a model is released, watched and paid for: `[rollout]`, `[monitoring]`, `[approval]`, `[costs]`, `[alerts]`, `[schedules]`."""
+"""How a model is watched, approved and paid for: `[monitoring]`, `[approval]`, `[costs]`, `[alerts]`, `[schedules]`."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from interlock.spec.data import Section
-from interlock.spec.probation import Probation
-
-
-class CanaryStep(Section):
-    """One canary step."""
-
-    percent: float = Field(gt=0, lt=100, description="Share of requests the candidate answers.")
-    bake_s: float = Field(default=300, ge=0, description="Seconds the step lasts at least.")
-    requests_min: int = Field(default=200, ge=0, description="Candidate answers needed before the step is judged; until then it waits.")
-
-
-class Rollout(Probation):
-    """From approval to live."""
-
-    steps: list[CanaryStep] = Field(default_factory=lambda: [CanaryStep(percent=10), CanaryStep(percent=50)], description="Canary steps in order; empty: straight to live on probation.")
-    error_rate_max: float = Field(default=0.01, ge=0, le=1, description="Share of failed candidate answers that breaches.")
-    refusal_rate_difference_max: float = Field(default=0.05, ge=0, le=1, description="Difference to the champion's share of refused requests that breaches.")
-    latency_p99_ratio_max: float = Field(default=3.0, gt=1, description="Candidate p99 over champion p99 that breaches (same period).")
-    score_shift_max: float = Field(default=0.25, gt=0, description="Population stability index between champion's and candidate's scores, same period, that breaches.")
-    wait_max_s: float = Field(default=86_400, gt=0, description="A step without enough requests pauses for a person after this long.")
-    on_capture_failure: Literal["serve", "refuse"] = Field(default="serve", description="What the server does when it cannot record a prediction.")
-
-    @model_validator(mode="after")
-    def _steps_grow(self) -> Rollout:
-        shares = [step.percent for step in self.steps]
-        if shares != sorted(set(shares)):
-            raise ValueError("canary steps must grow")
-        return self
 
 
 class Monitoring(Section):

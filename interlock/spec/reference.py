@@ -14,7 +14,8 @@ from interlock.spec.fairness import Fairness, FairnessRule
 from interlock.spec.gates import GateOverride
 from interlock.spec.mitigation import Mitigation
 from interlock.spec.model import Features, Labels, Prediction
-from interlock.spec.operation import Alerts, Approval, CanaryStep, Costs, Monitoring, Rollout, Schedules
+from interlock.spec.operation import Alerts, Approval, Costs, Monitoring, Schedules
+from interlock.spec.rollout import AbTest, CanaryStep, Rollout
 from interlock.spec.serving import Abstention, Rule, Serving
 from interlock.spec.staging import Drill, Staging
 from interlock.spec.training import Training
@@ -27,7 +28,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ('source` with `kind = "sql"', SqlSource), ("time", Time), ("columns.NAME", Column), ("[checks]", Check), ("privacy", Privacy),
     ("labels", Labels), ("features", Features), ("[features.derived]", Derived), ("[features.views]", ViewUse), ("training", Training), ("gates.NAME", GateOverride), ("fairness", Fairness), ("[fairness.rules]", FairnessRule),
     ("mitigation", Mitigation), ("segments", Segments), ("value", Value),
-    ("staging", Staging), ("rollout", Rollout), ("rollout.steps", CanaryStep), ("drill", Drill), ("serving", Serving),
+    ("staging", Staging), ("rollout", Rollout), ("rollout.steps", CanaryStep), ("rollout.ab", AbTest), ("drill", Drill), ("serving", Serving),
     ("serving.abstention", Abstention), ("[serving.abstention.rules]", Rule), ("monitoring", Monitoring), ("approval", Approval), ("costs", Costs),
     ("alerts", Alerts), ("schedules", Schedules), ("views/NAME.toml", View))
 

@@ -11,7 +11,8 @@ from interlock.spec.fairness import Fairness
 from interlock.spec.gates import GateOverride
 from interlock.spec.mitigation import Mitigation
 from interlock.spec.model import Features, Labels, Prediction
-from interlock.spec.operation import Alerts, Approval, Costs, Monitoring, Rollout, Schedules
+from interlock.spec.operation import Alerts, Approval, Costs, Monitoring, Schedules
+from interlock.spec.rollout import Rollout
 from interlock.spec.serving import Serving
 from interlock.spec.staging import Drill, Staging
 from interlock.spec.training import Training

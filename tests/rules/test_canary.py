@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interlock.rules.canary import ArmStats, StepVerdict, judge_errors, judge_step, score_psi, wilson
-from interlock.spec.operation import CanaryStep, Rollout
+from interlock.spec.rollout import CanaryStep, Rollout
 
 ROLLOUT = Rollout()  # errors 1 %, refusals +5 points, p99 3 times, PSI 0.25
 STEP = CanaryStep(percent=10, bake_s=60, requests_min=100)
