@@ -10,7 +10,7 @@ from interlock.control.alerting import record_alert
 from interlock.control.deployments import DEPLOY
 from interlock.control.endpoint import Endpoint
 from interlock.control.people import AUTOMATIC
-from interlock.control.probation import alert_version, probation, roll_back_live
+from interlock.control.probation import alert_version, roll_back_live, watch
 from interlock.control.steering import brake, end_open
 from interlock.errors import Unavailable
 from interlock.records import outbox, releases
@@ -31,8 +31,8 @@ def advance(settings: Settings, store: Store, release_id: str, endpoint: Endpoin
         return _canary(store, endpoint, plan, clock)
     if plan.state in releases.ANSWERING and (said := _waiver(settings, store, endpoint, plan, clock)):
         return said
-    if plan.state is ReleaseState.PROBATION:
-        return probation(settings, store, endpoint, plan, clock)
+    if plan.state in releases.ANSWERING:
+        return watch(settings, store, endpoint, plan, clock)
     return ""
 
 
@@ -120,7 +120,7 @@ def _waiver(settings: Settings, store: Store, endpoint: Endpoint, plan: deployin
     asks = _on_expiry(store, plan) == "ask"
     reason = f"the waiver under version {plan.slot.version} expired on {until}"
     if not asks:
-        return roll_back_live(settings, store, endpoint, plan, reason, f"release:{plan.release.id}:waiver", clock)
+        return roll_back_live(settings, store, endpoint, plan, reason, f"release:{plan.release.id}:waiver", clock, guarded=False)
     alert_version(store, f"waiver:{plan.release.id}", plan, "it stays live: decide again", reason, clock())
     return ""
 

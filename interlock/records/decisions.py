@@ -65,6 +65,14 @@ def add_detail(session: Session, decision: Decision, **more: Any) -> None:
     session.flush()
 
 
+def automatic_rollbacks(session: Session, use_case: str, limit: int = 100) -> list[Decision]:
+    """Rollbacks of the live version that no person decided, the newest first (the end of a canary or a waiver is none)."""
+    query = select(Decision).where(Decision.use_case == use_case, Decision.kind == "rollback", Decision.actor == "interlock")
+    rows = session.scalars(query.order_by(Decision.id.desc()).limit(limit))
+    return [row for row in rows if row.detail.get("from") != row.detail.get("to")
+            and not str(row.detail.get("breach", "")).endswith(":waiver")]
+
+
 def waivers_for(session: Session, evidence_digest: str) -> list[Waiver]:
     """The waivers signed for this evidence."""
     rows = session.scalars(select(Decision).where(Decision.kind == "waive", Decision.evidence_digest == evidence_digest))

@@ -54,6 +54,14 @@ def note(session: Session, release: Release, judgement: dict[str, Any]) -> None:
     session.refresh(release)
 
 
+def replace(session: Session, release: Release, judgements: list[dict[str, Any]], *, key: str) -> None:
+    """Put judgements in the place of earlier ones of the same `key`, so that the analysis stays as long as it has kinds of them."""
+    names = {judgement[key] for judgement in judgements}
+    kept = [item for item in release.analysis if item.get(key) not in names]
+    _swap(session, release, analysis=[*kept, *judgements])
+    session.refresh(release)
+
+
 def _swap(session: Session, release: Release, **values: Any) -> None:
     result = session.execute(update(Release).where(Release.id == release.id, Release.revision == release.revision)
                              .values(revision=release.revision + 1, **values), execution_options={"synchronize_session": False})
