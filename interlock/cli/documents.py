@@ -33,11 +33,21 @@ def commands_page() -> str:
              "Exit code 0: done; 1: refused or failed, with the reason; 2: wrong call.", ""]
     group = get_command(app)
     context = click.Context(cast(click.Command, group), info_name="interlock")
-    for name, command in sorted(group.commands.items()):  # type: ignore[attr-defined]
+    for name, command in sorted(_commands(group)):
         lines += [f"## interlock {name}", "", (command.help or "").strip(), ""]
         lines += [_parameter(parameter, context) for parameter in command.params if parameter.name != "help"]
         lines.append("")
     return "\n".join(lines).replace("\n\n\n", "\n\n").rstrip() + "\n"
+
+
+def _commands(group: object, before: str = "") -> list[tuple[str, click.Command]]:
+    """Every command that can be called, with its full name; groups stand before what they hold."""
+    found: list[tuple[str, click.Command]] = []
+    for name, command in group.commands.items():  # type: ignore[attr-defined]
+        found.append((f"{before}{name}", command))
+        if hasattr(command, "commands"):
+            found += _commands(command, f"{before}{name} ")
+    return found
 
 
 def _parameter(parameter: click.Parameter, context: click.Context) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -9,6 +10,7 @@ import httpx
 
 from interlock.errors import DataError, DecisionRefused, InterlockError, PackageError, StaleState, Unavailable
 from interlock.rules.routes import Observed, Route
+from interlock.serving.keys import keys_required
 from interlock.serving.token import NAME
 from interlock.settings import Settings
 
@@ -21,7 +23,8 @@ class ServingClient:
 
     def __init__(self, settings: Settings, transport: httpx.BaseTransport | None = None) -> None:
         self._settings = settings
-        self._http = httpx.Client(timeout=httpx.Timeout(READ_S, connect=CONNECT_S), transport=transport, trust_env=False)
+        verify = ssl.create_default_context(cafile=settings.serving_tls_cert) if settings.serving_tls_cert is not None else True
+        self._http = httpx.Client(timeout=httpx.Timeout(READ_S, connect=CONNECT_S), transport=transport, trust_env=False, verify=verify)
 
     def converge(self, route: Route) -> Observed:
         """Bring the server to the route. StaleState: older, or an override stands. PackageError: not one byte was served from it."""
@@ -46,6 +49,10 @@ class ServingClient:
         """Tell the server that the store has recorded the override and that this newer route takes over."""
         body = {"override_id": override_id, "route": route.model_dump(mode="json")}
         return self._observed("POST", f"/overrides/{use_case}/absorbed", body, timeout_s=CONVERGE_S)
+
+    def withdraw(self, use_case: str, version: int) -> list[str]:
+        """Have a retired version answer nobody who asks for it by number; the older versions that are left. Idempotent."""
+        return [str(found) for found in self._control("POST", f"/versions/{use_case}/{version}/withdrawn")["versions"]]
 
     def health(self) -> dict[str, Any]:
         """Workers and uptime."""
@@ -93,7 +100,8 @@ class ServingClient:
             next_step=found.get("next_step") or "")
 
     def _predictions(self, path: str, body: Any) -> dict[str, Any]:
-        reply = self._send("POST", f"{self._settings.predictions_url}{path}", body, timeout_s=30)
+        headers = {"authorization": f"Bearer {self._token()}"} if keys_required(self._settings) else None
+        reply = self._send("POST", f"{self._settings.predictions_url}{path}", body, headers, timeout_s=30)
         if reply.is_success:
             return dict(reply.json())
         found = _error_body(reply)

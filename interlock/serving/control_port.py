@@ -53,6 +53,7 @@ def control_app(supervisor: Supervisor, token: str, host: str) -> ASGIApp:
         Address("/routes/{use_case}", calls.route), Address("/stats/{use_case}", calls.stats),
         Address("/converge", _changing(calls.converge, token), methods=["POST"]),
         Address("/rollback/{use_case}", _changing(calls.rollback, token), methods=["POST"]),
+        Address("/versions/{use_case}/{version:int}/withdrawn", _changing(calls.withdrawn, token), methods=["POST"]),
         Address("/overrides/{use_case}/absorbed", _changing(calls.absorbed, token), methods=["POST"]),
     ], exception_handlers={InterlockError: _refused, ValidationError: _malformed, 404: _nothing_here})
     return _HostCheck(app, LOOPBACK | {host}) if host in LOOPBACK | {"::1"} else app
@@ -113,6 +114,10 @@ class _Calls:
         observed = await self._supervisor.absorb(request.path_params["use_case"], body.override_id, body.route)
         return JSONResponse(observed.model_dump(mode="json"))
 
+    async def withdrawn(self, request: Request) -> Response:
+        left = await self._supervisor.withdraw(request.path_params["use_case"], request.path_params["version"])
+        return JSONResponse({"use_case": request.path_params["use_case"], "versions": left})
+
     def _observed(self, request: Request) -> Response:
         use_case = request.path_params["use_case"]
         if use_case not in self._supervisor.tracks.all:
@@ -157,7 +162,8 @@ async def _malformed(request: Request, error: Exception) -> Response:
 
 async def _nothing_here(request: Request, error: Exception) -> Response:
     return JSONResponse({"error": "there is nothing at this address", "allowed": "/health, /metrics, /routes, /routes/{use_case}, "
-                         "/stats/{use_case}, /converge, /rollback/{use_case}, /overrides/{use_case}/absorbed"}, status_code=404)
+                         "/stats/{use_case}, /converge, "
+                         "/versions/{use_case}/{version}/withdrawn, /rollback/{use_case}, /overrides/{use_case}/absorbed"}, status_code=404)
 
 
 class _HostCheck:

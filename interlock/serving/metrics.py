@@ -1,40 +1,100 @@
-"""Prometheus text (exposition format 0.0.4) of a supervisor and its workers."""
+"""Prometheus text (exposition format 0.0.4) of a supervisor and its workers.
+
+Names and units as Prometheus recommends: base units, `_total` for counters, `_seconds`, `_bytes`. Labels have few values: use cases,
+at most `VERSIONS_MAX` versions of each, statuses, reasons.
+"""
 
 from __future__ import annotations
 
 import os
+import platform
 import resource
 import time
 from collections.abc import Iterable
+from importlib.metadata import version
 from itertools import accumulate
 from pathlib import Path
 
-from interlock.serving.counters import LATENCY_EDGES_MS
+from interlock.serving.counters import LATENCY_EDGES_MS, ArmCounts
+from interlock.serving.crew import Worker
 from interlock.serving.supervisor import Supervisor
 
-Sample = tuple[dict[str, str], float]
+Labels = dict[str, str]
+Sample = tuple[Labels, float]
 STARTED = int(time.time())  # the supervisor's process imports this when it starts
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+VERSIONS_MAX = 32
+BUILD = {"version": version("interlock-control"), "python": platform.python_version(), "xgboost": version("xgboost")}
 
 
 def exposition(supervisor: Supervisor) -> str:
     """All metrics. Counters never fall while the supervisor lives, whatever happens to workers and routes."""
-    crew, tracks = supervisor.crew, supervisor.tracks.all
-    arms = [({"use_case": key.use_case, "version": str(key.version), "arm": key.arm}, counts)
-            for key, counts in sorted(supervisor.totals.arms.items())]
-    blocks = [
+    return "".join([*_processes(supervisor), *_requests(supervisor), *_models(supervisor), *_routes(supervisor), *_capture(supervisor)])
+
+
+def _processes(supervisor: Supervisor) -> list[str]:
+    crew = supervisor.crew
+    return [
+        _block("interlock_build_info", "gauge", "Versions of the server and of what it answers with; always 1.", [(BUILD, 1)]),
         _block("interlock_up_seconds", "gauge", "Seconds since the supervisor started.", [({}, time.monotonic() - supervisor.began)]),
         _block("interlock_start_time_seconds", "gauge", "When the supervisor started, in Unix time.", [({}, STARTED)]),
         _block("interlock_cpu_seconds_total", "counter", "CPU seconds of supervisor and workers.", [({}, cpu_seconds(supervisor))]),
         _block("interlock_workers", "gauge", "Workers wanted.", [({}, crew.size)]),
         _block("interlock_workers_live", "gauge", "Workers that answer.", [({}, len(crew.live))]),
         _block("interlock_worker_restarts_total", "counter", "Workers started again.", [({}, crew.restarts)]),
-        _block("interlock_requests_inflight", "gauge", "Requests at work.", [({}, sum(w.report.get("inflight", 0) for w in crew.live))]),
+        _block("interlock_worker_resident_memory_bytes", "gauge", "Resident memory of a worker.",
+               [({"worker": str(worker.index)}, resident_bytes(worker)) for worker in crew.live]),
+        _block("interlock_worker_last_heard_seconds", "gauge", "Seconds since a worker was heard of.",
+               [({"worker": str(worker.index)}, max(0.0, time.monotonic() - worker.heard)) for worker in crew.live]),
+    ]
+
+
+def _requests(supervisor: Supervisor) -> list[str]:
+    live = supervisor.crew.live
+    names = sorted(supervisor.tracks.all)
+    arms = _arms(supervisor)
+    return [
+        _block("interlock_requests_inflight", "gauge", "Requests at work.", [({}, _sum(live, "inflight"))]),
+        _block("interlock_use_case_requests_inflight", "gauge", "Requests at work, by use case.",
+               [({"use_case": name}, sum(worker.report.get("inflight_of", {}).get(name, 0) for worker in live)) for name in names]),
+        _block("interlock_batches_waiting", "gauge", "Large batches that wait for a thread.", [({}, _sum(live, "waiting"))]),
         _block("interlock_http_responses_total", "counter", "Answers of the predictions port.",
                [({"status": status}, number) for status, number in sorted(supervisor.statuses.items())]),
+        _block("interlock_request_refusals_total", "counter", "Requests not answered, by reason: busy, share, rate, queue, client_rate, "
+               "deadline, unauthenticated, forbidden, invalid and others; use_case is empty where there is none of that name.",
+               [({"use_case": name, "reason": reason}, number) for (name, reason), number in sorted(supervisor.refused.items())]),
+        _block("interlock_predictions_total", "counter", "Records received, by model.", [(labels, c.requests) for labels, c in arms]),
+        _block("interlock_prediction_refusals_total", "counter", "Records that did not fit.", [(labels, c.refusals) for labels, c in arms]),
+        _block("interlock_prediction_errors_total", "counter", "Records a model failed on.", [(labels, c.errors) for labels, c in arms]),
+        _histogram("interlock_prediction_latency_seconds", "Time from a request's whole body to its durable answer, once per record.",
+                   [(labels, c.latency, c.latency_sum_ms) for labels, c in arms]),
+    ]
+
+
+def _models(supervisor: Supervisor) -> list[str]:
+    live = supervisor.crew.live
+    workers = [(worker, {"worker": str(worker.index)}) for worker in live]
+    kinds = [(worker, labels, kind) for worker, labels in workers for kind in ("pinned", "older")]
+    blocks = [
+        _block("interlock_models_loaded", "gauge", "Models in a worker's memory: pinned by a route, or older and asked for by number.",
+               [(labels | {"kind": kind}, _models_of(worker, kind)[0]) for worker, labels, kind in kinds]),
+        _block("interlock_models_bytes", "gauge", "Their memory as estimated from their packages.",
+               [(labels | {"kind": kind}, _models_of(worker, kind)[1]) for worker, labels, kind in kinds]),
+        _block("interlock_models_bytes_max", "gauge", "What the models of a worker may take.", [({}, supervisor.limits.models_bytes_max)]),
+    ]
+    texts = {"hits": "Requests for an older version that was loaded.", "loads": "Older versions loaded.",
+             "evictions": "Older versions dropped for others."}
+    return blocks + [_block(f"interlock_model_cache_{name}_total", "counter", text, [({}, supervisor.cache[name])])
+                     for name, text in texts.items()]
+
+
+def _routes(supervisor: Supervisor) -> list[str]:
+    tracks, crew = supervisor.tracks.all, supervisor.crew
+    return [
         _block("interlock_route_generation", "gauge", "Generation of the route.",
                [({"use_case": name}, track.route.generation) for name, track in tracks.items()]),
-        _block("interlock_route_info", "gauge", "What is answered with.", [({
+        _block("interlock_route_info", "gauge", "What is answered with; always 1.", [({
             "use_case": name, "slot": slot, "version": str(found.version), "digest": found.digest}, 1) for name, track in tracks.items()
             for slot in ("champion", "previous", "candidate") if (found := getattr(track.effective, slot)) is not None]),
         _block("interlock_candidate_percent", "gauge", "Share of requests the candidate answers.",
@@ -43,16 +103,17 @@ def exposition(supervisor: Supervisor) -> str:
                [({"use_case": name}, int(track.override is not None)) for name, track in tracks.items()]),
         _block("interlock_workers_ready", "gauge", "Workers that answer with the current route.",
                [({"use_case": name}, crew.ready(name, (track.route.generation, track.override_id))) for name, track in tracks.items()]),
-        _block("interlock_predictions_total", "counter", "Records received, by model.", [(labels, c.requests) for labels, c in arms]),
-        _block("interlock_prediction_refusals_total", "counter", "Records that did not fit.", [(labels, c.refusals) for labels, c in arms]),
-        _block("interlock_prediction_errors_total", "counter", "Records a model failed on.", [(labels, c.errors) for labels, c in arms]),
-        *[_block(f"interlock_captured_{name}_total", "counter", help_text, [({"use_case": use_case}, figures[name])
-          for use_case, figures in sorted(supervisor.capture.items())])
-          for name, help_text in (("rows", "Records on disk."), ("lost", "Records not captured."), ("syncs", "fdatasync calls."))],
-        _histogram("interlock_prediction_latency_seconds", "Time to a durable answer.",
-                   [(labels, c.latency, c.latency_sum_ms) for labels, c in arms]),
     ]
-    return "".join(blocks)
+
+
+def _capture(supervisor: Supervisor) -> list[str]:
+    texts = {"rows": "Records on disk.", "lost": "Records not captured.", "syncs": "fdatasync calls."}
+    found = sorted(supervisor.capture.items())
+    failing = {name for worker in supervisor.crew.live for name, state in worker.report.get("capture", {}).items() if state["failing"]}
+    return [*[_block(f"interlock_captured_{name}_total", "counter", text, [({"use_case": use_case}, figures[name])
+              for use_case, figures in found]) for name, text in texts.items()],
+            _block("interlock_capture_failing", "gauge", "1 while a worker cannot record.",
+                   [({"use_case": use_case}, int(use_case in failing)) for use_case, _ in found])]
 
 
 def cpu_seconds(supervisor: Supervisor) -> float:
@@ -68,13 +129,49 @@ def cpu_seconds(supervisor: Supervisor) -> float:
     return total
 
 
+def resident_bytes(worker: Worker) -> int:
+    """Resident memory of a worker; 0 where it just ended or this system has no `/proc`."""
+    try:
+        return int(Path(f"/proc/{worker.process.pid}/statm").read_text().split()[1]) * PAGE_BYTES
+    except OSError:
+        return 0
+
+
+def _arms(supervisor: Supervisor) -> list[tuple[Labels, ArmCounts]]:
+    """Counts by use case, version and arm; beyond the newest `VERSIONS_MAX` versions of a use case they are one series, `older`."""
+    keys = sorted(supervisor.totals.arms)
+    versions: dict[str, set[int]] = {}
+    for key in keys:
+        versions.setdefault(key.use_case, set()).add(key.version)
+    newest = {name: set(sorted(found)[-VERSIONS_MAX:]) for name, found in versions.items()}
+    found: dict[tuple[str, str, str], ArmCounts] = {}
+    for key in keys:
+        shown = str(key.version) if key.version in newest[key.use_case] else "older"
+        counts = supervisor.totals.arms[key]
+        found.setdefault((key.use_case, shown, key.arm), ArmCounts(counts.edges)).add(counts)
+    return [({"use_case": use_case, "version": shown, "arm": arm}, counts) for (use_case, shown, arm), counts in found.items()]
+
+
+def _models_of(worker: Worker, kind: str) -> tuple[int, int]:
+    """Models of this kind in the worker and their estimated bytes."""
+    report = worker.report
+    if kind == "pinned":
+        number, size = report.get("pinned", (0, 0))
+        return int(number), int(size)
+    older = report.get("older", {})
+    return int(older.get("models", 0)), int(older.get("bytes", 0))
+
+
+def _sum(workers: list[Worker], name: str) -> int:
+    return sum(int(worker.report.get(name, 0)) for worker in workers)
+
+
 def _block(name: str, kind: str, help_text: str, samples: Iterable[Sample]) -> str:
-    lines = [f"# HELP {name} {help_text}", f"# TYPE {name} {kind}", *(f"{name}{_labels(labels)} {value:g}" if isinstance(value, float)
-             else f"{name}{_labels(labels)} {value}" for labels, value in samples)]
+    lines = [f"# HELP {name} {help_text}", f"# TYPE {name} {kind}", *(f"{name}{_labels(labels)} {value!r}" for labels, value in samples)]
     return "\n".join(lines) + "\n"
 
 
-def _histogram(name: str, help_text: str, series: Iterable[tuple[dict[str, str], list[int], float]]) -> str:
+def _histogram(name: str, help_text: str, series: Iterable[tuple[Labels, list[int], float]]) -> str:
     lines = [f"# HELP {name} {help_text}", f"# TYPE {name} histogram"]
     for labels, counts, sum_ms in series:
         for place, total in list(enumerate(accumulate(counts)))[:-1:4]:
@@ -85,7 +182,7 @@ def _histogram(name: str, help_text: str, series: Iterable[tuple[dict[str, str],
     return "\n".join(lines) + "\n"
 
 
-def _labels(labels: dict[str, str]) -> str:
+def _labels(labels: Labels) -> str:
     if not labels:
         return ""
     return "{" + ",".join(f'{name}="{_escaped(value)}"' for name, value in labels.items()) + "}"

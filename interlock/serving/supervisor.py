@@ -42,6 +42,8 @@ class Supervisor:
         self.crew = Crew(workers, self.listening, {"packages": packages, "capture": capture}, limits, self.tracks.wanted, self._count,
                          self.served.of, self._prove, options or WorkerOptions())
         self.statuses: dict[str, int] = {}
+        self.refused: dict[tuple[str, str], int] = {}  # by use case and reason
+        self.cache = {"hits": 0, "loads": 0, "evictions": 0}
         self.capture: dict[str, dict[str, int]] = {}
 
     async def run(self) -> None:
@@ -172,6 +174,10 @@ class Supervisor:
             self.totals.add([{"key": item["key"] | {"generation": 0, "override_id": ""}, "counts": item["counts"]}])
         for status, number in message["statuses"].items():
             self.statuses[status] = self.statuses.get(status, 0) + number
+        for use_case, reason, number in message["refused"]:
+            self.refused[use_case, reason] = self.refused.get((use_case, reason), 0) + number
+        for name in self.cache:
+            self.cache[name] += message["older"][name]
         for use_case, figures in message["capture"].items():
             total = self.capture.setdefault(use_case, {"rows": 0, "lost": 0, "syncs": 0})
             for name in total:
