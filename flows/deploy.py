@@ -1,7 +1,8 @@
 """`deploy`: take an approved release as far as it may go now, then end.
 
-Reads release, decision, evidence and package. Computes nothing. Judges whether the decision still counts and the package is whole.
-Records the release's step and the route. Bake time, pause and probation are states that the keeper advances; nothing waits here.
+Reads release, decision, evidence and package. Computes, on a staging server, answers and latency of the candidate. Judges whether the
+decision still counts, the package is whole and the staged candidate answers as it must. Records the release's step and the route. Bake
+time, pause and probation are states that the keeper advances; nothing waits here.
 """
 
 from __future__ import annotations
@@ -16,16 +17,17 @@ from interlock.control.endpoint import reached
 from interlock.control.opening import Installation, opened
 from interlock.records.store import utc_now
 from interlock.rules.releases import ReleaseState
+from interlock.rules.staging import StagingJudgement
 
 
 @flow(name="deploy", log_prints=True)
 def deploy(use_case: str, release_id: str) -> str:
-    """Verify, probe and put RELEASE_ID of USE_CASE on its next step; the answer is the state it reached."""
+    """Verify, probe, stage and put RELEASE_ID of USE_CASE on its next step; the answer is the state it reached."""
     with opened(use_case) as installation:
         plan = deploying.load(installation.settings, installation.store, release_id)
         if plan.state is ReleaseState.PLANNED:
             problems = verify(installation, plan) or probe(installation, plan)
-            stage(installation, plan, problems)
+            stage(installation, plan, problems, None if problems else rehearse(installation, plan))
         outcome = converge(installation, go_on(installation, release_id))
         report(installation, outcome)
         return outcome.state.value
@@ -44,11 +46,17 @@ def probe(installation: Installation, plan: deploying.Plan) -> list[str]:
 
 
 @task(cache_policy=NO_CACHE)
-def stage(installation: Installation, plan: deploying.Plan, problems: list[str]) -> str:
+def rehearse(installation: Installation, plan: deploying.Plan) -> StagingJudgement:
+    """Smoke requests and the declared load against the same bytes on a server of their own."""
+    return deploying.rehearse(installation.settings, installation.store, plan)
+
+
+@task(cache_policy=NO_CACHE)
+def stage(installation: Installation, plan: deploying.Plan, problems: list[str], judgement: StagingJudgement | None) -> str:
     """planned → staged, or failed with the problems."""
-    for problem in problems:
-        get_run_logger().warning(problem)
-    return deploying.stage(installation.store, plan, problems).value
+    for problem in problems or ([judgement.sentence] if judgement is not None else []):
+        get_run_logger().info(problem)
+    return deploying.stage(installation.store, plan, problems, judgement).value
 
 
 @task(cache_policy=NO_CACHE)

@@ -1,6 +1,7 @@
 """The steps of the `deploy` flow: each run takes a release as far as it may go now, then ends (law 4).
 
-    planned → staged    decision valid, evidence sealed, package verified byte by byte, a child process answers the golden rows
+    planned → staged    decision valid, evidence sealed, package verified byte by byte, a child process answers the golden rows, and a
+                        staging server with the same bytes bore smoke requests and the declared load (interlock.control.staging)
     staged  → canary 1  or, without a champion or without steps, live on probation
     canary n → n + 1    or live on probation, once the keeper judged step n and it passed
 
@@ -16,6 +17,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from interlock.control.alerting import record_alert
 from interlock.control.endpoint import Endpoint
 from interlock.control.people import AUTOMATIC
 from interlock.control.standing import ended_words
@@ -27,6 +29,7 @@ from interlock.records.tables import Candidate, Decision, EvidenceRow, Release
 from interlock.rules.evidence import Evidence, check_seal
 from interlock.rules.releases import ReleaseState
 from interlock.rules.routes import Observed, Route, Slot
+from interlock.rules.staging import StagingJudgement
 from interlock.settings import Settings
 from interlock.spec.load import find_use_case, spec_digest
 from interlock.spec.rollout import CanaryStep, Rollout
@@ -137,15 +140,30 @@ def probe(settings: Settings, plan: Plan) -> list[str]:
     return []
 
 
-def stage(store: Store, plan: Plan, problems: list[str], *, clock: Callable[[], datetime] = utc_now) -> ReleaseState:
-    """planned → staged, or failed with every problem in words."""
+def rehearse(settings: Settings, store: Store, plan: Plan) -> StagingJudgement:
+    """Stage the candidate on a server of its own: smoke requests and the declared load, before any customer."""
+    from interlock.control import staging
+
+    return staging.rehearse(settings, store, plan)
+
+
+def stage(store: Store, plan: Plan, problems: list[str], judgement: StagingJudgement | None, *,
+          clock: Callable[[], datetime] = utc_now) -> ReleaseState:
+    """planned → staged, or failed with every problem in words. Only a judgement that passed leads on; what failed is told to people."""
     with store.writing() as session:
         release = releases.get(session, plan.release.id)
         if release.state != ReleaseState.PLANNED:
             return ReleaseState(release.state)
-        new = ReleaseState.FAILED if problems else ReleaseState.STAGED
-        reason = "; ".join(problems) or "verified, and a child process answered the golden rows"
-        releases.move(session, release, new, now=clock(), reason=reason[:2_000], actor=AUTOMATIC)
+        good, now = not problems and judgement is not None and judgement.verdict == "pass", clock()
+        new = ReleaseState.STAGED if good else ReleaseState.FAILED
+        reason = "; ".join(problems) or (judgement.sentence if judgement is not None else "it was not staged")
+        releases.move(session, release, new, now=now, reason=reason[:2_000], actor=AUTOMATIC,
+                      judgement=None if judgement is None else judgement.plain() | {"at": now.isoformat()})
+        if not good:
+            record_alert(session, identity=f"staging:{release.id}", use_case=release.use_case, severity="warning", at=now,
+                         title=f"version {plan.slot.version} of {release.use_case} was not released",
+                         body=f"{reason[:2_000]}. No customer saw it. To try again: interlock validate {release.use_case} "
+                              f"--version {plan.slot.version}, then approve.")
         return new
 
 
@@ -174,7 +192,8 @@ def carry_out(settings: Settings, store: Store, endpoint: Endpoint, release_id: 
     """The whole of one `deploy` run."""
     plan = load(settings, store, release_id)
     if plan.state is ReleaseState.PLANNED:
-        stage(store, plan, verify(settings, store, plan, clock()) or probe(settings, plan), clock=clock)
+        problems = verify(settings, store, plan, clock()) or probe(settings, plan)
+        stage(store, plan, problems, None if problems else rehearse(settings, store, plan), clock=clock)
     return converge(endpoint, go_on(settings, store, release_id, clock=clock))
 
 

@@ -24,6 +24,7 @@ from interlock.rules.canonical import digest_bytes
 from interlock.rules.evidence import Evidence
 from interlock.rules.gates import GateResult, Verdict
 from interlock.rules.routes import Observed, Route, Slot
+from interlock.rules.staging import StagingJudgement
 from interlock.settings import Settings
 from interlock.spec.load import spec_digest
 from tests.control.traffic import small_package
@@ -64,10 +65,14 @@ steps = [{ percent = 10, bake_s = 60, requests_min = 100 }, { percent = 50, bake
 wait_max_s = 600
 probation_s = 120
 
+[staging]
+load_seconds = 0
+
 [approval]
 expires_hours = 24
 evidence_days_max = 7
 """
+STAGED = StagingJudgement("pass", "staged")  # staging has tests of its own
 START = datetime(2024, 5, 4, 14, 0, tzinfo=UTC)
 GOOD = ArmStats(requests=400, errors=0, refusals=0, latency_p99_ms=2.0, histogram=(40,) * 10)
 
@@ -218,7 +223,7 @@ class World:
         assert release_id is not None
         plan = deploying.load(self.settings, self.store, release_id)
         if plan.state == "planned":
-            deploying.stage(self.store, plan, deploying.objections(plan, self.clock()), clock=self.clock)
+            deploying.stage(self.store, plan, deploying.objections(plan, self.clock()), STAGED, clock=self.clock)
         return deploying.converge(self.endpoint, deploying.go_on(self.settings, self.store, release_id, clock=self.clock))
 
     def keep(self, release_id: str | None) -> str:

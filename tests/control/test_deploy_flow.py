@@ -9,6 +9,7 @@ import pytest
 from interlock.control import deploying
 from interlock.records import ledger
 from interlock.records.tables import Alert, Decision
+from interlock.rules.staging import StagingJudgement
 
 World = Any  # tests/control/conftest.py
 NAME = "small_loans"
@@ -30,6 +31,7 @@ def test_a_run_takes_one_step_and_ends(flowing: World, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(deploying, "verify", lambda *_: [])  # packages have tests of their own
     monkeypatch.setattr(deploying, "probe", lambda *_: [])
+    monkeypatch.setattr(deploying, "rehearse", lambda *_: StagingJudgement("pass", "staged"))
     release = flowing.approve(flowing.candidate(1)).release_id
     assert deploy(NAME, release) == "probation"
     assert flowing.endpoint.observed(NAME).champion.version == 1
