@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from interlock.control import alerting, rollout, standing
+from interlock.control.backups.confirming import require_confirmed
 from interlock.control.dispatcher import Dispatcher
 from interlock.control.endpoint import Endpoint, reached
 from interlock.control.reconciler import Reconciled, reconcile
@@ -226,6 +227,7 @@ def run(settings: Settings, store: Store, *, endpoint: Endpoint | None = None, c
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: ended.set())
+    require_confirmed(settings)
     with only_one(settings), reached(settings, endpoint) as seam:
         keeper = Keeper(settings, store, seam, clock)
         LOG.info("keeper at work for %s", settings.home.resolve())

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from interlock.control.backups.schedule import backup_state
 from interlock.control.endpoint import Endpoint, reached
 from interlock.control.undecided import Waiting, undecided
 from interlock.errors import InterlockError, Unavailable
@@ -66,6 +67,7 @@ def status(settings: Settings, store: Store, *, endpoint: Endpoint | None = None
     found = {name: _answer(observed[name]) if name in observed else "not asked: too many use cases" for name in names}
     told = {name: _told(future) for name, future in parts.items()}
     told["keeper"] = keeper_state(settings, clock())
+    told["backup"] = backup_state(settings, clock())
     return Status(clock(), told, [_use_case(name, found[name], *stored[name]) for name in names])
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 
+from interlock.control.backups.confirming import require_confirmed
 from interlock.control.stack import supervision
 from interlock.control.stack.ports import PORTS, check_ports
 from interlock.control.stack.programs import PROJECT, Program, programs
@@ -30,6 +31,7 @@ def up(settings: Settings, say: Say, *, dashboard: bool = True) -> None:
     `Unavailable` for a part that does not become ready.
     """
     require_local(settings)
+    require_confirmed(settings)
     wanted = programs(settings, dashboard=dashboard)
     if not supervision.states(settings):
         check_ports(settings, PORTS if dashboard else tuple(port for port in PORTS if port != "dashboard_port"))
