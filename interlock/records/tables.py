@@ -247,3 +247,19 @@ class ScheduleState(Table):
     use_case: Mapped[str] = mapped_column(String(63), primary_key=True)
     flow: Mapped[str] = mapped_column(String(30), primary_key=True)
     last_due: Mapped[datetime]
+
+
+class DrillRow(Table):
+    """One fire drill: its verdict, and in `body` what was measured."""
+
+    __tablename__ = "drills"
+    id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    use_case: Mapped[str] = mapped_column(String(63))
+    verdict: Mapped[str] = mapped_column(String(10))
+    sentence: Mapped[str] = mapped_column(Text)
+    started_by: Mapped[str] = mapped_column(String(200))
+    body: Mapped[dict[str, Any]]
+    started_at: Mapped[datetime]
+    finished_at: Mapped[datetime]
+    __table_args__ = (CheckConstraint("verdict in ('pass','fail')", name="drill_verdict"),
+                      Index("drills_by_time", "use_case", "finished_at"))
