@@ -11,6 +11,7 @@ from interlock.modeling.decision import decide, group_column, group_flag
 from interlock.modeling.package import Manifest
 from interlock.serving.capturing import Capture
 from interlock.serving.counters import Counters
+from interlock.serving.outcomes import Outcome
 from interlock.serving.records import Row
 from interlock.serving.shelf import Arm, Serving
 from interlock.serving.wire import Refusal
@@ -27,12 +28,17 @@ class Answer:
     prediction: int | float | str
     flags: list[str]
     interval: list[float] | None = None
+    outcome: Outcome | None = None           # only where the model may abstain
+    reasons: dict[str, Any] | None = None    # only where they were asked for
 
     def as_json(self, task_has_scores: bool) -> dict[str, Any]:
         body = {"id": self.row.id, "score": self.score, "prediction": self.prediction, "version": self.row.arm.slot.version,
                 "digest": self.row.arm.slot.digest, "arm": self.row.arm.name, "flags": self.flags}
         body |= {"interval": self.interval} if self.interval is not None else {}
-        return body | {"scores": self.scores} if task_has_scores else body
+        body |= {"scores": self.scores} if task_has_scores else {}
+        if self.outcome is not None:
+            self.outcome.put_on(body)
+        return body if self.reasons is None else body | {"reasons": self.reasons}
 
 
 def score_rows(rows: list[Row], counters: Counters) -> list[Answer]:
@@ -68,6 +74,8 @@ def count_answers(counters: Counters, answers: list[Answer], latency_ms: float) 
         is_value = answer.row.arm.loaded.manifest.task == "regression"
         counts.answered(answer.score, None if is_value else str(answer.prediction))
         counts.took(latency_ms, 1)
+        if answer.outcome is not None and answer.outcome.kind is not None and answer.outcome.arm is not None:
+            answer.outcome.arm.counts(counters).abstained(answer.outcome.kind)
 
 
 def _score(arm: Arm, rows: list[Row]) -> list[Answer]:
@@ -84,6 +92,7 @@ def _score(arm: Arm, rows: list[Row]) -> list[Answer]:
         scores = [float(value) for value in found[place]] if manifest.task == "multiclass" else None
         score = max(scores) if scores else float(found[place])
         said = flags[place] if added is None else added[place] + flags[place]
+        said = [*row.said, *said] if row.said else said
         unknown = None if groups is None else group_flag(manifest, groups[place])
         answers.append(Answer(row, score, scores, _prediction(manifest, float(decided[place])), [*said, unknown] if unknown else said,
                               None if ends is None else [float(end) for end in ends[place]]))

@@ -41,6 +41,7 @@ class ArmCounts:
     latency_sum_ms: float = 0.0
     scores: list[int] = field(default_factory=list)
     predictions: dict[str, int] = field(default_factory=dict)
+    abstentions: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.scores = self.scores or [0] * (len(score_edges(self.edges)) + 1)
@@ -56,6 +57,10 @@ class ArmCounts:
         """Count the latency of a request once for each of its records."""
         self.latency[bisect_right(LATENCY_EDGES_MS, latency_ms)] += records
         self.latency_sum_ms += latency_ms * records
+
+    def abstained(self, kind: str) -> None:
+        """Count a record that this arm left to a fallback; whoever answered it counts the request."""
+        self.abstentions[kind] = self.abstentions.get(kind, 0) + 1
 
     def refused(self, records: int = 1) -> None:
         self.requests += records
@@ -76,6 +81,8 @@ class ArmCounts:
             self.scores = [mine + its for mine, its in zip(self.scores, other.scores, strict=True)]
         for name, count in other.predictions.items():
             self.predictions[name] = self.predictions.get(name, 0) + count
+        for name, count in other.abstentions.items():
+            self.abstentions[name] = self.abstentions.get(name, 0) + count
 
     def report(self) -> dict[str, Any]:
         """For people and for canary analysis; quantiles are null without an answer."""
@@ -83,7 +90,8 @@ class ArmCounts:
                 "errors": self.errors,
                 "latency_ms": {"p50": quantile(self.latency, 0.5), "p90": quantile(self.latency, 0.9), "p99": quantile(self.latency, 0.99),
                                "sum": round(self.latency_sum_ms, 3), "edges": LATENCY_EDGES_MS, "counts": self.latency},
-                "scores": {"edges": score_edges(self.edges), "counts": self.scores}, "predictions": self.predictions}
+                "scores": {"edges": score_edges(self.edges), "counts": self.scores}, "predictions": self.predictions,
+                "abstentions": self.abstentions}
 
 
 def score_edges(kind: str) -> list[float]:

@@ -18,6 +18,7 @@ from interlock.serving.counters import Counters
 from interlock.serving.keys import Keys
 from interlock.serving.limits import Limits
 from interlock.serving.records import Refused, Row
+from interlock.serving.settling import check_bound, settled
 from interlock.serving.shelf import Serving, Shelf
 from interlock.serving.turns import Turns
 from interlock.serving.wire import Disconnected, Receive, Refusal, Scope, Send, busy, header, read_body, reply
@@ -84,16 +85,19 @@ class Endpoint:
         finally:
             self._inflight_bytes -= len(data)
 
-    async def predict(self, serving: Serving, rows_at_most: int, prepare: Prepare) -> tuple[list[Answer], bool]:
-        """Answers and whether they are captured. `prepare` checks the records; large batches are worked on in a thread."""
+    async def predict(self, serving: Serving, rows_at_most: int, prepare: Prepare, *,
+                      explain: bool = False) -> tuple[list[Answer], bool]:
+        """Answers and whether they are captured. `prepare` checks the records; large batches and reasons are worked on in a thread."""
         started = time.perf_counter()
         rows_max = min(serving.route.serving.rows_max or self.limits.rows_max, self.limits.rows_max)
         if rows_at_most > rows_max:
             raise Refusal(413, "too many records in one request", value=rows_at_most, allowed=f"{rows_max} records")
+        if explain:
+            check_bound(serving.route.serving, rows_at_most)
         notes = NOTES.get() or Notes()
         notes.check()
         try:
-            answers = await self._scored(serving, rows_at_most, prepare)
+            answers = await self._scored(serving, rows_at_most, prepare, explain)
         except Refused as refused:
             for arm, records in refused.by_arm:
                 arm.counts(self.counters).refused(records)
@@ -101,16 +105,24 @@ class Endpoint:
         except DataError as error:
             raise Refusal(422, error.what, value=str(error.value), allowed=error.allowed) from error
         notes.scored = time.perf_counter()
+        if not answers:  # every record was refused in its place
+            return answers, True
         notes.rows, notes.version, notes.arm = len(answers), answers[0].row.arm.slot.version, answers[0].row.arm.name
         captured = await capture_answers(self.capture, serving, answers, started)
         notes.captured = time.perf_counter()
         count_answers(self.counters, answers, (time.perf_counter() - started) * 1000)
         return answers, captured
 
-    async def _scored(self, serving: Serving, rows: int, prepare: Prepare) -> list[Answer]:
-        if rows <= self.limits.inline_rows_max:
-            return score_rows(prepare(), self.counters)
-        return await self.turns.run(serving.route.use_case, lambda: score_rows(prepare(), self.counters))
+    async def _scored(self, serving: Serving, rows: int, prepare: Prepare, explain: bool) -> list[Answer]:
+        def work() -> list[Answer]:
+            answers = score_rows(prepare(), self.counters)
+            if serving.policy is not None or explain:
+                return settled(serving, answers, self.counters, explain)
+            return answers
+
+        if rows <= self.limits.inline_rows_max and not explain:
+            return work()
+        return await self.turns.run(serving.route.use_case, work)
 
     def report(self) -> dict[str, Any]:
         """For the supervisor's metrics: what happened since the last call."""

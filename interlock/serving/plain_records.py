@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from interlock.modeling.package import Manifest
-from interlock.serving.records import ID_CHARACTERS_MAX, check_records, read_time
+from interlock.serving.records import ID_CHARACTERS_MAX, Aside, check_records, read_time
 from interlock.serving.shelf import Serving
 from interlock.serving.wire import Receive, Refusal, Scope
 
@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
 
 class PredictBody(msgspec.Struct, forbid_unknown_fields=True):
-    """Records to be answered, in order."""
+    """Records to be answered, in order; `explain` asks for the reasons of each answer."""
 
     records: list[dict[str, Any]]
+    explain: bool = False
 
 
 class LabelsBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -34,16 +35,30 @@ _labels = msgspec.json.Decoder(LabelsBody)
 
 
 async def predict(endpoint: Endpoint, use_case: str, scope: Scope, receive: Receive) -> dict[str, Any]:
-    """Answer records. The whole request is refused when one record is: nothing is half answered."""
+    """Answer records. The whole request is refused when one record is, unless the use case says `batch = "each"`."""
     body = await endpoint.body(scope, receive, _predict, endpoint.serving(use_case))
     serving = _ready(endpoint, use_case)
     if not body.records:
         raise Refusal(422, "there is no record in the request", allowed=f"1 to {endpoint.limits.rows_max} records")
-    answers, captured = await endpoint.predict(serving, len(body.records), lambda: check_records(serving, body.records))
+    aside = Aside() if serving.policy is not None and serving.policy.each else None
+    answers, captured = await endpoint.predict(serving, len(body.records), lambda: check_records(serving, body.records, aside=aside),
+                                               explain=body.explain)
     slots = {answer.row.arm.slot.digest: answer.row.arm.slot for answer in answers}
     slot = next(iter(slots.values())) if len(slots) == 1 else serving.arms["champion"].slot
-    return {"use_case": use_case, "version": slot.version, "digest": slot.digest, "generation": serving.route.generation,
-            "captured": captured, "predictions": [answer.as_json(answer.scores is not None) for answer in answers]}
+    said = [answer.as_json(answer.scores is not None) for answer in answers]
+    reply = {"use_case": use_case, "version": slot.version, "digest": slot.digest, "generation": serving.route.generation,
+             "captured": captured, "predictions": said}
+    return reply if aside is None else reply | _in_place(endpoint, len(body.records), said, aside)
+
+
+def _in_place(endpoint: Endpoint, records: int, said: list[dict[str, Any]], aside: Aside) -> dict[str, Any]:
+    """`predictions` with the refused records' problems in their places, and how many there are; counts them."""
+    for arm, number in aside.by_arm:
+        arm.counts(endpoint.counters).refused(number)
+    answered = iter(said)
+    predictions = [{"error": "this record does not fit", "problems": aside.problems[place]} if place in aside.problems else next(answered)
+                   for place in range(records)]
+    return {"predictions": predictions, "refused": len(aside.problems)}
 
 
 async def labels(endpoint: Endpoint, use_case: str, scope: Scope, receive: Receive) -> dict[str, Any]:
