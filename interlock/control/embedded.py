@@ -7,7 +7,7 @@ from typing import Any, Literal
 from interlock.control.endpoint import EndpointStats
 from interlock.errors import StaleState
 from interlock.records.store import utc_now
-from interlock.rules.canary import ArmStats
+from interlock.rules.arms import ArmStats
 from interlock.rules.routes import Observed, Route
 from interlock.serving.client import ServingClient
 from interlock.settings import Settings
@@ -29,9 +29,10 @@ class EmbeddedEndpoint:
         return self._client.converge(route)
 
     def rollback(self, use_case: str, *, actor: str, reason: str, override_id: str, expected_generation: int,
-                 to: Literal["previous", "champion"] = "previous") -> Observed:
+                 to: Literal["previous", "champion"] = "previous", to_version: int | None = None) -> Observed:
         """Swap at once, on the server alone."""
-        return self._client.rollback(use_case, actor, reason, override_id, to=to, expected_generation=expected_generation)
+        return self._client.rollback(use_case, actor, reason, override_id, to=to, expected_generation=expected_generation,
+                                     to_version=to_version)
 
     def absorbed(self, use_case: str, override_id: str, route: Route) -> Observed:
         """The store has taken over the override."""
@@ -48,7 +49,7 @@ class EmbeddedEndpoint:
         for item in found["generations"]:
             if item["generation"] == generation and item["override_id"] is None:
                 arms = item["arms"]
-        return EndpointStats(generation, _arm(arms.get("champion")), _arm(arms.get("candidate")))
+        return EndpointStats(generation, *(_arm(arms.get(name)) for name in ("champion", "candidate", "shadow", "mirrored")))
 
     def close(self) -> None:
         """Close the connections."""
@@ -60,4 +61,7 @@ def _arm(counts: dict[str, Any] | None) -> ArmStats:
     if counts is None:
         return ArmStats()
     return ArmStats(requests=counts["requests"] - counts["refusals"], errors=counts["errors"], refusals=counts["refusals"],
-                    latency_p99_ms=counts["latency_ms"]["p99"], histogram=tuple(counts["scores"]["counts"]))
+                    latency_p99_ms=counts["latency_ms"]["p99"], histogram=tuple(counts["scores"]["counts"]),
+                    latency=tuple(counts["latency_ms"]["counts"]), predictions=tuple(sorted(counts["predictions"].items())),
+                    abstentions=counts.get("abstentions", 0), compared=counts.get("compared", 0), flips=counts.get("flips", 0),
+                    dropped=counts.get("dropped", 0))

@@ -7,18 +7,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from interlock.rules.canary import ArmStats
+from interlock.rules.arms import ArmStats
 from interlock.rules.routes import Observed, Route
 from interlock.settings import Settings
 
 
 @dataclass(frozen=True)
 class EndpointStats:
-    """What both arms answered since the endpoint took on `generation`."""
+    """What the arms answered since the endpoint took on `generation`."""
 
     generation: int
     champion: ArmStats = field(default_factory=ArmStats)
     candidate: ArmStats = field(default_factory=ArmStats)
+    shadow: ArmStats = field(default_factory=ArmStats)    # what the candidate would have answered to mirrored requests
+    mirrored: ArmStats = field(default_factory=ArmStats)  # the champion on the same requests, timed beside it
 
 
 class Endpoint(Protocol):
@@ -31,9 +33,11 @@ class Endpoint(Protocol):
         """Do what the route says; a lower generation is refused with `StaleState`, a damaged package with `PackageError`."""
 
     def rollback(self, use_case: str, *, actor: str, reason: str, override_id: str, expected_generation: int,
-                 to: Literal["previous", "champion"] = "previous") -> Observed:
+                 to: Literal["previous", "champion"] = "previous", to_version: int | None = None) -> Observed:
         """Answer with the previous model at once, whatever the store does ("champion": only the candidate leaves).
 
+        `to_version`: with any version that answered there before; it is verified, proven and loaded first (`PackageError`: it is not
+        sound; `StaleState`: it never answered there, or is retired; nothing is changed).
         The same `override_id` again changes nothing; another one while an override stands is refused with `StaleState`.
         """
 

@@ -64,6 +64,7 @@ class Observed(BaseModel):
     override_durable: bool = True
     override_actor: str | None = None
     override_reason: str | None = None
+    override_at: datetime | None = None
     observed_at: datetime
 
 

@@ -40,10 +40,14 @@ class ServingClient:
         return [Observed.model_validate(item) for item in self._control("GET", "/routes")]
 
     def rollback(self, use_case: str, actor: str, reason: str, override_id: str, *, to: Literal["previous", "champion"] = "previous",
-                 expected_generation: int | None = None) -> Observed:
-        """Swap at once. StaleState: another rollback stands, the route changed, or there is nothing to go back to."""
-        body = {"actor": actor, "reason": reason, "override_id": override_id, "to": to, "expected_generation": expected_generation}
-        return self._observed("POST", f"/rollback/{use_case}", body)
+                 expected_generation: int | None = None, to_version: int | None = None) -> Observed:
+        """Swap at once. StaleState: another rollback stands, the route changed, or there is nothing to go back to.
+
+        With `to_version`, an older version is verified and loaded first (PackageError: it is not sound any more; nothing is changed).
+        """
+        body = {"actor": actor, "reason": reason, "override_id": override_id, "to": to, "expected_generation": expected_generation,
+                "to_version": to_version}
+        return self._observed("POST", f"/rollback/{use_case}", body, timeout_s=READ_S if to_version is None else CONVERGE_S)
 
     def absorbed(self, use_case: str, override_id: str, route: Route) -> Observed:
         """Tell the server that the store has recorded the override and that this newer route takes over."""

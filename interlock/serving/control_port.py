@@ -34,6 +34,7 @@ class Rollback(BaseModel):
     override_id: str = Field(min_length=1, max_length=100)
     to: Literal["previous", "champion"] = Field(default="previous", description="champion: only take the candidate off.")
     expected_generation: int | None = None
+    to_version: int | None = Field(default=None, ge=1, description="Any version that answered here before; absent: the previous one.")
 
 
 class Absorbed(BaseModel):
@@ -45,14 +46,14 @@ class Absorbed(BaseModel):
     route: Route
 
 
-def control_app(supervisor: Supervisor, token: str, host: str) -> ASGIApp:
-    """The ASGI app of the control port."""
+def control_app(supervisor: Supervisor, token: str, host: str, rollback_token: str = "") -> ASGIApp:
+    """The ASGI app of the control port. `rollback_token` opens the way back and nothing else: a pager may hold it."""
     calls = _Calls(supervisor)
     app = Starlette(routes=[
         Address("/health", calls.health), Address("/metrics", calls.metrics), Address("/routes", calls.routes),
         Address("/routes/{use_case}", calls.route), Address("/stats/{use_case}", calls.stats),
         Address("/converge", _changing(calls.converge, token), methods=["POST"]),
-        Address("/rollback/{use_case}", _changing(calls.rollback, token), methods=["POST"]),
+        Address("/rollback/{use_case}", _changing(calls.rollback, token, rollback_token), methods=["POST"]),
         Address("/versions/{use_case}/{version:int}/withdrawn", _changing(calls.withdrawn, token), methods=["POST"]),
         Address("/overrides/{use_case}/absorbed", _changing(calls.absorbed, token), methods=["POST"]),
     ], exception_handlers={InterlockError: _refused, ValidationError: _malformed, 404: _nothing_here})
@@ -125,11 +126,11 @@ class _Calls:
         return JSONResponse(self._supervisor.observed(use_case).model_dump(mode="json"))
 
 
-def _changing(call: Callable[[Request], Awaitable[Response]], token: str) -> Callable[[Request], Awaitable[Response]]:
-    """The call, for those who hold the token."""
+def _changing(call: Callable[[Request], Awaitable[Response]], *tokens: str) -> Callable[[Request], Awaitable[Response]]:
+    """The call, for those who hold one of the tokens."""
     async def checked(request: Request) -> Response:
-        given = request.headers.get("authorization", "")
-        if not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
+        given = request.headers.get("authorization", "").encode()
+        if not any(hmac.compare_digest(given, f"Bearer {token}".encode()) for token in tokens if token):
             return JSONResponse({"error": "this call needs the control token", "kind": "DecisionRefused",
                                  "allowed": "Authorization: Bearer <content of run/control.token>"}, status_code=401)
         return await call(request)

@@ -20,7 +20,7 @@ from interlock.serving.limits import Limits
 from interlock.serving.options import WorkerOptions
 from interlock.serving.sockets import listen
 from interlock.serving.supervisor import Supervisor
-from interlock.serving.token import control_token
+from interlock.serving.token import ROLLBACK_NAME, control_token
 from interlock.settings import Settings, require_local
 
 log = logging.getLogger("interlock.serving")
@@ -46,7 +46,8 @@ async def serve(settings: Settings, limits: Limits | None = None) -> None:
         port=settings.predictions_port, workers=settings.serving_workers, limits=limits or Limits.from_settings(settings),
         options=WorkerOptions.from_settings(settings))
     control_socket = listen(settings.host, settings.control_port)
-    config = uvicorn.Config(control_app(supervisor, control_token(run), settings.host), lifespan="off", log_config=None, access_log=False,
+    app = control_app(supervisor, control_token(run), settings.host, control_token(run, ROLLBACK_NAME))
+    config = uvicorn.Config(app, lifespan="off", log_config=None, access_log=False,
                             server_header=False, limit_concurrency=256, timeout_graceful_shutdown=2, ws="none")
     control = _Server(config)
     stop = asyncio.Event()

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Literal
 
 from interlock.errors import PackageError, StaleState, Unavailable
-from interlock.rules.routes import Observed, Route
+from interlock.rules.routes import Observed, Route, Slot
 from interlock.serving.channel import Message
 from interlock.serving.counters import ArmCounts, ArmKey, Counters
 from interlock.serving.crew import Crew, Worker
+from interlock.serving.going_back import going_back, overruled
 from interlock.serving.limits import Limits
 from interlock.serving.options import WorkerOptions
 from interlock.serving.proving import Prover
@@ -91,24 +92,31 @@ class Supervisor:
         return await self.converge(route, absorbs=override_id)
 
     async def rollback(self, use_case: str, *, actor: str, reason: str, override_id: str, to: Literal["previous", "champion"] = "previous",
-                       expected_generation: int | None = None) -> Observed:
+                       expected_generation: int | None = None, to_version: int | None = None) -> Observed:
         """Swap at once with what is loaded already; the override is written while the workers switch. Needs no other process.
 
-        The same `override_id` again changes nothing. Raises `StaleState` when another rollback stands or nothing is there to go back to.
+        `to_version`: any version that answered here before; one that is not the previous one is verified, proven and loaded first.
+        The same `override_id` again changes nothing. Raises `StaleState` when another rollback stands or nothing is there to go back to,
+        `PackageError` when the version is not sound any more: nothing is changed then.
         """
         track = self.tracks.known(use_case)
+        if to_version is not None and not overruled(track, override_id, expected_generation):
+            slot = going_back(track, to_version, self.served.of(use_case))
+            if slot != track.route.previous:
+                async with track.preparing:
+                    aside = track.route.model_copy(update={"champion": slot, "previous": track.route.champion, "candidate": None})
+                    await self._prover.prove(aside)
+                    await self._prepare(aside)
+                    return await self._overrule(track, actor, reason, override_id, slot, expected_generation)
+        return await self._overrule(track, actor, reason, override_id, to, expected_generation)
+
+    async def _overrule(self, track: Track, actor: str, reason: str, override_id: str, to: Literal["previous", "champion"] | Slot,
+                        expected_generation: int | None) -> Observed:
         async with track.switching:
-            if override_id in track.absorbed or track.override_id == override_id:
-                return self.observed(use_case)
-            if track.override is not None:
-                raise StaleState("the server has been rolled back already", value=override_id,
-                                 allowed=f"override {track.override.id} by {track.override.actor} stands: {track.override.reason}")
-            if expected_generation is not None and expected_generation != track.route.generation:
-                raise StaleState("the route has changed since you looked", value=f"generation {expected_generation}",
-                                 allowed=f"{track.route.generation}", next_step="look again, then decide")
-            self.tracks.overrule(track, rolled_back(track, actor=actor, reason=reason, override_id=override_id, to=to))
-            await asyncio.gather(self._switch(track), self.tracks.keep_override(track))
-        return self.observed(use_case)
+            if not overruled(track, override_id, expected_generation):
+                self.tracks.overrule(track, rolled_back(track, actor=actor, reason=reason, override_id=override_id, to=to))
+                await asyncio.gather(self._switch(track), self.tracks.keep_override(track))
+        return self.observed(track.route.use_case)
 
     def observed(self, use_case: str) -> Observed:
         """What the workers answer with now. Raises `StaleState` for an unknown use case."""
@@ -120,7 +128,7 @@ class Supervisor:
             workers_ready=self.crew.ready(use_case, (route.generation, track.override_id)),
             workers_total=self.crew.size, override=override is not None, override_id=track.override_id, override_durable=track.durable,
             override_actor=override.actor if override else None, override_reason=override.reason if override else None,
-            observed_at=datetime.now(UTC))
+            override_at=override.at if override else None, observed_at=datetime.now(UTC))
 
     async def withdraw(self, use_case: str, version: int) -> list[str]:
         """Never answer with this version by number again; the versions that are left. Idempotent. Raises `Unavailable`."""

@@ -1,4 +1,7 @@
-"""The control token: whoever can read `run/control.token` (0600) may change what is answered with."""
+"""The control token: whoever can read `run/control.token` (0600) may change what is answered with.
+
+`run/rollback.token` opens `POST /rollback/{use_case}` alone: for a pager's webhook, which must not hold more.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,12 @@ from pathlib import Path
 from interlock.records.pointer import write_durably
 
 NAME = "control.token"
+ROLLBACK_NAME = "rollback.token"
 
 
-def control_token(run: Path) -> str:
+def control_token(run: Path, name: str = NAME) -> str:
     """The installation's token, made on first use."""
-    path = run / NAME
+    path = run / name
     if not path.exists():
         write_durably(path, secrets.token_urlsafe(32).encode(), mode=0o600)
     os.chmod(path, 0o600)

@@ -12,7 +12,7 @@ from typing import Literal
 
 from interlock.errors import StaleState
 from interlock.records.pointer import Override, drop_override, effective, read_overrides, read_routes, write_override, write_route
-from interlock.rules.routes import Route
+from interlock.rules.routes import Route, Slot
 
 log = logging.getLogger("interlock.serving")
 DISK_S = 2.0
@@ -119,14 +119,17 @@ class Tracks:
             track.durable = True
 
 
-def rolled_back(track: Track, *, actor: str, reason: str, override_id: str, to: Literal["previous", "champion"],
+def rolled_back(track: Track, *, actor: str, reason: str, override_id: str, to: Literal["previous", "champion"] | Slot,
                 now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Override:
-    """The override that a rollback makes. `previous`: champion and previous change places. `champion`: only the candidate goes.
+    """The override that a rollback makes. `previous`: champion and previous change places. `champion`: only the candidate goes. A slot:
+    it answers, and the champion stays loaded beside it.
 
     Raises `StaleState` when there is nothing to go back to.
     """
     route = track.route
-    champion, previous = (route.previous, route.champion) if to == "previous" else (route.champion, route.previous)
+    ways: dict[str, tuple[Slot | None, Slot | None]] = {"previous": (route.previous, route.champion),
+                                                        "champion": (route.champion, route.previous)}
+    champion, previous = (to, route.champion) if isinstance(to, Slot) else ways[to]
     if champion is None:
         raise StaleState("there is no previous model to roll back to", value=f"generation {route.generation}",
                          next_step="approve another candidate")

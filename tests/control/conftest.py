@@ -19,7 +19,7 @@ from interlock.records.ids import new_id
 from interlock.records.routes import read_route
 from interlock.records.store import Store
 from interlock.records.tables import Candidate, EvidenceRow, Release
-from interlock.rules.canary import ArmStats
+from interlock.rules.arms import ArmStats
 from interlock.rules.canonical import digest_bytes
 from interlock.rules.evidence import Evidence
 from interlock.rules.gates import GateResult, Verdict
@@ -98,6 +98,8 @@ class MemoryEndpoint:
     routes: dict[str, Route] = field(default_factory=dict)
     overrides: dict[str, dict[str, Any]] = field(default_factory=dict)
     absorbed_ids: list[str] = field(default_factory=list)
+    served: dict[int, Slot] = field(default_factory=dict)
+    withdrawn: list[int] = field(default_factory=list)
     arms: tuple[ArmStats, ArmStats] = (ArmStats(), ArmStats())
     down: bool = False
     calls: list[str] = field(default_factory=list)
@@ -113,7 +115,7 @@ class MemoryEndpoint:
         shown = route.model_dump(include=set(Observed.model_fields)) | ({} if override is None else override["effect"])
         return Observed(**shown, workers_ready=1, workers_total=1, observed_at=self.clock(), override=override is not None,
                         override_id=override["id"] if override else None, override_actor=override["actor"] if override else None,
-                        override_reason=override["reason"] if override else None)
+                        override_reason=override["reason"] if override else None, override_at=override["at"] if override else None)
 
     def converge(self, route: Route) -> Observed:
         self._up("converge")
@@ -123,10 +125,11 @@ class MemoryEndpoint:
         if have is not None and (route.generation < have.generation or (route.generation == have.generation and route != have)):
             raise StaleState("the endpoint has a newer generation")
         self.routes[route.use_case] = route
+        self.served |= {slot.version: slot for slot in (route.champion, route.previous) if slot is not None}
         return self.observed(route.use_case)
 
     def rollback(self, use_case: str, *, actor: str, reason: str, override_id: str, expected_generation: int,
-                 to: Literal["previous", "champion"] = "previous") -> Observed:
+                 to: Literal["previous", "champion"] = "previous", to_version: int | None = None) -> Observed:
         self._up("rollback")
         if use_case not in self.routes:
             raise StaleState("the endpoint has no route for this use case")
@@ -136,9 +139,11 @@ class MemoryEndpoint:
         if override is not None or route.generation != expected_generation:
             raise StaleState("another rollback stands, or the route changed")
         target, other = (route.previous, route.champion) if to == "previous" else (route.champion, route.previous)
-        if target is None:
+        if to_version is not None:
+            target, other = self.served.get(to_version) if to_version not in self.withdrawn else None, route.champion
+        if target is None or (to_version is not None and target == route.champion):
             raise StaleState("there is no previous model")
-        self.overrides[use_case] = {"id": override_id, "actor": actor, "reason": reason, "effect": {
+        self.overrides[use_case] = {"id": override_id, "actor": actor, "reason": reason, "at": self.clock(), "effect": {
             "champion": target, "previous": other, "candidate": None, "candidate_percent": 0}}
         return self.observed(use_case)
 
