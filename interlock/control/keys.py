@@ -37,7 +37,7 @@ class Issued:
 def add_key(settings: Settings, store: Store, *, actor: str, reason: str, client: str, use_cases: list[str], days: float | None = None,
             requests_per_s: float | None = None, clock: Callable[[], datetime] = utc_now) -> Issued:
     """Make a key for a client. Raises `DecisionRefused` (role, reason), `SettingsError` (too many keys, wrong values)."""
-    standing, now = require(settings, actor, "keys", reason), clock()
+    standing, now = require(settings, actor, "change keys", reason), clock()
     with _locked(settings) as run:
         keys = _read(run)
         issued = _issue(client=client, use_cases=sorted(set(use_cases)), created_at=now, requests_per_s=requests_per_s,
@@ -50,7 +50,7 @@ def add_key(settings: Settings, store: Store, *, actor: str, reason: str, client
 def rotate_key(settings: Settings, store: Store, *, actor: str, reason: str, key_id: str, overlap_s: float = OVERLAP_S,
                clock: Callable[[], datetime] = utc_now) -> Issued:
     """Make a key like this one; the old one goes on for `overlap_s` seconds, so that its client has time to change over."""
-    standing, now = require(settings, actor, "keys", reason), clock()
+    standing, now = require(settings, actor, "change keys", reason), clock()
     with _locked(settings) as run:
         keys = _read(run)
         old = _find(keys, key_id)
@@ -68,7 +68,7 @@ def rotate_key(settings: Settings, store: Store, *, actor: str, reason: str, key
 def revoke_key(settings: Settings, store: Store, *, actor: str, reason: str, key_id: str,
                clock: Callable[[], datetime] = utc_now) -> tuple[Key, list[str]]:
     """End a key now; the key, and warnings where the store could not write it down. Safe to repeat: then the ledger gets it."""
-    standing, now = require(settings, actor, "keys", reason), clock()
+    standing, now = require(settings, actor, "change keys", reason), clock()
     with _locked(settings) as run:
         keys = _read(run)
         old = _find(keys, key_id)

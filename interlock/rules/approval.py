@@ -23,7 +23,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "revoke": frozenset({"approver", "admin"}),
     "revoke own": frozenset(ROLES),
     "retire": frozenset({"approver", "admin"}),
-    "keys": frozenset({"operator", "admin"}),
+    "change keys": frozenset({"operator", "admin"}),
 }
 NOBODY = frozenset({"", "scheduler", "schedule", "keeper", "interlock", "unknown"})  # names that are not a person
 

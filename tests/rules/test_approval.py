@@ -25,5 +25,5 @@ def test_a_viewer_and_an_auditor_change_nothing() -> None:
 
 
 def test_on_call_may_roll_back_but_not_approve() -> None:
-    assert [action for action in ALLOWED if may(["operator"], action)] == ["rollback", "resume", "abort", "revoke own", "keys"]
+    assert [action for action in ALLOWED if may(["operator"], action)] == ["rollback", "resume", "abort", "revoke own", "change keys"]
     assert set(ROLES) >= {role for roles in ALLOWED.values() for role in roles}

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pytest
@@ -82,14 +82,14 @@ class Running:
         self.process: subprocess.Popen[bytes] | None = None
         self.start_s = 0.0
 
-    def start(self, **environment: str) -> Running:
-        """Start it and wait until every worker answers."""
+    def start(self, log: IO[str] | None = None, **environment: str) -> Running:
+        """Start it, its log into the file, and wait until every worker answers."""
         settings = self.settings
         names = {"home": settings.home, "predictions_port": settings.predictions_port, "control_port": settings.control_port,
                  "serving_workers": settings.serving_workers}
         variables = os.environ | {f"INTERLOCK_{name.upper()}": str(value) for name, value in names.items()} | environment
         began = time.monotonic()
-        self.process = subprocess.Popen([sys.executable, "-c", CODE, json.dumps(self.limits.__dict__)], env=variables)
+        self.process = subprocess.Popen([sys.executable, "-c", CODE, json.dumps(self.limits.__dict__)], env=variables, stderr=log)
         self.wait(lambda: self.client.health()["workers_live"] == settings.serving_workers, 20)
         self.start_s = time.monotonic() - began
         return self
