@@ -47,6 +47,8 @@ async def _answer(endpoint: Endpoint, scope: Scope, receive: Receive, notes: Not
                 async with endpoint.shelf.older.lent(name, version):
                     return await open_inference.infer(endpoint, name, version, scope, receive)
             return 200, await _admitted(endpoint, scope, notes, name, of_version), {}
+        case ["v2", "repository", "index"]:
+            return 200, _listed(endpoint, scope, notes), {}
         case ["v2", *rest]:
             return await _read_only(endpoint, scope, notes, rest)
     raise Refusal(404, "there is nothing at this address", allowed="/v1/{use_case}/predict, /v1/{use_case}/labels, /v2, /v2/health/live, "
@@ -78,6 +80,13 @@ async def _read_only(endpoint: Endpoint, scope: Scope, notes: Notes, rest: list[
             async with endpoint.shelf.older.lent(name, version):
                 return 200, open_inference.model_ready(endpoint, name, version), {}
     raise Refusal(404, "there is nothing at this address", allowed="/v2, /v2/health/live, /v2/health/ready, /v2/models/{use_case}")
+
+
+def _listed(endpoint: Endpoint, scope: Scope, notes: Notes) -> Any:
+    if scope["method"] != "POST":
+        raise Refusal(405, "this address takes POST", headers={"allow": "POST"}, close=True)
+    _known(endpoint, scope, notes, None)
+    return open_inference.repository_index(endpoint)
 
 
 def _known(endpoint: Endpoint, scope: Scope, notes: Notes, use_case: str | None) -> None:

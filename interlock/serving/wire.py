@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 import msgspec
@@ -68,11 +69,23 @@ async def read_body(scope: Scope, receive: Receive, bytes_max: int, timeout_s: f
     raise _too_large(bytes_max)
 
 
+@dataclass(frozen=True)
+class Content:
+    """A body that is not plain JSON: its bytes, their kind, and headers of its own."""
+
+    data: bytes
+    kind: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+
 async def reply(send: Send, status: int, body: Any, headers: dict[str, str] | None = None, *, close: bool = False) -> None:
-    """Send a JSON answer, or text when `body` is bytes."""
-    plain = isinstance(body, bytes)
-    data = body if plain else encode_json(body)
-    kind = b"text/plain; version=0.0.4; charset=utf-8" if plain else b"application/json"
+    """Send a JSON answer, text when `body` is bytes, or other content."""
+    if isinstance(body, Content):
+        data, kind, headers = body.data, body.kind.encode(), {**body.headers, **(headers or {})}
+    else:
+        plain = isinstance(body, bytes)
+        data = body if plain else encode_json(body)
+        kind = b"text/plain; version=0.0.4; charset=utf-8" if plain else b"application/json"
     fields = [(b"content-type", kind), (b"content-length", str(len(data)).encode())]
     fields += [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
     if close:

@@ -1,0 +1,108 @@
+"""Answers of the Open Inference Protocol: the outputs that were asked for, as JSON or binary tensors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from interlock.modeling.package import Manifest
+from interlock.serving.answering import Answer
+from interlock.serving.binary_tensors import encoded
+from interlock.serving.shelf import Serving
+from interlock.serving.tensors import InferBody
+from interlock.serving.wire import Content, Refusal, encode_json
+
+NOBODY = {"INT64": -1, "BYTES": "", "FP64": None}  # a prediction that no model and no rule made
+
+
+@dataclass(frozen=True)
+class Output:
+    """One output tensor."""
+
+    name: str
+    datatype: str
+    shape: list[int]
+    data: list[Any]
+
+
+def output_kinds(manifest: Manifest, *, abstains: bool, explained: bool) -> list[tuple[str, str, list[int]]]:
+    """Name, datatype and shape of each output; -1 stands for the number of rows."""
+    found = [("score", "FP64", [-1]), ("prediction", {"binary": "INT64", "regression": "FP64"}.get(manifest.task, "BYTES"), [-1])]
+    if manifest.task == "multiclass":
+        found.append(("scores", "FP64", [-1, len(manifest.classes)]))
+    if manifest.intervals is not None:
+        found.append(("interval", "FP64", [-1, 2]))
+    if abstains:
+        found += [("abstained", "BOOL", [-1]), ("answered_by", "BYTES", [-1]), ("reason", "BYTES", [-1])]
+    return [*found, ("reasons", "BYTES", [-1])] if explained else found
+
+
+def wants_reasons(body: InferBody) -> bool:
+    """Whether reasons were asked for: by the parameter `explain`, or by naming the output."""
+    return body.parameters.get("explain") is True or any(wanted.name == "reasons" for wanted in body.outputs)
+
+
+def check_wanted(body: InferBody, manifest: Manifest, *, abstains: bool) -> None:
+    """422 when an output is asked for that there is not, or in a way that is not understood. Before anything is scored."""
+    known = [name for name, _, _ in output_kinds(manifest, abstains=abstains, explained=True)]
+    for wanted in body.outputs:
+        if wanted.name not in known:
+            raise Refusal(422, f"there is no output '{wanted.name[:80]}'", allowed=", ".join(known))
+        odd = [name for name in wanted.parameters if name.startswith("shared_memory") or name == "classification"]
+        if odd:
+            raise Refusal(422, f"output '{wanted.name}' is asked for in a way that is not understood", value=odd[0],
+                          allowed="binary_data")
+        _is_flag(wanted.parameters, "binary_data")
+    _is_flag(body.parameters, "binary_data_output")
+    _is_flag(body.parameters, "explain")
+
+
+def infer_reply(name: str, request_id: str, body: InferBody, serving: Serving, answers: list[Answer], captured: bool) -> Any:
+    """The reply: JSON, or JSON and bytes where an output was asked for in binary."""
+    arm = answers[0].row.arm
+    found = {output.name: output for output in _outputs(answers, explained=wants_reasons(body))}
+    by_default = body.parameters.get("binary_data_output") is True
+    chosen = [(found[wanted.name], wanted.parameters.get("binary_data", by_default)) for wanted in body.outputs] or [
+        (output, by_default) for output in found.values()]
+    outputs, tail = [], []
+    for output, is_binary in chosen:
+        told: dict[str, Any] = {"name": output.name, "datatype": output.datatype, "shape": output.shape}
+        if is_binary:
+            tail.append(encoded(output.datatype, output.data))
+            told["parameters"] = {"binary_data_size": len(tail[-1])}
+        else:
+            told["data"] = output.data
+        outputs.append(told)
+    head = {"model_name": name, "model_version": str(arm.slot.version), "id": request_id, "outputs": outputs,
+            "parameters": {"digest": arm.slot.digest, "generation": serving.route.generation, "arm": arm.name, "captured": captured,
+                           "ids": [answer.row.id for answer in answers], "flags": [answer.flags for answer in answers]}}
+    if not any(is_binary for _, is_binary in chosen):
+        return head
+    text = encode_json(head)
+    return Content(b"".join([text, *tail]), "application/octet-stream", {"inference-header-content-length": str(len(text))})
+
+
+def _outputs(answers: list[Answer], *, explained: bool) -> list[Output]:
+    first, rows = answers[0], len(answers)
+    manifest = first.row.arm.loaded.manifest
+    kinds = output_kinds(manifest, abstains=first.outcome is not None, explained=explained)
+    return [Output(name, datatype, [rows, *shape[1:]], _column(name, datatype, shape, answers)) for name, datatype, shape in kinds]
+
+
+def _column(name: str, datatype: str, shape: list[int], answers: list[Answer]) -> list[Any]:
+    if name == "reasons":
+        return ["" if answer.reasons is None else encode_json(answer.reasons).decode() for answer in answers]
+    if answers[0].outcome is None:
+        values = [getattr(answer, name) for answer in answers]
+        return [item for value in values for item in value or []] if len(shape) > 1 else values
+    bodies = [answer.as_json(answer.scores is not None) for answer in answers]
+    if len(shape) > 1:
+        return [value for body in bodies for value in (body[name] or [None] * shape[1])]
+    if name == "prediction":
+        return [NOBODY[datatype] if body[name] is None else body[name] for body in bodies]
+    return [body.get(name, "") for body in bodies]
+
+
+def _is_flag(parameters: dict[str, Any], name: str) -> None:
+    if not isinstance(parameters.get(name, False), bool):
+        raise Refusal(422, f"the parameter '{name}' is no flag", value=repr(parameters[name])[:40], allowed="true, false")
