@@ -7,6 +7,7 @@ superseded in good standing and is still on disk, else nothing, and the status s
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from interlock.control.deployments import ROLLBACK
 from interlock.control.endpoint import Endpoint, reached
+from interlock.control.known_good import prove, target_of
 from interlock.control.once import check_nonce, replay
 from interlock.control.people import AUTOMATIC, require
 from interlock.control.receipts import Receipt, receipt_of
@@ -30,27 +32,35 @@ from interlock.settings import Settings
 
 
 def rollback(settings: Settings, store: Store, *, actor: str, use_case: str, reason: str, nonce: str, expected_generation: int,
-             endpoint: Endpoint | None = None, clock: Callable[[], datetime] = utc_now) -> Receipt:
-    """Go back to the previous version now. Needs the store only to write it down: without it, the keeper does that later.
+             to_version: int | None = None, endpoint: Endpoint | None = None, clock: Callable[[], datetime] = utc_now) -> Receipt:
+    """Go back now, to the previous version or to any that answered before. Needs the store only to write it down: without it, the keeper
+    does that later.
 
-    Raises `DecisionRefused` without a way back, `StaleState` when the route is not the one that the person saw.
+    Raises `DecisionRefused` without a way back, `StaleState` when the route is not the one that the person saw, `PackageError` when an
+    older version is not sound any more; nothing is changed then.
     """
     standing = require(settings, actor, "rollback", reason)
     check_nonce(nonce)
     with reached(settings, endpoint) as seam:
         return roll_back(settings, store, seam, actor=actor, use_case=use_case, reason=reason, nonce=nonce,
-                         expected_generation=expected_generation, standing=standing, clock=clock)
+                         expected_generation=expected_generation, standing=standing, to_version=to_version, clock=clock)
 
 
 def roll_back(settings: Settings, store: Store, endpoint: Endpoint, *, actor: str, use_case: str, reason: str, nonce: str,
-              expected_generation: int, standing: dict[str, Any], clock: Callable[[], datetime] = utc_now) -> Receipt:
+              expected_generation: int, standing: dict[str, Any], to_version: int | None = None,
+              clock: Callable[[], datetime] = utc_now) -> Receipt:
     """The rollback itself, for a person or (actor `interlock`, nonce = breach id) for the keeper."""
     warnings: list[str] = []
-    if (first := _before(store, use_case, expected_generation, actor, nonce, warnings)) is not None:
-        return first
-    observed = _swap_endpoint(endpoint, use_case, actor, reason, nonce, expected_generation, warnings)
+    seen = _before(settings, store, use_case, expected_generation, actor, nonce, to_version, warnings)
+    if isinstance(seen, Receipt):
+        return seen
+    older = to_version if seen is None or seen.target != seen.previous else None
+    observed = _swap_endpoint(endpoint, use_case, actor, reason, nonce, expected_generation, older, warnings)
+    if older is not None and observed is None and seen is not None:
+        prove(settings, seen.target)  # the endpoint did not: nobody answers with it unproven
     try:
-        decision, route = _write(settings, store, use_case, expected_generation, observed, actor, reason, nonce, standing, clock())
+        decision, route = _write(settings, store, use_case, expected_generation, observed, actor, reason, nonce,
+                                 standing | ({"to_version": to_version} if to_version else {}), clock(), seen.target if seen else None)
     except (Unavailable, StoreError, SQLAlchemyError) as error:
         if observed is None:
             raise
@@ -65,7 +75,7 @@ def roll_back(settings: Settings, store: Store, endpoint: Endpoint, *, actor: st
 def absorb(settings: Settings, store: Store, endpoint: Endpoint, observed: Observed, *,
            clock: Callable[[], datetime] = utc_now) -> tuple[Route, Observed]:
     """Take an override of the endpoint into the store as decision, route and ledger entry, then tell the endpoint. Safe to repeat."""
-    standing = {"absorbed": True, "override_durable": observed.override_durable}
+    standing: dict[str, Any] = {"absorbed": True, "override_durable": observed.override_durable}
     decision, route = _write(settings, store, observed.use_case, observed.generation, observed, observed.override_actor or AUTOMATIC,
                              observed.override_reason or "rolled back on the endpoint", observed.override_id or "", standing, clock())
     return route, endpoint.absorbed(observed.use_case, observed.override_id or decision.id, route)
@@ -104,37 +114,49 @@ def settle(endpoint: Endpoint, route: Route, override_id: str | None, warnings: 
         return None
 
 
-def _before(store: Store, use_case: str, expected: int, actor: str, nonce: str, warnings: list[str]) -> Receipt | None:
-    """Checks that need the store; where it does not answer the endpoint decides alone."""
+@dataclass(frozen=True)
+class _Seen:
+    """What the store said before anything was done."""
+
+    target: Slot
+    previous: Slot | None
+
+
+def _before(settings: Settings, store: Store, use_case: str, expected: int, actor: str, nonce: str, to_version: int | None,
+            warnings: list[str]) -> Receipt | _Seen | None:
+    """Checks that need the store; None where it does not answer: the endpoint decides alone then."""
     try:
         with store.reading() as session:
             first = decisions.known(session, decisions.on_generation(use_case, expected))
             if first is not None:
                 return replay(first, "rollback", actor, nonce)
             route = read_route(session, use_case)
+            if route.generation != expected:
+                raise StaleState(f"the route of '{use_case}' is not the one that you saw; nothing was changed",
+                                 value=f"generation {expected}", allowed=f"generation {route.generation}",
+                                 next_step="look again: interlock status")
+            target = route.previous if to_version is None else target_of(settings, session, use_case, to_version, route)
     except (Unavailable, StoreError, SQLAlchemyError) as error:
         warnings.append(f"the store does not answer: {error}".partition("\n")[0])
         return None
-    if route.generation != expected:
-        raise StaleState(f"the route of '{use_case}' is not the one that you saw; nothing was changed", value=f"generation {expected}",
-                         allowed=f"generation {route.generation}", next_step="look again: interlock status")
-    if route.champion is None or route.previous is None:
+    if route.champion is None or target is None:
         raise DecisionRefused(f"'{use_case}' has no way back: no earlier version is kept", value=_name(route.champion),
                               next_step="approve another candidate, or stop the prediction server")
-    return None
+    return _Seen(target, route.previous)
 
 
-def _swap_endpoint(endpoint: Endpoint, use_case: str, actor: str, reason: str, nonce: str, expected: int,
+def _swap_endpoint(endpoint: Endpoint, use_case: str, actor: str, reason: str, nonce: str, expected: int, to_version: int | None,
                    warnings: list[str]) -> Observed | None:
     try:
-        return endpoint.rollback(use_case, actor=actor, reason=reason, override_id=nonce, expected_generation=expected)
+        return endpoint.rollback(use_case, actor=actor, reason=reason, override_id=nonce, expected_generation=expected,
+                                 to_version=to_version)
     except (Unavailable, StaleState) as error:  # the store's compare-and-swap below still decides, the keeper converges
         warnings.append(error.what)
         return None
 
 
 def _write(settings: Settings, store: Store, use_case: str, generation: int, observed: Observed | None, actor: str, reason: str, nonce: str,
-           standing: dict[str, Any], now: datetime) -> tuple[Decision, Route]:
+           standing: dict[str, Any], now: datetime, chosen: Slot | None = None) -> tuple[Decision, Route]:
     """Decision, route and ledger entry in one transaction; an override on record already changes nothing."""
     with store.writing() as session:
         identity = decisions.on_generation(use_case, generation)
@@ -145,8 +167,9 @@ def _write(settings: Settings, store: Store, use_case: str, generation: int, obs
         if route.generation != generation and not override:
             raise StaleState(f"the route of '{use_case}' was changed by somebody else first; nothing was changed now",
                              value=f"generation {generation}", allowed=f"generation {route.generation}", next_step="interlock status")
-        target = observed.champion if observed is not None and override else route.previous
-        detail = {"nonce": nonce, **standing, "from": _plain(route.champion), "to": _plain(target), "endpoint_first": override}
+        target = observed.champion if observed is not None and override else chosen or route.previous
+        detail = {"nonce": nonce, **standing, "from": _plain(route.champion), "to": _plain(target), "endpoint_first": override,
+                  "override_at": observed.override_at.isoformat() if observed is not None and observed.override_at else None}
         decision = decisions.record(session, kind="rollback", identity=identity, use_case=use_case, actor=actor, reason=reason, now=now,
                                     package_digest=target.digest if target else None, expected_generation=generation, detail=detail)
         return decision, take_off(settings, session, route, target=target, decision=decision, actor=actor, reason=reason, now=now)
@@ -156,7 +179,7 @@ def _end_releases(session: Session, route: Route, target: Slot | None, actor: st
     """The bad release is rolled back, one on its way is void, the good one is live again."""
     moving = releases.open_release(session, route.use_case)
     if moving is not None:
-        started = moving.state in {ReleaseState.CANARY, ReleaseState.PAUSED}
+        started = moving.state not in {ReleaseState.PLANNED, ReleaseState.STAGED}
         why = reason if target == route.champion else f"the champion it was compared with was rolled back: {reason}"
         releases.move(session, moving, ReleaseState.ROLLED_BACK if started else ReleaseState.FAILED, now=now, actor=actor,
                       reason=why)
@@ -164,7 +187,9 @@ def _end_releases(session: Session, route: Route, target: Slot | None, actor: st
     if bad is not None and (target is None or route.champion != target):
         releases.move(session, bad, ReleaseState.ROLLED_BACK, now=now, actor=actor, reason=reason)
         suspend_after(session, bad, reason, now)
-    good = releases.of_package(session, route.use_case, target.digest, (ReleaseState.SUPERSEDED,)) if target else None
+    good = None
+    for state in (ReleaseState.SUPERSEDED, ReleaseState.ROLLED_BACK):  # a person may go back even to what was taken off before
+        good = good or (releases.of_package(session, route.use_case, target.digest, (state,)) if target else None)
     if good is not None:
         releases.move(session, good, ReleaseState.LIVE, now=now, actor=actor, reason="live again after a rollback")
 

@@ -40,7 +40,7 @@ TRANSITIONS: dict[ReleaseState, frozenset[ReleaseState]] = {
     S.PROBATION: frozenset({S.LIVE, S.ROLLED_BACK, S.SUPERSEDED}),
     S.LIVE: frozenset({S.ROLLED_BACK, S.SUPERSEDED}),
     S.SUPERSEDED: frozenset({S.LIVE, S.RETIRED}),
-    S.ROLLED_BACK: frozenset({S.RETIRED}),
+    S.ROLLED_BACK: frozenset({S.LIVE, S.RETIRED}),  # live again only by a person who goes back to exactly this version
     S.FAILED: frozenset({S.RETIRED}),
     S.RETIRED: frozenset(),
 }
