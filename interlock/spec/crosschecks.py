@@ -12,6 +12,7 @@ from interlock.errors import did_you_mean
 from interlock.spec.derived_checks import derived_problems
 from interlock.spec.fairness_checks import fairness_problems
 from interlock.spec.problems import Found
+from interlock.spec.serving_checks import serving_problems
 from interlock.spec.training import training_problems
 
 FEATURE_TYPES = ("integer", "float", "boolean", "category")
@@ -24,7 +25,7 @@ _ENVIRONMENT = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 def cross_problems(raw: dict[str, Any]) -> list[Found]:
     """Every disagreement between keys of the file; sections of a wrong shape are left to the types."""
     steps = (_segments, _references, _target, _features, _columns, _checks, _clock, _split, _labels, _schedules, _environment_names, _value, training_problems,
-             fairness_problems, derived_problems)
+             fairness_problems, derived_problems, serving_problems)
     return [problem for step in steps for problem in step(raw)]
 
 
