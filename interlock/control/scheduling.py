@@ -26,9 +26,9 @@ from interlock.spec.usecase import UseCase
 
 DEPLOYMENT_OF = {"lifecycle": deployments.LIFECYCLE, "ingest": deployments.INGEST, "train": deployments.TRAIN,
                  "monitor": deployments.MONITOR, "costs": deployments.COSTS,
-                 "materialize": deployments.MATERIALIZE}
+                 "materialize": deployments.MATERIALIZE, "drill": deployments.DRILL}
 
-TRAINING = frozenset({"lifecycle", "train"})  # flows whose runs are on record with who started them
+NAMED = frozenset({"lifecycle", "train", "drill"})  # flows whose runs are on record with who started them
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def start_due_of(store: Store, use_case: UseCase, now: datetime) -> list[Started
                 _tell(session, use_case, flow, expression, error)
                 continue
             if due is not None:
-                parameters = {"use_case": use_case.name} | ({"started_by": SCHEDULER} if flow in TRAINING else {})
+                parameters = {"use_case": use_case.name} | ({"started_by": SCHEDULER} if flow in NAMED else {})
                 enqueue(session, f"tick:{use_case.name}:{flow}:{iso(due)}", DEPLOYMENT_OF[flow], parameters, at=now)
                 found.append(Started(use_case.name, flow, due))
     return found

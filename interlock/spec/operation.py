@@ -62,3 +62,4 @@ class Schedules(Section):
     monitor: str | None = Field(default=None, description="Judge complete windows.")
     costs: str | None = Field(default=None, description="Add up costs.")
     materialize: str | None = Field(default=None, description="Write the online tables of the feature views that it reads or feeds.")
+    drill: str | None = Field(default=None, description="Rehearse deploy, breach and rollback on a shadow server; a drill missing for 1.5 intervals is told.")

@@ -23,7 +23,8 @@ DEPLOYMENTS: dict[str, dict[str, Any]] = {entry["name"]: entry for entry in PLAN
 # What starts each flow besides a person, and the parameters it gives: outbox rows, schedules, the keeper.
 STARTED_WITH = {
     "ingest": {"use_case"}, "train": {"use_case"}, "validate": {"use_case"}, "monitor": {"use_case"}, "costs": {"use_case"},
-    "materialize": {"use_case"}, "tick": set(), "backup": set(), "restore": {"source", "home"},
+    "materialize": {"use_case"}, "tick": set(), "drill": {"use_case", "started_by"}, "backup": set(), "restore": {"source", "home"},
+    "score": {"use_case", "source", "to"},
     "lifecycle": {"use_case", "as_of"}, "deploy": {"use_case", "release_id"}, "rollback": {"use_case", "decision_id"},
 }
 

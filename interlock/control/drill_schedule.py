@@ -1,0 +1,85 @@
+"""Whether a scheduled fire drill is missing, and who is told. `tick` starts drills; this looks whether they were done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from cronsim import CronSimError
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from interlock.control.alerting import record_alert
+from interlock.control.scheduling import newest_due, next_due
+from interlock.records import drills
+from interlock.records.routes import read_route
+from interlock.records.store import Store
+from interlock.records.tables import DrillRow, Outbox, ScheduleState
+from interlock.rules.canonical import iso
+from interlock.rules.drills import missed
+from interlock.settings import Settings
+from interlock.spec.usecase import UseCase
+
+
+@dataclass(frozen=True)
+class DrillState:
+    """The last drill of a use case, and why another is missing ("": it is not). `odd`: the schedule cannot be read."""
+
+    use_case: str
+    last: DrillRow | None
+    missing: str = ""
+    odd: str = ""
+
+
+def drill_states(session: Session, use_cases: Iterable[UseCase], now: datetime) -> dict[str, DrillState]:
+    """How it stands with the drills of those use cases that have something live and a schedule, or were ever drilled."""
+    known = {use_case.name: use_case for use_case in use_cases}
+    last = drills.last_of_each(session, known)
+    return {name: state for name, use_case in known.items() if (state := _state(session, use_case, last, now)) is not None}
+
+
+def tell_missed(settings: Settings, store: Store, now: datetime) -> int:
+    """One alert per drill that is missing; how many are new. For the keeper, so that it works while Prefect is down."""
+    from interlock.spec.load import all_use_cases
+
+    told = 0
+    with store.writing() as session:
+        for name, state in drill_states(session, [use_case for _, use_case in all_use_cases(settings)], now).items():
+            if state.missing:
+                since = iso(state.last.finished_at) if state.last else "never"
+                told += record_alert(session, identity=f"drill:missed:{name}:{since}", use_case=name, severity="warning", at=now,
+                                     title=f"{name}: the fire drill is missing",
+                                     body=f"{state.missing}. Look at the runs of `drill`, or do it by hand: interlock drill {name}")
+    return told
+
+
+def _state(session: Session, use_case: UseCase, last: Mapping[str, DrillRow], now: datetime) -> DrillState | None:
+    name, row, cron = use_case.name, last.get(use_case.name), use_case.schedules.drill
+    if cron is None or read_route(session, name).champion is None:
+        return DrillState(name, row) if row is not None else None
+    try:
+        interval = _interval(cron, now)
+    except CronSimError as error:
+        return DrillState(name, row, odd=f"[schedules] drill = \"{cron}\" cannot be read: {error}")
+    since = row.finished_at if row is not None else _known_since(session, name, interval)
+    return DrillState(name, row, missing="" if since is None or interval is None else missed(since, interval, now))
+
+
+def _interval(cron: str, now: datetime) -> timedelta | None:
+    """Between the newest due time and the next; None for a schedule without two of them."""
+    due, following = newest_due(cron, now), next_due(cron, now)
+    return following - due if due is not None and following is not None else None
+
+
+def _known_since(session: Session, name: str, interval: timedelta | None) -> datetime | None:
+    """Since when the schedule is known, where no drill was ever done: one interval before the first start that was asked for.
+
+    None: `tick` has not seen the schedule yet.
+    """
+    asked = Outbox.cause.startswith(f"tick:{name}:drill:", autoescape=True)
+    first = session.scalars(select(func.min(Outbox.created_at)).where(asked)).first()
+    if first is not None:
+        return first - (interval or timedelta(0))
+    state = session.get(ScheduleState, (name, "drill"))
+    return state.last_due if state is not None else None
