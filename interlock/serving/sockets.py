@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import errno
 import socket
+import struct
+import sys
 import time
 
 from interlock.errors import SettingsError
 
 BACKLOG = 1_024
 PATIENCE_S = 3.0
+SO_ATTACH_FILTER = 26
+BPF_RETURN = 0x06
 
 
 def listen(host: str, port: int, patience_s: float = PATIENCE_S) -> socket.socket:
@@ -32,6 +38,19 @@ def listen(host: str, port: int, patience_s: float = PATIENCE_S) -> socket.socke
                                 next_step="stop that process, or set INTERLOCK_PREDICTIONS_PORT / INTERLOCK_CONTROL_PORT") from error
         found.setblocking(False)
         return found
+
+
+def close_door(listening: socket.socket) -> None:
+    """Let the kernel take no further connection, for every process that shares this socket; those it has taken can still be accepted.
+
+    Closing alone would reset connections that wait to be accepted: clients that were let in would see a failure. A classic BPF filter
+    that drops every packet (socket(7), SO_ATTACH_FILTER) stops new ones first. Only Linux has it; elsewhere nothing happens.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    drop_all = ctypes.create_string_buffer(struct.pack("HBBI", BPF_RETURN, 0, 0, 0))
+    with contextlib.suppress(OSError):  # without it the door closes as it does elsewhere
+        listening.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HxxxxxxQ", 1, ctypes.addressof(drop_all)))
 
 
 def _owner(port: int) -> str:

@@ -37,9 +37,11 @@ from interlock.serving.keys import Keys  # noqa: E402
 from interlock.serving.limits import Limits  # noqa: E402
 from interlock.serving.options import WorkerOptions  # noqa: E402
 from interlock.serving.shelf import Shelf  # noqa: E402
+from interlock.serving.sockets import close_door  # noqa: E402
 from interlock.serving.traces import traces_to  # noqa: E402
 
 log = logging.getLogger("interlock.serving.worker")
+ACCEPT_S = 0.1  # for connections that the kernel had taken already
 FORBIDDEN = ("prefect", "streamlit", "mlflow", "evidently", "shap", "pandas", "sklearn", "polars", "sqlalchemy")
 
 
@@ -86,10 +88,12 @@ class Worker:
             await asyncio.to_thread(self._traces.close)
 
     async def _leave(self) -> None:
-        """Say in every answer, and to who asks for readiness, that the server goes; then take no connection, and let requests end."""
+        """Say in every answer, and to who asks for readiness, that the server goes; then take no new connection, and let requests end."""
         self._endpoint.leaving = self._front.leaving = True
         if self._serving is not None:
             await asyncio.sleep(self._endpoint.limits.leave_s)
+            close_door(self._listening)
+            await asyncio.sleep(ACCEPT_S)
             self._server.should_exit = True
             await self._serving
 

@@ -1,0 +1,148 @@
+"""Under more traffic than a server can take: others are answered, refusals are early and clear, nothing accepted fails."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+Packages = tuple[Path, str, str]
+
+
+async def ask(http: httpx.AsyncClient, url: str, body: Any, found: list[tuple[int | str, float]], **headers: str) -> httpx.Response | None:
+    began = time.monotonic()
+    try:
+        reply = await http.post(url, json=body, headers=headers)
+    except httpx.TransportError as error:
+        found.append((type(error).__name__, time.monotonic() - began))
+        return None
+    found.append((reply.status_code, time.monotonic() - began))
+    return reply
+
+
+@pytest.fixture
+def crowded(start_server: Callable[..., Any], packages: Packages, build_package: Callable[..., str]) -> Any:
+    """A server with two use cases, few places and one thread for batches."""
+    server = start_server(inflight_max=16, batches_at_work=1)
+    server.client.converge(server.route(1, packages[1]))
+    server.client.converge(server.route(1, build_package(packages[0], 5, use_case="kind", task="multiclass"), use_case="kind"))
+    return server
+
+
+def test_a_flooded_use_case_does_not_starve_another(crowded: Any, record: Callable[..., Any]) -> None:
+    """40 clients send batches of 2,000 rows to `late`, 16 places, one thread; `kind` sends a batch and a record at a time, and gets in."""
+    url = crowded.settings.predictions_url
+    flood, mine, health = [], [], []  # type: list[Any], list[Any], list[Any]
+
+    async def scenario() -> None:
+        limits = httpx.Limits(max_connections=100)
+        async with httpx.AsyncClient(timeout=60, trust_env=False, limits=limits) as http:
+            stop = asyncio.Event()
+            batch = {"records": [record()] * 2_000}
+
+            async def flooding() -> None:
+                while not stop.is_set():
+                    await ask(http, f"{url}/v1/late/predict", batch, flood)
+
+            tasks = [asyncio.create_task(flooding()) for _ in range(40)]
+            await asyncio.sleep(1)
+            for _ in range(5):
+                await ask(http, f"{url}/v1/kind/predict", {"records": [record()] * 100}, mine)
+                await ask(http, f"{url}/v1/kind/predict", {"records": [record()]}, mine)
+                began = time.monotonic()
+                health.append(((await http.get(f"{url}/v2/health/ready")).status_code, time.monotonic() - began))
+            stop.set()
+            await asyncio.gather(*tasks)
+
+    asyncio.run(scenario())
+    statuses = Counter(status for status, _ in flood)
+    assert set(statuses) == {200, 503}
+    assert statuses[503] > 0, "the flood was more than there are places"
+    assert [status for status, _ in mine] == [200] * 10
+    assert max(seconds for _, seconds in mine) < max(seconds for status, seconds in flood if status == 200)
+    assert {status for status, _ in health} == {200}
+
+
+def test_a_refusal_is_early_and_says_when_to_come_back(crowded: Any, record: Callable[..., Any]) -> None:
+    url = f"{crowded.settings.predictions_url}/v1/late/predict"
+    crowded.client.converge(crowded.route(2, crowded.client.observed("late").champion.digest, serving={"requests_per_s": 2}))
+    replies = [httpx.post(url, json={"records": [record()]}, trust_env=False) for _ in range(6)]
+    statuses = [reply.status_code for reply in replies]
+    assert statuses[0] == 200
+    assert statuses[-1] == 503
+    body = replies[-1].json()
+    assert (replies[-1].headers["retry-after"], body["reason"], body["allowed"]) == ("1", "rate", "2 requests/s")
+    labels = httpx.post(url.replace("predict", "labels"), json={"labels": [{"id": "a", "label": 1}]}, trust_env=False)
+    assert labels.status_code == 200, "labels are not held up"
+
+
+def test_limits_of_one_use_case(crowded: Any, record: Callable[..., Any]) -> None:
+    url = f"{crowded.settings.predictions_url}/v1/late/predict"
+    champion = crowded.client.observed("late").champion.digest
+    crowded.client.converge(crowded.route(2, champion, serving={"rows_max": 3, "body_bytes_max": 2_048}))
+    statuses = [httpx.post(url, json={"records": [record()] * rows}, trust_env=False).status_code for rows in (3, 4, 50)]
+    assert statuses == [200, 413, 413]
+    assert httpx.post(url.replace("late", "kind"), json={"records": [record()] * 50}, trust_env=False).status_code == 200
+
+
+def test_work_for_which_nobody_waits_any_more_is_not_done(crowded: Any, record: Callable[..., Any]) -> None:
+    """Behind batches of 10,000 rows, one with a deadline of 20 ms is refused; it does not count as answered."""
+    url = f"{crowded.settings.predictions_url}/v1/late/predict"
+    found: list[Any] = []
+
+    async def scenario() -> httpx.Response | None:
+        async with httpx.AsyncClient(timeout=60, trust_env=False) as http:
+            body = {"records": [record()] * 10_000}
+            long = [asyncio.create_task(ask(http, url, body, found)) for _ in range(6)]
+            await asyncio.to_thread(crowded.wait, lambda: "interlock_batches_waiting 0" not in crowded.client.metrics())
+            reply = await ask(http, url, {"records": [record()] * 100}, [], **{"x-request-deadline-ms": "20"})
+            await asyncio.gather(*long)
+            return reply
+
+    reply = asyncio.run(scenario())
+    assert reply is not None
+    assert (reply.status_code, reply.json()["reason"]) == (504, "deadline")
+    assert [status for status, _ in found] == [200] * 6
+    assert crowded.client.stats("late")["generations"][0]["arms"]["champion"]["answered"] == 60_000
+    assert httpx.post(url, json={"records": [record()]}, headers={"x-request-deadline-ms": "30000"}, trust_env=False).status_code == 200
+    assert httpx.post(url, json={"records": [record()]}, headers={"x-request-deadline-ms": "now"}, trust_env=False).status_code == 400
+
+
+def test_a_stopping_server_fails_nothing_that_it_accepted(packages: Packages, start_server: Callable[..., Any],
+                                                          record: Callable[..., Any]) -> None:
+    """Eight clients that never pause; SIGTERM: each gets an answer to all it sent, then no new connection."""
+    server = start_server(workers=2)
+    server.client.converge(server.route(1, packages[1]))
+    url = f"{server.settings.predictions_url}/v1/late/predict"
+    ends: list[str] = []
+    answered: list[int] = []
+
+    def client() -> None:
+        with httpx.Client(timeout=10, trust_env=False) as http:
+            while True:
+                try:
+                    answered.append(http.post(url, json={"records": [record()]}).status_code)
+                except httpx.ConnectError:
+                    return ends.append("no connection")
+                except httpx.TransportError as error:
+                    return ends.append(f"failed: {type(error).__name__} {error}")
+
+    threads = [threading.Thread(target=client, daemon=True) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.7)
+    before = len(answered)
+    server.kill(signal.SIGTERM)
+    for thread in threads:
+        thread.join(10)
+    assert ends == ["no connection"] * 8
+    assert set(answered) == {200}
+    assert len(answered) > before > 0, "they were answered while it stopped"
