@@ -13,7 +13,7 @@ from interlock.serving.capturing import Capture
 from interlock.serving.counters import Counters
 from interlock.serving.outcomes import Outcome
 from interlock.serving.records import Row
-from interlock.serving.shelf import Arm, Serving
+from interlock.serving.shelf import Arm, Loaded, Serving
 from interlock.serving.wire import Refusal
 
 
@@ -46,7 +46,7 @@ def score_rows(rows: list[Row], counters: Counters) -> list[Answer]:
     answers: dict[int, Answer] = {}
     for arm, places in _by_arm(rows):
         try:
-            for place, answer in zip(places, _score(arm, [rows[place] for place in places]), strict=True):
+            for place, answer in zip(places, answer_rows(arm.loaded, [rows[place] for place in places]), strict=True):
                 answers[place] = answer
         except Exception:
             arm.counts(counters).failed(len(places))
@@ -78,32 +78,35 @@ def count_answers(counters: Counters, answers: list[Answer], latency_ms: float) 
             answer.outcome.arm.counts(counters).abstained(answer.outcome.kind)
 
 
-def _score(arm: Arm, rows: list[Row]) -> list[Answer]:
-    manifest, completion = arm.loaded.manifest, arm.loaded.completion
+def answer_rows(loaded: Loaded, rows: list[Row]) -> list[Answer]:
+    """Answers of one model in the order of the rows, by one call of its booster. Raises `DataError` for a value that it cannot take."""
+    manifest, completion = loaded.manifest, loaded.completion
     added = [completion.complete(row.values, row.event_time) for row in rows] if completion.needed else None
-    matrix, flags = arm.loaded.encoder.encode([row.values for row in rows], [row.event_time for row in rows])
-    found = arm.loaded.model.score(matrix)
-    ends = arm.loaded.model.interval(matrix, found)
+    matrix, flags = loaded.encoder.encode([row.values for row in rows], [row.event_time for row in rows])
+    found = loaded.model.score(matrix)
+    ends = loaded.model.interval(matrix, found)
     column = group_column(manifest)
     groups = None if column is None else [row.values.get(column) for row in rows]
-    decided = decide(manifest, found, groups)
+    decisions = _in_words(manifest, decide(manifest, found, groups).tolist())
+    numbers = found.tolist()  # float32 as float: the same value
+    intervals = [None] * len(rows) if ends is None else ends.tolist()
+    is_multiclass = manifest.task == "multiclass"
     answers = []
     for place, row in enumerate(rows):
-        scores = [float(value) for value in found[place]] if manifest.task == "multiclass" else None
-        score = max(scores) if scores else float(found[place])
+        scores: list[float] = numbers[place] if is_multiclass else []
         said = flags[place] if added is None else added[place] + flags[place]
         said = [*row.said, *said] if row.said else said
         unknown = None if groups is None else group_flag(manifest, groups[place])
-        answers.append(Answer(row, score, scores, _prediction(manifest, float(decided[place])), [*said, unknown] if unknown else said,
-                              None if ends is None else [float(end) for end in ends[place]]))
+        answers.append(Answer(row, max(scores) if is_multiclass else numbers[place], scores or None, decisions[place],
+                              [*said, unknown] if unknown else said, intervals[place]))
     return answers
 
 
-def _prediction(manifest: Manifest, decided: float) -> int | float | str:
-    """The decision in the words of the reply."""
+def _in_words(manifest: Manifest, decided: list[float]) -> list[int | float | str]:
+    """The decisions as replies say them."""
     if manifest.task == "multiclass":
-        return manifest.classes[int(decided)]
-    return int(decided) if manifest.task == "binary" else decided
+        return [manifest.classes[int(place)] for place in decided]
+    return [int(value) for value in decided] if manifest.task == "binary" else list(decided)
 
 
 def _by_arm(rows: list[Row]) -> list[tuple[Arm, list[int]]]:

@@ -75,13 +75,17 @@ class _Lane:
             self._lose(rows, "more waits for the disk than may wait")
             self._lost += rows
             return False
-        done = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[bool] = loop.create_future()
         self._waiting.append((payload, rows, done))
         self._waiting_bytes += len(payload)
         if self._drainer is None:
             self._drainer = asyncio.create_task(self._drain())
-        await asyncio.wait([done], timeout=self._limits.capture_timeout_s)
-        return done.done() and done.result()
+        timer = loop.call_later(self._limits.capture_timeout_s, _give_up_waiting, done)
+        try:
+            return await done
+        finally:
+            timer.cancel()
 
     async def _drain(self) -> None:
         loop = asyncio.get_running_loop()
@@ -93,7 +97,8 @@ class _Lane:
                 self._rows, self._syncs = self._rows + rows * captured, self._syncs + captured
                 self._lost += rows * (not captured)
                 for _, _, done in batch:
-                    done.set_result(captured)
+                    if not done.done():
+                        done.set_result(captured)
         finally:
             self._drainer = None
 
@@ -135,3 +140,9 @@ class _Lane:
         now = datetime.now(UTC)
         self._gap = self._gap or {"kind": "gap", "from": now, "rows": 0, "error": error}
         self._gap |= {"to": now, "rows": self._gap["rows"] + rows}
+
+
+def _give_up_waiting(done: asyncio.Future[bool]) -> None:
+    """The disk takes too long: the answer goes out as not captured."""
+    if not done.done():
+        done.set_result(False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
@@ -15,6 +15,7 @@ from interlock.serving.admission import NOTES, Admission, Notes
 from interlock.serving.answering import Answer, capture_answers, count_answers, score_rows
 from interlock.serving.capturing import Capture
 from interlock.serving.counters import Counters
+from interlock.serving.gathering import Gathering
 from interlock.serving.keys import Keys
 from interlock.serving.limits import Limits
 from interlock.serving.records import Refused, Row
@@ -25,7 +26,14 @@ from interlock.serving.wire import Disconnected, Receive, Refusal, Scope, Send, 
 
 log = logging.getLogger("interlock.serving")
 BodyT = TypeVar("BodyT")
+ReadT = TypeVar("ReadT", covariant=True)
 Prepare = Callable[[], list[Row]]
+
+
+class Decoder(Protocol[ReadT]):
+    """Reads a request's body; raises what msgspec raises."""
+
+    def decode(self, data: bytes, /) -> ReadT: ...
 
 
 class Endpoint:
@@ -35,6 +43,7 @@ class Endpoint:
         self.shelf, self.capture, self.counters, self.limits = shelf, capture, counters, limits
         self.statuses: dict[int, int] = {}
         self.admission, self.turns = Admission(limits), Turns(limits)
+        self.gathering = Gathering(counters)
         self.keys: Keys | None = None
         self.leaving = False
         self._inflight_bytes = 0
@@ -65,7 +74,7 @@ class Endpoint:
             raise Refusal(404, f"there is no use case '{use_case[:80]}' here", allowed=", ".join(sorted(self.shelf.serving)) or "none yet")
         return found
 
-    async def body(self, scope: Scope, receive: Receive, decoder: msgspec.json.Decoder[BodyT], serving: Serving | None = None) -> BodyT:
+    async def body(self, scope: Scope, receive: Receive, decoder: Decoder[BodyT], serving: Serving | None = None) -> BodyT:
         """The request's JSON body, no larger than the use case allows; 400 when it is not JSON of that shape."""
         if header(scope, b"content-encoding") not in (None, "identity"):
             raise Refusal(415, "compressed bodies are not accepted", close=True, allowed="identity")
@@ -114,15 +123,12 @@ class Endpoint:
         return answers, captured
 
     async def _scored(self, serving: Serving, rows: int, prepare: Prepare, explain: bool) -> list[Answer]:
-        def work() -> list[Answer]:
-            answers = score_rows(prepare(), self.counters)
-            if serving.policy is not None or explain:
-                return settled(serving, answers, self.counters, explain)
-            return answers
+        def settle(answers: list[Answer]) -> list[Answer]:
+            return settled(serving, answers, self.counters, explain) if serving.policy is not None or explain else answers
 
         if rows <= self.limits.inline_rows_max and not explain:
-            return work()
-        return await self.turns.run(serving.route.use_case, work)
+            return settle(await self.gathering.scored(prepare()))
+        return await self.turns.run(serving.route.use_case, lambda: settle(score_rows(prepare(), self.counters)))
 
     def report(self) -> dict[str, Any]:
         """For the supervisor's metrics: what happened since the last call."""
