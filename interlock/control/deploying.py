@@ -2,8 +2,8 @@
 
     planned → staged    decision valid, evidence sealed, package verified byte by byte, a child process answers the golden rows, and a
                         staging server with the same bytes bore smoke requests and the declared load (interlock.control.staging)
-    staged  → canary 1  or, without a champion or without steps, live on probation
-    canary n → n + 1    or live on probation, once the keeper judged step n and it passed
+    staged  → step 1    of the use case's strategy or, without a champion or without steps, live on probation
+    step n  → n + 1     or live on probation, once the keeper judged step n and it passed
 
 Every function may be repeated: state and generation decide, never what an earlier run reported.
 """
@@ -21,7 +21,7 @@ from interlock.control.alerting import record_alert
 from interlock.control.endpoint import Endpoint
 from interlock.control.people import AUTOMATIC
 from interlock.control.standing import ended_words
-from interlock.errors import EvidenceError, InterlockError, PackageError, StoreError, UseCaseError
+from interlock.errors import EvidenceError, InterlockError, PackageError, StoreError
 from interlock.records import releases
 from interlock.records.routes import change_route, read_route
 from interlock.records.store import Store, utc_now
@@ -30,12 +30,14 @@ from interlock.rules.evidence import Evidence, check_seal
 from interlock.rules.releases import ReleaseState
 from interlock.rules.routes import Observed, Route, Slot
 from interlock.rules.staging import StagingJudgement
+from interlock.rules.strategies import route_changes, step_of, steps_of
 from interlock.settings import Settings
 from interlock.spec.load import find_use_case, spec_digest
-from interlock.spec.rollout import CanaryStep, Rollout
+from interlock.spec.rollout import Rollout
 from interlock.spec.serving import Serving
 
 PROBE_TIMEOUT_S = 60.0
+STEPPING = (ReleaseState.SHADOW, ReleaseState.CANARY)
 
 
 @dataclass(frozen=True)
@@ -177,14 +179,14 @@ def go_on(settings: Settings, store: Store, release_id: str, *, clock: Callable[
                 releases.move(session, plan.release, ReleaseState.FAILED, now=now, reason="; ".join(problems), actor=AUTOMATIC)
                 return _outcome(plan, plan.route, "; ".join(problems))
             return _to_step(session, plan, 1, now)
-        if plan.state is ReleaseState.CANARY and passed(plan.release):
+        if plan.state in STEPPING and passed(plan.release):
             return _to_step(session, plan, plan.release.step + 1, now)
         return _outcome(plan, plan.route, f"nothing to do: the release is {plan.state.value}", changed=False)
 
 
 def passed(release: Release) -> bool:
     """Whether the keeper judged the present step, and it passed."""
-    return any(item.get("step") == release.step and item.get("verdict") == "pass" for item in release.analysis)
+    return any(item.get("step") == release.step and item.get("verdict") == "pass" and not item.get("interim") for item in release.analysis)
 
 
 def carry_out(settings: Settings, store: Store, endpoint: Endpoint, release_id: str, *,
@@ -208,22 +210,15 @@ def converge(endpoint: Endpoint, outcome: Outcome) -> Outcome:
     return Outcome(**{**vars(outcome), "observed": observed})
 
 
-def step_of(rollout: Rollout, number: int) -> CanaryStep:
-    """Canary step `number`, counted from 1; `UseCaseError` where the use case no longer has it."""
-    if not 1 <= number <= len(rollout.steps):
-        raise UseCaseError("the use case no longer has this canary step", value=number, allowed=f"1 to {len(rollout.steps)}")
-    return rollout.steps[number - 1]
-
-
 def _to_step(session: Session, plan: Plan, number: int, now: datetime) -> Outcome:
-    if plan.route.champion is None or number > len(plan.rollout.steps):
+    if plan.route.champion is None or number > len(steps_of(plan.rollout)):
         return _to_probation(session, plan, now)
     step = step_of(plan.rollout, number)
-    sentence = f"canary step {number} of {len(plan.rollout.steps)}: {step.percent:g} % of the requests"
-    releases.move(session, plan.release, ReleaseState.CANARY, now=now, reason=sentence, actor=AUTOMATIC, step=number)
+    sentence = f"{plan.rollout.strategy} step {number} of {len(steps_of(plan.rollout))}: {step.words}"
+    releases.move(session, plan.release, step.state, now=now, reason=sentence, actor=AUTOMATIC, step=number)
     route = change_route(session, plan.route, actor=AUTOMATIC, reason=sentence, decision_id=plan.decision.id, at=now,
-                         candidate=plan.slot, candidate_percent=step.percent, on_capture_failure=plan.rollout.on_capture_failure,
-                         serving=plan.serving)
+                         candidate=plan.slot, **route_changes(plan.rollout, step, plan.release.id),
+                         on_capture_failure=plan.rollout.on_capture_failure, serving=plan.serving)
     return _outcome(plan, route, sentence)
 
 
@@ -237,7 +232,8 @@ def _to_probation(session: Session, plan: Plan, now: datetime) -> Outcome:
         if before is not None and before.id != plan.release.id:
             releases.move(session, before, ReleaseState.SUPERSEDED, now=now, actor=AUTOMATIC, reason=f"version {plan.slot.version} is live")
     route = change_route(session, plan.route, actor=AUTOMATIC, reason=sentence, decision_id=plan.decision.id, at=now, champion=plan.slot,
-                         previous=old, candidate=None, candidate_percent=0, on_capture_failure=plan.rollout.on_capture_failure,
+                         previous=old, candidate=None, candidate_percent=0, candidate_mode="share", sticky_key=None, sticky_salt=None,
+                         on_capture_failure=plan.rollout.on_capture_failure,
                          serving=plan.serving)
     return _outcome(plan, route, sentence)
 

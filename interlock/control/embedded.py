@@ -38,6 +38,10 @@ class EmbeddedEndpoint:
         """The store has taken over the override."""
         return self._client.absorbed(use_case, override_id, route)
 
+    def withdraw(self, use_case: str, version: int) -> None:
+        """A retired version is forgotten by the server."""
+        self._client.withdraw(use_case, version)
+
     def stats(self, use_case: str) -> EndpointStats:
         """Both arms since the present generation began; empty for a use case that the server does not know yet."""
         try:
@@ -63,5 +67,5 @@ def _arm(counts: dict[str, Any] | None) -> ArmStats:
     return ArmStats(requests=counts["requests"] - counts["refusals"], errors=counts["errors"], refusals=counts["refusals"],
                     latency_p99_ms=counts["latency_ms"]["p99"], histogram=tuple(counts["scores"]["counts"]),
                     latency=tuple(counts["latency_ms"]["counts"]), predictions=tuple(sorted(counts["predictions"].items())),
-                    abstentions=counts.get("abstentions", 0), compared=counts.get("compared", 0), flips=counts.get("flips", 0),
-                    dropped=counts.get("dropped", 0))
+                    abstentions=sum(counts.get("abstentions", {}).values()), compared=counts.get("compared", 0),
+                    flips=counts.get("flips", 0), dropped=counts.get("dropped", 0))

@@ -22,7 +22,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from interlock.control import alerting, rollout, standing
+from interlock.control import alerting, retiring, rollout, standing, stepping
 from interlock.control.backups.confirming import require_confirmed
 from interlock.control.dispatcher import Dispatcher
 from interlock.control.endpoint import Endpoint, reached
@@ -42,6 +42,7 @@ TICK_S = 1.0
 COMPACTION_S = 5.0
 ALERTS_S = 5.0
 STANDING_S = 5.0
+RETIRED_S = 60.0
 HEAD_S = 30.0
 HEAL_S = 20.0
 MIRROR_S = 10.0
@@ -79,6 +80,7 @@ class Keeper:
         self._every("heal", HEAL_S, self._heal)
         self._every("compaction", COMPACTION_S, self._start_compaction)
         self._every("alerts", ALERTS_S, self._deliver)
+        self._every("retirements", RETIRED_S, self._finish_retirements)
         self._every("mirror champions in MLflow", MIRROR_S, self._mirror)
         self._every("ledger head", HEAD_S, lambda: export_head(self.settings, self.store))
         self._guard("heartbeat", self._beat)
@@ -110,6 +112,14 @@ class Keeper:
     def _use_standing(self) -> None:
         for said in standing.use_all(self.settings, self.store, clock=self.clock):
             LOG.info("%s", said)
+
+    def _finish_retirements(self) -> None:
+        """What a retirement decided and could not be done then: the server forgets the version, its package goes out of reach."""
+        with self.store.reading() as session:
+            names = retiring.unfinished(self.settings, session)
+        for name in names:
+            if left := retiring.follow_up(self.settings, self.store, name, endpoint=self.endpoint):
+                LOG.info("%s: %s", name, "; ".join(left))
 
     def _tell_silence(self) -> None:
         """One alert per outage of the prediction server, after `SILENT_S` of passes in each of which it did not answer."""
@@ -269,7 +279,7 @@ def export_head(settings: Settings, store: Store) -> ledger.Head:
 def _intent(session: Any, release: Release) -> Outbox | None:
     from sqlalchemy import select
 
-    cause = release.decision_id if release.state in {"planned", "staged"} else rollout.breach_id(release)
+    cause = release.decision_id if release.state in {"planned", "staged"} else stepping.breach_id(release)
     found: Outbox | None = session.scalars(select(Outbox).where(Outbox.cause == cause)).first()
     return found
 

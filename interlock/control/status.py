@@ -133,7 +133,7 @@ def _release(session: Session, use_case: str) -> str:
     if found is None:
         return "none"
     candidate = session.get_one(Candidate, found.candidate_id)
-    step = f" step {found.step}" if found.state in {ReleaseState.CANARY, ReleaseState.PAUSED} else ""
+    step = f" step {found.step}" if found.state in {ReleaseState.SHADOW, ReleaseState.CANARY, ReleaseState.PAUSED} else ""
     return f"version {candidate.number} {found.state}{step} ({found.id})"
 
 

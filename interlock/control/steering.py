@@ -22,6 +22,7 @@ from interlock.records.store import Store, utc_now
 from interlock.records.tables import Decision, Release
 from interlock.rules.releases import OPEN, ReleaseState
 from interlock.rules.routes import Route
+from interlock.rules.strategies import route_changes, step_of
 from interlock.settings import Settings
 from interlock.spec.load import find_use_case
 
@@ -41,7 +42,7 @@ def abort(settings: Settings, store: Store, *, actor: str, release_id: str, reas
                         lambda session: end_open(session, release_id, kind="abort", actor=actor, reason=reason, now=clock(),
                                                  expected_generation=expected_generation, detail={"nonce": nonce, **standing}))
         except Unavailable as error:
-            if release.state != ReleaseState.CANARY:
+            if release.state not in {ReleaseState.SHADOW, ReleaseState.CANARY}:
                 raise
             observed = seam.rollback(release.use_case, actor=actor, reason=reason, override_id=nonce, to="champion",
                                      expected_generation=expected_generation)
@@ -82,7 +83,7 @@ def end_open(session: Session, release_id: str, *, kind: str, actor: str, reason
     decision = decisions.record(session, kind=kind, identity=identity or f"abort:{release_id}", use_case=release.use_case, actor=actor,
                                 reason=reason, now=now, candidate_id=release.candidate_id, expected_generation=expected_generation,
                                 detail={**detail, "judgement": judgement})
-    answered = release.state in {ReleaseState.CANARY, ReleaseState.PAUSED}
+    answered = release.state not in {ReleaseState.PLANNED, ReleaseState.STAGED}
     releases.move(session, release, ReleaseState.ROLLED_BACK if answered else ReleaseState.FAILED, now=now, reason=reason, actor=actor,
                   judgement=judgement)
     if answered and judgement is not None:  # it was judged, not only overtaken by a change of the champion
@@ -102,14 +103,16 @@ def _resume(settings: Settings, session: Session, release_id: str, revision: int
     if release.state != ReleaseState.PAUSED or release.revision != revision:
         raise StaleState(f"this release is {release.state}, not paused", value=release_id, next_step="interlock status")
     route = _route(session, release, expected_generation)
-    step = find_use_case(settings, release.use_case)[1].rollout.steps[release.step - 1]
+    rollout = find_use_case(settings, release.use_case)[1].rollout
+    step = step_of(rollout, release.step)
     decision = decisions.record(session, kind="resume", identity=f"resume:{release_id}:{detail['nonce']}", use_case=release.use_case,
                                 actor=actor, reason=reason, now=now, candidate_id=release.candidate_id,
                                 expected_generation=expected_generation, detail=detail)
-    releases.move(session, release, ReleaseState.CANARY, now=now, reason=reason, actor=actor)
-    route = change_route(session, route, actor=actor, reason=reason, decision_id=decision.id, at=now, candidate_percent=step.percent)
+    releases.move(session, release, step.state, now=now, reason=reason, actor=actor)
+    route = change_route(session, route, actor=actor, reason=reason, decision_id=decision.id, at=now,
+                         **route_changes(rollout, step, release.id))
     decisions.add_detail(session, decision, release_id=release.id, generation=route.generation,
-                         sentence=f"step {release.step} begins anew with {step.percent:g} % of the requests")
+                         sentence=f"step {release.step} begins anew: {step.words}")
     return decision
 
 

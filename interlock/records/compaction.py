@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 SEGMENT_KEPT_S = 86_400.0  # a compacted segment that nobody writes any more is removed after this
 FILES_PER_DAY_MAX = 16     # more files of one day are merged into one
 GAPS_KEPT = 1_000
-TIME_COLUMN = {"predictions": "_event_time", "labels": "_received_at"}
+TIME_COLUMN = {"predictions": "_event_time", "shadow": "_event_time", "labels": "_received_at"}  # shadow: mirrored, nobody saw them
 _decode = msgspec.msgpack.Decoder().decode
 
 
@@ -178,15 +178,16 @@ def captured_gaps(settings: Settings, use_case: str) -> list[dict[str, Any]]:
 
 def _compact_one(folder: Path, lake: Lake) -> dict[str, int]:
     manifest = fresh_manifest(folder)
-    bodies: dict[str, list[dict[str, Any]]] = {"predictions": [], "labels": [], "gap": []}
+    bodies: dict[str, list[dict[str, Any]]] = {"predictions": [], "shadow": [], "labels": [], "gap": []}
     removable = []
     for path in sorted(folder.glob(f"*{SUFFIX}")):
         closed = not in_use(path)  # asked before reading: what is closed now gets no more frames
         manifest["segments"][path.name] = _read_new(path, manifest["segments"].get(path.name, 0), bodies)
         if closed and time.time() - path.stat().st_mtime > SEGMENT_KEPT_S:
             removable.append(path)
-    counts = {kind: sum(len(body["rows"]) for body in bodies[kind]) for kind in TIME_COLUMN} | {"gaps": len(bodies["gap"])}
-    for kind, make in (("predictions", predictions_frame), ("labels", labels_frame)):
+    counts = {kind: sum(len(body["rows"]) for body in bodies[kind]) for kind in TIME_COLUMN if kind != "shadow" or bodies[kind]}
+    counts["gaps"] = len(bodies["gap"])
+    for kind, make in (("predictions", predictions_frame), ("shadow", predictions_frame), ("labels", labels_frame)):
         if bodies[kind]:
             manifest["files"] += _write(lake, folder.name, kind, make(bodies[kind]))
     manifest["gaps"] = [*manifest["gaps"], *bodies["gap"]][-GAPS_KEPT:]
@@ -225,7 +226,7 @@ def _write(lake: Lake, use_case: str, kind: str, frame: pl.DataFrame) -> list[di
     for part in days.partition_by("_day", maintain_order=True, include_key=False):
         times = part[column]
         span: dict[str, Any] = {"kind": kind, "first": iso(times[0]), "last": iso(times[-1]), "day": str(times[0].date())}
-        if kind == "predictions":
+        if kind != "labels":
             span["answered"] = _by_day(part)
         entries += [entry | span for entry in write_frame(lake, use_case, kind, part, column)]
     return entries

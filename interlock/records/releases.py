@@ -39,7 +39,7 @@ def move(session: Session, release: Release, new: ReleaseState, *, now: datetime
     """Take one step of the state machine; `StaleState`, with nothing changed, where it has none or somebody was first."""
     old = ReleaseState(release.state)
     check_transition(old, new)
-    analysis = [*release.analysis, judgement] if judgement is not None else list(release.analysis)
+    analysis = _with(release, judgement) if judgement is not None else list(release.analysis)
     _swap(session, release, state=new.value, step=release.step if step is None else step, reason=reason, state_since=now, analysis=analysis)
     ledger.append(session, "release.changed", {
         "release_id": release.id, "candidate_id": release.candidate_id, "decision_id": release.decision_id, "actor": actor,
@@ -49,8 +49,8 @@ def move(session: Session, release: Release, new: ReleaseState, *, now: datetime
 
 
 def note(session: Session, release: Release, judgement: dict[str, Any]) -> None:
-    """Add a judgement to the analysis without a step."""
-    _swap(session, release, analysis=[*release.analysis, judgement])
+    """Add a judgement to the analysis without a step; it takes the place of one that only said how things stood (`interim`)."""
+    _swap(session, release, analysis=_with(release, judgement))
     session.refresh(release)
 
 
@@ -60,6 +60,10 @@ def replace(session: Session, release: Release, judgements: list[dict[str, Any]]
     kept = [item for item in release.analysis if item.get(key) not in names]
     _swap(session, release, analysis=[*kept, *judgements])
     session.refresh(release)
+
+
+def _with(release: Release, judgement: dict[str, Any]) -> list[dict[str, Any]]:
+    return [*(item for item in release.analysis if not item.get("interim")), judgement]
 
 
 def _swap(session: Session, release: Release, **values: Any) -> None:

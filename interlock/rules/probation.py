@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from interlock.rules.canary import ArmStats, judge_errors
+from interlock.rules.arms import ArmStats
+from interlock.rules.canary import judge_errors
 from interlock.rules.findings import Finding, State
 from interlock.spec.operation import Monitoring
 from interlock.spec.probation import Part

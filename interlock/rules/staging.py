@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from math import exp, lgamma, log
 from typing import Any, Literal
 
-from interlock.rules.canary import wilson
+from interlock.rules.analysis_bounds import wilson
 from interlock.spec.staging import Staging
 
 Verdict = Literal["pass", "fail", "unknown"]

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from interlock.errors import UseCaseError
 from interlock.rules.releases import ReleaseState
@@ -73,6 +74,14 @@ def step_of(rollout: Rollout, number: int) -> Step:
     if not 1 <= number <= len(steps):
         raise UseCaseError("the use case no longer has this step of its rollout", value=number, allowed=f"1 to {len(steps)}")
     return steps[number - 1]
+
+
+def route_changes(rollout: Rollout, step: Step, salt: str) -> dict[str, Any]:
+    """What a step changes in the route beside the candidate. In an A/B test an entity keeps its arm: `salt`, the release's own, is hashed
+    with the declared key, so that one release's arms are not the next one's."""
+    tested = step.kind is StepKind.AB
+    return {"candidate_percent": step.percent, "candidate_mode": "shadow" if step.state is ReleaseState.SHADOW else "share",
+            "sticky_key": rollout.ab.key if tested else None, "sticky_salt": salt if tested else None}
 
 
 def _line(rollout: Rollout) -> list[float]:

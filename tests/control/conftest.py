@@ -74,7 +74,7 @@ evidence_days_max = 7
 """
 STAGED = StagingJudgement("pass", "staged")  # staging has tests of its own
 START = datetime(2024, 5, 4, 14, 0, tzinfo=UTC)
-GOOD = ArmStats(requests=400, errors=0, refusals=0, latency_p99_ms=2.0, histogram=(40,) * 10)
+GOOD = ArmStats(requests=400, errors=0, refusals=0, latency_p99_ms=2.0, histogram=(40,) * 10, latency=(0,) * 17 + (400,) + (0,) * 52)
 
 
 @dataclass
@@ -100,7 +100,7 @@ class MemoryEndpoint:
     absorbed_ids: list[str] = field(default_factory=list)
     served: dict[int, Slot] = field(default_factory=dict)
     withdrawn: list[int] = field(default_factory=list)
-    arms: tuple[ArmStats, ArmStats] = (ArmStats(), ArmStats())
+    arms: tuple[ArmStats, ...] = (ArmStats(), ArmStats())
     down: bool = False
     calls: list[str] = field(default_factory=list)
 
@@ -154,6 +154,10 @@ class MemoryEndpoint:
             del self.overrides[use_case]
             self.absorbed_ids.append(override_id)
         return self.converge(route)
+
+    def withdraw(self, use_case: str, version: int) -> None:
+        self._up("withdraw")
+        self.withdrawn = sorted({*self.withdrawn, version})
 
     def close(self) -> None:
         pass

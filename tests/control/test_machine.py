@@ -22,14 +22,14 @@ from interlock.records import ledger, releases
 from interlock.records.ids import new_id
 from interlock.records.store import Store
 from interlock.records.tables import Candidate, Decision, Release
-from interlock.rules.canary import ArmStats
+from interlock.rules.arms import ArmStats
 from interlock.rules.gates import GateResult, Verdict
 from interlock.rules.releases import ReleaseState
 
 World = Any  # tests/control/conftest.py
 NAME = "small_loans"
-GOOD = ArmStats(requests=400, errors=0, refusals=0, latency_p99_ms=2.0, histogram=(40,) * 10)
-BAD = ArmStats(requests=400, errors=40, refusals=0, latency_p99_ms=2.0, histogram=(40,) * 10)
+GOOD = ArmStats(requests=400, errors=0, refusals=0, latency_p99_ms=2.0, histogram=(40,) * 10, latency=(0,) * 17 + (400,) + (0,) * 52)
+BAD = ArmStats(requests=400, errors=40, refusals=0, latency_p99_ms=2.0, histogram=(40,) * 10, latency=(0,) * 17 + (400,) + (0,) * 52)
 DIES = st.sampled_from([0, 0, 0, 1, 2, 3, 4])  # at which call to the endpoint the process dies; 0: never
 OPEN = ("planned", "staged", "canary", "paused")
 
@@ -217,7 +217,7 @@ def test_in_any_order_and_with_crashes_anywhere(machine: type[Releases]) -> None
     assert {"canary", "probation", "live", "rolled back", "Killed"} <= set(machine.seen), machine.seen
 
 
-@pytest.mark.parametrize("broken", ["interlock.control.rollbacks._end_releases", "interlock.control.rollout.end_open"])
+@pytest.mark.parametrize("broken", ["interlock.control.rollbacks._end_releases", "interlock.control.stepping.end_open"])
 def test_the_machine_catches_a_rollback_that_forgets_the_releases(machine: type[Releases], monkeypatch: pytest.MonkeyPatch,
                                                                   broken: str) -> None:
     monkeypatch.setattr(broken, lambda *args, **more: None)

@@ -13,12 +13,12 @@ from interlock.records import ledger
 from interlock.records.ids import new_id
 from interlock.records.outbox import due
 from interlock.records.tables import Alert
-from interlock.rules.canary import ArmStats
+from interlock.rules.arms import ArmStats
 from interlock.rules.gates import GateResult, Verdict
 
 World = Any  # tests/control/conftest.py
-GOOD = ArmStats(requests=400, errors=0, refusals=0, latency_p99_ms=2.0, histogram=(40,) * 10)
-FAILING = ArmStats(requests=400, errors=40, refusals=0, latency_p99_ms=2.0, histogram=(40,) * 10)
+GOOD = ArmStats(requests=400, errors=0, refusals=0, latency_p99_ms=2.0, histogram=(40,) * 10, latency=(0,) * 17 + (400,) + (0,) * 52)
+FAILING = ArmStats(requests=400, errors=40, refusals=0, latency_p99_ms=2.0, histogram=(40,) * 10, latency=(0,) * 17 + (400,) + (0,) * 52)
 
 
 def intents(world: World) -> list[str]:

@@ -264,7 +264,7 @@ def test_a_standing_approval_that_outlives_its_file_is_caught(world: World, monk
 
 
 def test_a_rollback_of_what_it_approved_suspends_it(world: World) -> None:
-    from interlock.rules.canary import ArmStats
+    from interlock.rules.arms import ArmStats
     from tests.control.conftest import GOOD
 
     world.make_live(1)
