@@ -15,6 +15,7 @@ from interlock.control.approving import approve_in, sealed
 from interlock.control.once import once
 from interlock.control.people import require
 from interlock.control.receipts import Receipt
+from interlock.control.retiring import retire
 from interlock.control.rollbacks import rollback
 from interlock.control.standing import grant, revoke
 from interlock.control.steering import abort, resume
@@ -25,7 +26,7 @@ from interlock.records.tables import Decision
 from interlock.rules.approval import waiver_objections
 from interlock.settings import Settings
 
-__all__ = ["abort", "approve", "grant", "reject", "resume", "revoke", "rollback", "waive"]
+__all__ = ["abort", "approve", "grant", "reject", "resume", "retire", "revoke", "rollback", "waive"]
 WAIVER_HOURS_MAX = 24.0 * 90
 
 

@@ -44,6 +44,9 @@ class Endpoint(Protocol):
     def absorbed(self, use_case: str, override_id: str, route: Route) -> Observed:
         """The store has taken over the override: its newer route takes effect. Asking again changes nothing."""
 
+    def withdraw(self, use_case: str, version: int) -> None:
+        """A retired version may not be asked for there any more. Asking again changes nothing."""
+
     def stats(self, use_case: str) -> EndpointStats:
         """Both arms since the present generation began."""
 

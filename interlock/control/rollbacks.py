@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from interlock.control.deployments import ROLLBACK
 from interlock.control.endpoint import Endpoint, reached
-from interlock.control.known_good import prove, target_of
+from interlock.control.known_good import prove, retired, target_of
 from interlock.control.once import check_nonce, replay
 from interlock.control.people import AUTOMATIC, require
 from interlock.control.receipts import Receipt, receipt_of
@@ -168,6 +168,8 @@ def _write(settings: Settings, store: Store, use_case: str, generation: int, obs
             raise StaleState(f"the route of '{use_case}' was changed by somebody else first; nothing was changed now",
                              value=f"generation {generation}", allowed=f"generation {route.generation}", next_step="interlock status")
         target = observed.champion if observed is not None and override else chosen or route.previous
+        if not override and target is not None and (why := retired(session, use_case).get(target.digest)):
+            raise DecisionRefused(f"version {target.version} of '{use_case}' cannot answer again: {why}", next_step="interlock status")
         detail = {"nonce": nonce, **standing, "from": _plain(route.champion), "to": _plain(target), "endpoint_first": override,
                   "override_at": observed.override_at.isoformat() if observed is not None and observed.override_at else None}
         decision = decisions.record(session, kind="rollback", identity=identity, use_case=use_case, actor=actor, reason=reason, now=now,

@@ -156,6 +156,7 @@ def test_with_the_store_locked_the_endpoint_goes_back_alone_and_the_keeper_write
         receipt = rollbacks.rollback(three.settings, _impatient(locked), actor="cas", use_case=NAME, reason="why", nonce="incident-1",
                                      expected_generation=generation, to_version=1, endpoint=three.endpoint, clock=three.clock)
         other.execute("ROLLBACK")
+    assert receipt.observed is not None
     assert (receipt.decision_id, receipt.observed.champion) == (None, slot(1))
     three.clock.forward(300)
     assert reconcile(three.settings, three.store, three.endpoint, NAME, clock=three.clock).found == "absorbed"

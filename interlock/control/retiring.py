@@ -1,0 +1,117 @@
+"""Retirement: a version is archived for good. Its history stays; it cannot be approved, released or gone back to by accident.
+
+Never the champion, the previous version or a candidate on its way. The decision comes first; what follows from it (the package moves to
+`packages/retired/`, the server forgets the version, MLflow gets a tag) may fail and is done again by the keeper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from interlock.control.endpoint import Endpoint, reached
+from interlock.control.known_good import retired
+from interlock.control.once import once
+from interlock.control.people import require
+from interlock.control.receipts import Receipt
+from interlock.errors import DecisionRefused, InterlockError
+from interlock.modeling.package import folder_of
+from interlock.records import decisions, releases
+from interlock.records.candidates import numbered
+from interlock.records.registry import mirror_retired
+from interlock.records.routes import read_route
+from interlock.records.segments import sync_folder
+from interlock.records.store import Store, utc_now
+from interlock.records.tables import Candidate, Decision, Release
+from interlock.rules.releases import OPEN, ReleaseState
+from interlock.settings import Settings
+
+ARCHIVE = "retired"
+
+
+def retire(settings: Settings, store: Store, *, actor: str, use_case: str, version: int, reason: str, nonce: str,
+           endpoint: Endpoint | None = None, clock: Callable[[], datetime] = utc_now) -> Receipt:
+    """Archive a version that answers nobody. Raises `DecisionRefused` for one that answers, is the way back, or is on its way."""
+    right = require(settings, actor, "retire", reason)
+    with store.reading() as session:
+        candidate = numbered(session, use_case, version)
+    if candidate is None:
+        raise DecisionRefused(f"'{use_case}' has no such version", value=version, next_step=f"interlock history {use_case}")
+    receipt = once(store, decisions.on_retirement(candidate.id), "retire", actor, nonce,
+                   lambda session: _retire(session, candidate.id, actor, reason, clock(), {"nonce": nonce, **right}))
+    warnings = follow_up(settings, store, use_case, endpoint=endpoint)
+    mirrored = mirror_retired(settings, use_case, candidate.mlflow_version) if candidate.mlflow_version is not None else ""
+    return receipt.model_copy(update={"warnings": [*warnings, *([mirrored] if mirrored else [])]})
+
+
+def follow_up(settings: Settings, store: Store, use_case: str, *, endpoint: Endpoint | None = None) -> list[str]:
+    """Make true what retirements of the use case decided: packages out of reach, versions forgotten by the server. Safe to repeat.
+
+    The answer names what could not be done now.
+    """
+    with store.reading() as session:
+        digests, versions = retired(session, use_case), _retired_versions(session, use_case)
+        held = {slot.digest for slot in read_route(session, use_case).slots()}
+    with reached(settings, endpoint) as seam:
+        try:
+            for version in versions:
+                seam.withdraw(use_case, version)
+            observed = seam.observed(use_case)  # a rollback that the store has not heard of may hold one of them
+        except InterlockError as error:
+            return [f"the prediction server has not forgotten them yet, so the packages stay where they are: {error.what}"]
+    held |= {slot.digest for slot in (observed.champion, observed.previous, observed.candidate) if slot is not None}
+    return [said for digest in digests if digest not in held for said in archive(settings, digest)]
+
+
+def archive(settings: Settings, digest: str) -> list[str]:
+    """Move a package out of the folder that models are loaded from; nothing where it is not there. What fails is said."""
+    root = settings.folder("packages")
+    folder, kept = folder_of(root, digest), folder_of(root / ARCHIVE, digest)
+    if not folder.is_dir():
+        return []
+    try:
+        kept.parent.mkdir(exist_ok=True)
+        folder.rename(kept)
+        sync_folder(kept.parent)
+        sync_folder(root)
+    except OSError as error:
+        return [f"the package {digest[:19]}… is not archived yet: {error.strerror}"]
+    return []
+
+
+def unfinished(settings: Settings, session: Session) -> list[str]:
+    """Use cases with a retired package that can still be loaded."""
+    names = session.scalars(select(Decision.use_case).where(Decision.kind == "retire").distinct())
+    root = settings.folder("packages")
+    return [name for name in names if any(folder_of(root, digest).is_dir() for digest in retired(session, name))]
+
+
+def _retire(session: Session, candidate_id: str, actor: str, reason: str, now: datetime, detail: dict[str, object]) -> Decision:
+    candidate = session.get_one(Candidate, candidate_id)
+    route = read_route(session, candidate.use_case)
+    for word, slot in (("answers now", route.champion), ("is the way back", route.previous), ("is being released", route.candidate)):
+        if slot is not None and slot.digest == candidate.package_digest:
+            raise DecisionRefused(f"version {candidate.number} of '{candidate.use_case}' {word}: it cannot be retired",
+                                  value=f"version {candidate.number}", next_step="interlock status")
+    own = list(session.scalars(select(Release).where(Release.candidate_id == candidate_id)))
+    if any(ReleaseState(release.state) in OPEN for release in own):
+        raise DecisionRefused(f"version {candidate.number} of '{candidate.use_case}' is on its way: abort its release first",
+                              next_step="interlock status")
+    decision = decisions.record(
+        session, kind="retire", identity=decisions.on_retirement(candidate_id), use_case=candidate.use_case, actor=actor, reason=reason,
+        now=now, candidate_id=candidate_id, package_digest=candidate.package_digest,
+        detail={**detail, "version": candidate.number,
+                "sentence": f"version {candidate.number} is archived: it cannot be approved, released or gone back to; its history stays"})
+    for release in own:
+        if ReleaseState(release.state) is not ReleaseState.RETIRED:
+            releases.move(session, release, ReleaseState.RETIRED, now=now, reason=reason, actor=actor)
+    return decision
+
+
+def _retired_versions(session: Session, use_case: str) -> list[int]:
+    query = select(Candidate.number).join(Decision, Decision.candidate_id == Candidate.id).where(
+        Decision.use_case == use_case, Decision.kind == "retire")
+    return sorted(session.scalars(query))
