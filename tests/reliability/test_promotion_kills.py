@@ -131,7 +131,7 @@ def kill_server_at(installation: Installation, folder: Path, point: Point, gener
     assert installation.server is not None
     name, path, number = point
     place = Path(path.format(pid=installation.server.pid, digest=new.removeprefix("sha256:")))
-    tracer = attach(folder / "log", installation.server.pid, killed_at(number, folder / "log", calls=(name,), paths=(place,), fast=False))
+    tracer = attach(folder / "log", installation.server.pid, killed_at(number, folder / "log", calls=(name,), paths=(place,)))
     told = False
     with suppress(InterlockError):
         told = installation.client.converge(route_to(generation, new, old)).generation == generation

@@ -36,12 +36,11 @@ def strace(*arguments: str) -> list[str]:
     return [found, "-qq", "-e", "signal=none", *arguments]
 
 
-def killed_at(number: int, log: Path, *, calls: tuple[str, ...] = WRITES, paths: tuple[Path, ...] = (), fast: bool = True) -> list[str]:
+def killed_at(number: int, log: Path, *, calls: tuple[str, ...] = WRITES, paths: tuple[Path, ...] = ()) -> list[str]:
     """SIGKILL at the `number`-th of these calls of a thread, counted on these files alone where some are given."""
     chosen = ",".join(calls)
     only = [word for path in paths for word in ("-P", str(path))]
-    filtered = ["--seccomp-bpf"] if fast else []  # not for a process that runs already
-    return strace("-f", *filtered, "-o", str(log), *only, "-e", f"trace={chosen}", "-e", f"inject={chosen}:signal=KILL:when={number}")
+    return strace("-f", "-o", str(log), *only, "-e", f"trace={chosen}", "-e", f"inject={chosen}:signal=KILL:when={number}")
 
 
 def watched(log: Path, *, calls: tuple[str, ...] = WATCHED) -> list[str]:
