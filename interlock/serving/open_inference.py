@@ -28,6 +28,8 @@ async def infer(endpoint: Endpoint, name: str, version: str | None, scope: Scope
     """Answer a batch of tensors."""
     _arm(endpoint.serving(name), name, version)
     request = await endpoint.body(scope, receive, RequestDecoder(scope), endpoint.serving(name))
+    if request.body.model_name not in (None, name) or request.body.model_version not in (None, version):
+        raise Refusal(422, "the body names another model than the address", value=str(request.body.model_name)[:80], allowed=name)
     request_id = request.body.id or new_id()
     serving = endpoint.serving(name)
     arm = _arm(serving, name, version) if version is not None else serving.arm_for(request_id)

@@ -39,13 +39,13 @@ def output_kinds(manifest: Manifest, *, abstains: bool, explained: bool) -> list
 
 def wants_reasons(body: InferBody) -> bool:
     """Whether reasons were asked for: by the parameter `explain`, or by naming the output."""
-    return body.parameters.get("explain") is True or any(wanted.name == "reasons" for wanted in body.outputs)
+    return body.parameters.get("explain") is True or any(wanted.name == "reasons" for wanted in body.outputs or [])
 
 
 def check_wanted(body: InferBody, manifest: Manifest, *, abstains: bool) -> None:
     """422 when an output is asked for that there is not, or in a way that is not understood. Before anything is scored."""
     known = [name for name, _, _ in output_kinds(manifest, abstains=abstains, explained=True)]
-    for wanted in body.outputs:
+    for wanted in body.outputs or []:
         if wanted.name not in known:
             raise Refusal(422, f"there is no output '{wanted.name[:80]}'", allowed=", ".join(known))
         odd = [name for name in wanted.parameters if name.startswith("shared_memory") or name == "classification"]
@@ -62,7 +62,7 @@ def infer_reply(name: str, request_id: str, body: InferBody, serving: Serving, a
     arm = answers[0].row.arm
     found = {output.name: output for output in _outputs(answers, explained=wants_reasons(body))}
     by_default = body.parameters.get("binary_data_output") is True
-    chosen = [(found[wanted.name], wanted.parameters.get("binary_data", by_default)) for wanted in body.outputs] or [
+    chosen = [(found[wanted.name], wanted.parameters.get("binary_data", by_default)) for wanted in body.outputs or []] or [
         (output, by_default) for output in found.values()]
     outputs, tail = [], []
     for output, is_binary in chosen:

@@ -37,7 +37,9 @@ class InferBody(msgspec.Struct, forbid_unknown_fields=True):
     inputs: list[Tensor]
     id: str | None = None
     parameters: dict[str, Any] = {}
-    outputs: list[Wanted] = []
+    outputs: list[Wanted] | None = None
+    model_name: str | None = None     # some clients say again what the address says
+    model_version: str | None = None
 
 
 class Request(msgspec.Struct):
