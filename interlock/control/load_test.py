@@ -42,11 +42,14 @@ class Request:
 
 @dataclass(frozen=True)
 class Sent:
-    """What became of one request. Times are those of `time.perf_counter`. `status` 0: no answer, `error` says why."""
+    """What became of one request. Times are those of `time.perf_counter`. `status` 0: no answer, `error` says why.
+
+    It was `due`, the sender `noticed` that, and it was answered or given up (`done`); in between it may have waited for a connection.
+    """
 
     tag: str
     due: float
-    left: float
+    noticed: float
     done: float
     status: int
     reply: Reply | None = None
@@ -59,8 +62,8 @@ class Sent:
 
     @property
     def lag_ms(self) -> float:
-        """How late it left: this process or its connections were busy."""
-        return (self.left - self.due) * 1_000
+        """How late the sender itself was: without a processor it measures its own lateness, not the server's."""
+        return (self.noticed - self.due) * 1_000
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,7 @@ class Traffic:
         return self.wait()
 
     async def _run(self) -> list[Sent]:
-        waiting: asyncio.Queue[tuple[int, float] | None] = asyncio.Queue()
+        waiting: asyncio.Queue[tuple[int, float, float] | None] = asyncio.Queue()
         senders = [asyncio.create_task(self._send(waiting)) for _ in range(self._target.connections)]
         began = time.perf_counter() + 0.01
         for n, after in enumerate(self._due):
@@ -132,17 +135,17 @@ class Traffic:
                 await asyncio.sleep(min(left, 0.05))
             if self._stop.is_set():
                 break
-            waiting.put_nowait((n, began + after))
+            waiting.put_nowait((n, began + after, time.perf_counter()))
         for _ in senders:
             waiting.put_nowait(None)
         await asyncio.gather(*senders)
         return self.sent
 
-    async def _send(self, waiting: asyncio.Queue[tuple[int, float] | None]) -> None:
+    async def _send(self, waiting: asyncio.Queue[tuple[int, float, float] | None]) -> None:
         connection = _Connection(self._target)
         while (item := await waiting.get()) is not None:
-            n, due = item
-            request, left = self._make(n), time.perf_counter()
+            n, due, noticed = item
+            request = self._make(n)
             status, reply, error = 0, None, ""
             try:
                 async with asyncio.timeout(self._target.timeout_s):
@@ -155,7 +158,7 @@ class Traffic:
             except (OSError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, msgspec.DecodeError) as failure:
                 status, error = 0, f"{type(failure).__name__}: {failure}"[:200]
                 connection.drop()
-            self.sent.append(Sent(request.tag, due, left, time.perf_counter(), status, reply, error))
+            self.sent.append(Sent(request.tag, due, noticed, time.perf_counter(), status, reply, error))
         connection.drop()
 
 

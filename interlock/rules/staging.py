@@ -56,7 +56,7 @@ class Smoke:
 
 @dataclass(frozen=True)
 class Load:
-    """One load test. `latencies_ms`: of the answered requests, from the moment each was due. `lag_ms`: p99 of how late they left."""
+    """One load test. `latencies_ms`: of the answered requests, from the moment each was due. `lag_ms`: how late the sender was (p99)."""
 
     rate_per_s: float
     seconds: float
