@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from interlock.serving import open_inference, plain_records
 from interlock.serving.admission import NOTES, Notes, deadline_of
+from interlock.serving.documents import Documents
 from interlock.serving.wire import Receive, Refusal, Scope
 
 if TYPE_CHECKING:
     from interlock.serving.endpoint import Endpoint
 
+DOCUMENTS = Documents()
 Reply = tuple[int, Any, dict[str, str]]
 REASONS = {400: "malformed", 404: "unknown", 405: "method", 408: "slow", 413: "too_large", 415: "media", 422: "invalid", 503: "unready"}
 
@@ -47,12 +49,17 @@ async def _answer(endpoint: Endpoint, scope: Scope, receive: Receive, notes: Not
                 async with endpoint.shelf.older.lent(name, version):
                     return await open_inference.infer(endpoint, name, version, scope, receive)
             return 200, await _admitted(endpoint, scope, notes, name, of_version), {}
+        case ["openapi.json"]:
+            return 200, _document(endpoint, scope, notes, DOCUMENTS.openapi), {}
+        case ["docs"]:
+            return 200, _document(endpoint, scope, notes, DOCUMENTS.page), {}
         case ["v2", "repository", "index"]:
             return 200, _listed(endpoint, scope, notes), {}
         case ["v2", *rest]:
             return await _read_only(endpoint, scope, notes, rest)
-    raise Refusal(404, "there is nothing at this address", allowed="/v1/{use_case}/predict, /v1/{use_case}/labels, /v2, /v2/health/live, "
-                  "/v2/health/ready, /v2/models/{use_case}[/versions/{version}][/ready|/infer]")
+    raise Refusal(404, "there is nothing at this address",
+                  allowed="/docs, /openapi.json, /v1/{use_case}/predict, /v1/{use_case}/labels, /v2, /v2/health/live, /v2/health/ready, "
+                          "/v2/models/{use_case}[/versions/{version}][/ready|/infer]")
 
 
 async def _read_only(endpoint: Endpoint, scope: Scope, notes: Notes, rest: list[str]) -> Reply:
@@ -80,6 +87,13 @@ async def _read_only(endpoint: Endpoint, scope: Scope, notes: Notes, rest: list[
             async with endpoint.shelf.older.lent(name, version):
                 return 200, open_inference.model_ready(endpoint, name, version), {}
     raise Refusal(404, "there is nothing at this address", allowed="/v2, /v2/health/live, /v2/health/ready, /v2/models/{use_case}")
+
+
+def _document(endpoint: Endpoint, scope: Scope, notes: Notes, made: Callable[[Endpoint], Any]) -> Any:
+    if scope["method"] not in ("GET", "HEAD"):
+        raise Refusal(405, "this address is only read", headers={"allow": "GET"}, close=True)
+    _known(endpoint, scope, notes, None)
+    return made(endpoint)
 
 
 def _listed(endpoint: Endpoint, scope: Scope, notes: Notes) -> Any:
