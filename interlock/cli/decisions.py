@@ -1,4 +1,4 @@
-"""`interlock approve | reject | waive | rollback | resume | abort | status | history | verify | keeper`."""
+"""`interlock approve | reject | waive | rollback | resume | abort | status | verify | keeper`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ReleaseId = Annotated[str, typer.Argument(help="Id of the release, as `interlock
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the app."""
-    for command in (approve, reject, waive, rollback, resume, abort, status, history, verify, keeper):
+    for command in (approve, reject, waive, rollback, resume, abort, status, verify, keeper):
         app.command()(command)
 
 
@@ -55,8 +55,10 @@ def waive(use_case: Name, reason: Reason, gate: Annotated[list[str], typer.Optio
     _decide(use_case, version, yes, "waive gates of", sign)
 
 
-def rollback(use_case: Name, reason: Reason, yes: Yes = False) -> None:
-    """Let the previous version answer at once; works with the store, Prefect or MLflow down."""
+def rollback(use_case: Name, reason: Reason, yes: Yes = False,
+             to_version: Annotated[int | None, typer.Option(min=1, help="Any version that answered before (default: the previous one, "
+                                                            "at once).")] = None) -> None:
+    """Let the previous version, or any that answered before, answer again; works with the store, Prefect or MLflow down."""
     from sqlalchemy.exc import SQLAlchemyError
 
     from interlock.control import actions
@@ -80,9 +82,10 @@ def rollback(use_case: Name, reason: Reason, yes: Yes = False) -> None:
         else:
             generation, champion, previous = route.generation, route.champion, route.previous
         names = [f"version {slot.version}" if slot else "nothing" for slot in (previous, champion)]
+        names[0] = names[0] if to_version is None else f"version {to_version}"
         _confirm(yes, f"{use_case}: {names[0]} instead of {names[1]}?")
         _print(actions.rollback(settings, store, actor=actor_name(settings), use_case=use_case, reason=reason, nonce=new_id(),
-                                expected_generation=generation, endpoint=endpoint))
+                                expected_generation=generation, to_version=to_version, endpoint=endpoint))
 
 
 def resume(release_id: ReleaseId, reason: Reason) -> None:
@@ -114,16 +117,6 @@ def status() -> None:
                        f"(interlock approve {item.name} --version {wait.version} --reason …)")
     if not found.use_cases:
         typer.echo("\nno candidate yet: interlock train, or make demo")
-
-
-def history(use_case: Annotated[str | None, typer.Argument(help="Only this use case.")] = None,
-            limit: Annotated[int, typer.Option(min=1, help="Entries at most, newest last.")] = 50) -> None:
-    """Decisions and changes of routes and releases, from the ledger."""
-    from interlock.control.history import lines
-
-    with _opened() as (_, store):
-        for line in lines(store, use_case, limit):
-            typer.echo(line)
 
 
 def verify(head: Annotated[Path | None, typer.Option(help="An exported head (default: the one beside the store).")] = None) -> None:

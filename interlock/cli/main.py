@@ -14,7 +14,8 @@ import typer
 from interlock.cli.unexpected import tell
 from interlock.errors import InterlockError
 
-MODULES = ("stack", "usecase", "decisions", "serving", "keys", "work", "card", "explain", "fairness", "backups", "scoring", "drill")
+MODULES = ("stack", "usecase", "decisions", "standing", "history", "serving", "keys", "work", "card", "explain", "fairness", "backups",
+           "scoring", "drill")
 app = typer.Typer(name="interlock", help="The control room for tabular models.", no_args_is_help=True, add_completion=False,
                   pretty_exceptions_enable=False)
 

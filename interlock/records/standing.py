@@ -18,6 +18,11 @@ def standings(session: Session, use_case: str, limit: int = 20) -> list[Standing
     return [_read(session, row) for row in session.scalars(query)]
 
 
+def with_any(session: Session) -> list[str]:
+    """Use cases that ever had one."""
+    return list(session.scalars(select(Decision.use_case).where(Decision.kind == "grant").distinct().order_by(Decision.use_case)))
+
+
 def active(session: Session, now: datetime) -> list[Standing]:
     """Those of every use case that may be used at this moment."""
     query = select(Decision).where(Decision.kind == "grant", Decision.expires_at > now).order_by(Decision.id)

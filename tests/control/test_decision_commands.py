@@ -147,7 +147,7 @@ def test_history_shows_decisions_and_routes(typed: World) -> None:
     typed.make_live(1)
     typed.make_live(2)
     typed.roll_back()
-    said = run("history", NAME)
+    said = run("history", NAME, "--entries")
     for part in ("decision.approve  ben: all clear on evidence sha256:", "g1 v1 → g2 v1 + 10 % v2", "canary 1 → canary 2",
                  "probation → live", "decision.rollback  cas: complaints", "g4 v2 → g5 v1"):
         assert part in said, part
