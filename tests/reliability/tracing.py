@@ -72,5 +72,5 @@ def _parsed(line: str) -> Call | None:
         return Call(begun, ended, name, path, size=numbers[0])
     if name in ("fsync", "fdatasync"):
         return Call(begun, ended, name, path)
-    offset = numbers[-1] if name.startswith("pwrite") else -1
+    offset = numbers[-1] if name.startswith("pwrite") else -1  # the others append; of a message all parts are joined
     return Call(begun, ended, name, path, b"".join(texts)[:result], offset, result)
