@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from cronsim import CronSimError
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from interlock.control.alerting import record_alert
 from interlock.control.scheduling import newest_due, next_due
+from interlock.errors import UseCaseError
 from interlock.records import drills
 from interlock.records.routes import read_route
 from interlock.records.store import Store
@@ -24,12 +25,11 @@ from interlock.spec.usecase import UseCase
 
 @dataclass(frozen=True)
 class DrillState:
-    """The last drill of a use case, and why another is missing ("": it is not). `odd`: the schedule cannot be read."""
+    """The last drill of a use case, and why another is missing ("": it is not)."""
 
     use_case: str
     last: DrillRow | None
     missing: str = ""
-    odd: str = ""
 
 
 def drill_states(session: Session, use_cases: Iterable[UseCase], now: datetime) -> dict[str, DrillState]:
@@ -41,11 +41,9 @@ def drill_states(session: Session, use_cases: Iterable[UseCase], now: datetime) 
 
 def tell_missed(settings: Settings, store: Store, now: datetime) -> int:
     """One alert per drill that is missing; how many are new. For the keeper, so that it works while Prefect is down."""
-    from interlock.spec.load import all_use_cases
-
     told = 0
     with store.writing() as session:
-        for name, state in drill_states(session, [use_case for _, use_case in all_use_cases(settings)], now).items():
+        for name, state in drill_states(session, _readable(settings), now).items():
             if state.missing:
                 since = iso(state.last.finished_at) if state.last else "never"
                 told += record_alert(session, identity=f"drill:missed:{name}:{since}", use_case=name, severity="warning", at=now,
@@ -54,14 +52,22 @@ def tell_missed(settings: Settings, store: Store, now: datetime) -> int:
     return told
 
 
+def _readable(settings: Settings) -> list[UseCase]:
+    """The use cases whose files can be read; `tick` tells about the others."""
+    from interlock.spec.load import load_use_case
+
+    found = []
+    for path in sorted(settings.usecases_dir.glob("*.toml")):
+        with suppress(UseCaseError):
+            found.append(load_use_case(path))
+    return found
+
+
 def _state(session: Session, use_case: UseCase, last: Mapping[str, DrillRow], now: datetime) -> DrillState | None:
     name, row, cron = use_case.name, last.get(use_case.name), use_case.schedules.drill
     if cron is None or read_route(session, name).champion is None:
         return DrillState(name, row) if row is not None else None
-    try:
-        interval = _interval(cron, now)
-    except CronSimError as error:
-        return DrillState(name, row, odd=f"[schedules] drill = \"{cron}\" cannot be read: {error}")
+    interval = _interval(cron, now)
     since = row.finished_at if row is not None else _known_since(session, name, interval)
     return DrillState(name, row, missing="" if since is None or interval is None else missed(since, interval, now))
 

@@ -25,6 +25,7 @@ from typing import Any
 from interlock.control import alerting, retiring, rollout, standing, stepping
 from interlock.control.backups.confirming import require_confirmed
 from interlock.control.dispatcher import Dispatcher
+from interlock.control.drill_schedule import tell_missed
 from interlock.control.endpoint import Endpoint, reached
 from interlock.control.reconciler import Reconciled, reconcile
 from interlock.errors import InterlockError, SettingsError, StaleState, Unavailable, UseCaseError
@@ -43,6 +44,7 @@ COMPACTION_S = 5.0
 ALERTS_S = 5.0
 STANDING_S = 5.0
 RETIRED_S = 60.0
+DRILLS_S = 60.0
 HEAD_S = 30.0
 HEAL_S = 20.0
 MIRROR_S = 10.0
@@ -78,6 +80,7 @@ class Keeper:
         self._guard("silence", self._tell_silence)
         self._guard("outbox", self._dispatch)
         self._every("heal", HEAL_S, self._heal)
+        self._every("missing drills", DRILLS_S, lambda: tell_missed(self.settings, self.store, self.clock()))
         self._every("compaction", COMPACTION_S, self._start_compaction)
         self._every("alerts", ALERTS_S, self._deliver)
         self._every("retirements", RETIRED_S, self._finish_retirements)
