@@ -36,7 +36,8 @@ class Documents:
         return Content(self._html, "text/html; charset=utf-8", HTML)
 
     def _refresh(self, endpoint: Endpoint) -> None:
-        now = (id(endpoint), endpoint.keys is None, [(name, one.route.generation, one.override_id) for name, one in endpoint.shelf.serving.items()])
+        routes = [(name, one.route.generation, one.override_id) for name, one in endpoint.shelf.serving.items()]
+        now = (id(endpoint), endpoint.keys is None, routes)
         if now != self._made_for:
             found = document(endpoint)
             self._json, self._html, self._made_for = encode_json(found), page_of(found).encode(), now

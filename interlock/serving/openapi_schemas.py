@@ -100,13 +100,13 @@ def answer_schema(serving: Serving, arm: Arm) -> Schema:
     manifest = arm.loaded.manifest
     abstains = serving.policy is not None and serving.policy.abstains
     or_null = ["null"] if abstains else []
-    said: Schema = {"binary": {"enum": [0, 1, *([None] if abstains else [])]},
-                    "multiclass": {"enum": [*manifest.classes, *([None] if abstains else [])]}}.get(
-        manifest.task, {"type": ["number", *or_null]})
+    nobody = [None] if abstains else []
+    kinds: Schema = {"binary": {"enum": [0, 1, *nobody]}, "multiclass": {"enum": [*manifest.classes, *nobody]},
+                     "regression": {"type": ["number", *or_null]}}
     properties: Schema = {
         "id": {"type": "string"}, "score": {"type": ["number", *or_null], "description": "binary: probability of 1. multiclass: of the "
                                             "answered class. regression: the value."},
-        "prediction": said | {"description": manifest.meaning or "The answer."}, "version": {"type": "integer"},
+        "prediction": kinds[manifest.task] | {"description": manifest.meaning or "The answer."}, "version": {"type": "integer"},
         "digest": {"type": "string"}, "arm": {"type": "string"}, "flags": {"type": "array", "items": {"type": "string"}}}
     if manifest.task == "multiclass":
         properties["scores"] = {"type": ["array", *or_null], "items": {"type": "number"}, "description": ", ".join(manifest.classes)}
@@ -148,11 +148,11 @@ def reply_schema(serving: Serving, answer: str) -> Schema:
 def labels_schema(arm: Arm, limits: Limits) -> Schema:
     """The body of `POST /v1/{use_case}/labels`."""
     manifest = arm.loaded.manifest
-    label: Schema = {"binary": {"enum": [0, 1, False, True]}, "multiclass": {"enum": list(manifest.classes)}}.get(
-        manifest.task, {"type": "number", "exclusiveMinimum": -1e300, "exclusiveMaximum": 1e300})
+    kinds: Schema = {"binary": {"enum": [0, 1, False, True]}, "multiclass": {"enum": list(manifest.classes)},
+                     "regression": {"type": "number", "exclusiveMinimum": -1e300, "exclusiveMaximum": 1e300}}
     first: Any = {"binary": 1, "multiclass": (manifest.classes or [""])[0]}.get(manifest.task, 0.5)
     item = {"type": "object", "required": ["id", "label"], "additionalProperties": False, "properties": {
-        "id": {**ID, "type": ["string", "integer"], "description": "The id of the prediction."}, "label": label,
+        "id": {**ID, "type": ["string", "integer"], "description": "The id of the prediction."}, "label": kinds[manifest.task],
         "label_seen_time": time_schema("When the outcome was known; without it: now.")}}
     return {"type": "object", "required": ["labels"], "additionalProperties": False, "properties": {
         "labels": {"type": "array", "minItems": 1, "maxItems": limits.rows_max, "items": item}},
