@@ -13,8 +13,8 @@ from interlock.control.readmodel.overview import Overview, Row, overview
 from interlock.control.readmodel.signals import SEVERITY
 
 ABOUT = """Every use case of this installation. **Live** is what the prediction server itself answers, not what it was told. Signals come
-from the newest monitored window (drift, performance, fairness, latency, reasons, traffic), from ingestion (data) and from the price table
-(cost). The most urgent things stand first."""
+from the newest monitored window (drift, performance, fairness, latency, reasons, traffic), from ingestion (data), from the price table
+(cost) and from the last fire drill (drill). The most urgent things stand first."""
 PER_PAGE = 20
 LINKS = {
     "approvals": "Decide",

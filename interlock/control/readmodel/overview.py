@@ -6,7 +6,9 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
+from interlock.control.backups.schedule import backup_state
 from interlock.control.readmodel.directory import Entry, entries
+from interlock.control.readmodel.drills import drill_signals
 from interlock.control.readmodel.endpoint import Live, observe
 from interlock.control.readmodel.intake import intake
 from interlock.control.readmodel.rollouts import ReleaseView, releases
@@ -76,17 +78,17 @@ def overview(settings: Settings, store: Store) -> Overview:
     costs = defaultdict(list)
     for cost in spending(store):
         costs[cost.use_case].append(cost)
-    today = utc_now().date()
+    today, drilled = utc_now().date(), drill_signals(store, started)
     rows = []
     for entry in started:
         live = lives[entry.name]
         shown = live.answering or (live.route.champion if live.route else None)
         signals = (intake(store, entry.name).signal, *window_signals(newest.get(entry.name), entry.spec),
-                   cost_signal(costs[entry.name], entry.spec, today))
+                   cost_signal(costs[entry.name], entry.spec, today), *([drilled[entry.name]] if entry.name in drilled else []))
         since = lived.get((entry.name, shown.digest)) if shown else None
         spent = in_month(costs[entry.name], today) if costs[entry.name] else None
         rows.append(_row(entry, live, since, signals, tuple(open_decisions[entry.name]), ways.get(entry.name), spent))
-    needs = sorted((need for row in rows for need in row.needs), key=lambda need: (need.rank, need.title))
+    needs = sorted([*_backup_needs(settings), *(need for row in rows for need in row.needs)], key=lambda need: (need.rank, need.title))
     return Overview(tuple(rows), tuple(needs), utc_now())
 
 
@@ -104,8 +106,13 @@ def _row(entry: Entry, live: Live, since: datetime | None, signals: tuple[Signal
 
 
 _PAGES = {"Data": "data", "Drift": "drift", "Performance": "performance", "Fairness": "fairness", "Latency": "performance", "Cost": "costs",
-          "Reasons": "explainability", "Traffic": "data"}
-EARLY = {"Performance", "Reasons", "Traffic"}  # a warning of these comes before proof: worth a look although nothing failed
+          "Reasons": "explainability", "Traffic": "data", "Drill": "releases"}
+EARLY = {"Performance", "Reasons", "Traffic", "Drill"}  # a warning of these comes before proof: worth a look although nothing failed
+
+
+def _backup_needs(settings: Settings) -> list[Need]:
+    state = backup_state(settings, utc_now())
+    return [Need(15, "", "Backup", SignalState.FAIL, f"{state}.", "overview")] if state.startswith(("overdue", "down")) else []
 
 
 def _endpoint_needs(entry: Entry, live: Live) -> list[Need]:
