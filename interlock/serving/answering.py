@@ -59,7 +59,7 @@ async def capture_answers(capture: Capture, serving: Serving, answers: list[Answ
     seen = datetime.now(UTC)
     latency_ms = round((time.perf_counter() - started) * 1000, 3)
     kinds = {answer.row.arm.slot.digest: answer.row.arm.loaded.captured for answer in answers}
-    frame = {"kind": "predictions", "columns": kinds, "rows": [_captured(answer, serving, seen, latency_ms) for answer in answers]}
+    frame = {"kind": "predictions", "columns": kinds, "rows": [captured_row(answer, serving, seen, latency_ms) for answer in answers]}
     captured = await capture.record(serving.route.use_case, frame, len(answers))
     if not captured and serving.route.on_capture_failure == "refuse":
         raise Refusal(503, "the answer cannot be recorded now, and this use case refuses to answer unrecorded",
@@ -116,7 +116,8 @@ def _by_arm(rows: list[Row]) -> list[tuple[Arm, list[int]]]:
     return list(places.values())
 
 
-def _captured(answer: Answer, serving: Serving, seen: datetime, latency_ms: float) -> dict[str, Any]:
+def captured_row(answer: Answer, serving: Serving, seen: datetime, latency_ms: float) -> dict[str, Any]:
+    """What is written down about one answer."""
     row = answer.row
     values = {name: _storable(value) for name, value in row.values.items()}
     return values | {"_request_id": row.id, "_version": row.arm.slot.version, "_digest": row.arm.slot.digest,

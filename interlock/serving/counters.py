@@ -42,6 +42,9 @@ class ArmCounts:
     scores: list[int] = field(default_factory=list)
     predictions: dict[str, int] = field(default_factory=dict)
     abstentions: dict[str, int] = field(default_factory=dict)
+    compared: int = 0  # in the shadow: mirrored records that both models answered,
+    flips: int = 0     # those of them with another decision,
+    dropped: int = 0   # and records that found no room in the mirror
 
     def __post_init__(self) -> None:
         self.scores = self.scores or [0] * (len(score_edges(self.edges)) + 1)
@@ -76,6 +79,7 @@ class ArmCounts:
         self.refusals += other.refusals
         self.errors += other.errors
         self.latency_sum_ms += other.latency_sum_ms
+        self.compared, self.flips, self.dropped = self.compared + other.compared, self.flips + other.flips, self.dropped + other.dropped
         self.latency = [mine + its for mine, its in zip(self.latency, other.latency, strict=True)]
         if self.edges == other.edges:
             self.scores = [mine + its for mine, its in zip(self.scores, other.scores, strict=True)]
@@ -91,7 +95,7 @@ class ArmCounts:
                 "latency_ms": {"p50": quantile(self.latency, 0.5), "p90": quantile(self.latency, 0.9), "p99": quantile(self.latency, 0.99),
                                "sum": round(self.latency_sum_ms, 3), "edges": LATENCY_EDGES_MS, "counts": self.latency},
                 "scores": {"edges": score_edges(self.edges), "counts": self.scores}, "predictions": self.predictions,
-                "abstentions": self.abstentions}
+                "abstentions": self.abstentions, "compared": self.compared, "flips": self.flips, "dropped": self.dropped}
 
 
 def score_edges(kind: str) -> list[float]:

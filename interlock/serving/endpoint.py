@@ -20,6 +20,7 @@ from interlock.serving.keys import Keys
 from interlock.serving.limits import Limits
 from interlock.serving.records import Refused, Row
 from interlock.serving.settling import check_bound, settled
+from interlock.serving.shadowing import Shadows
 from interlock.serving.shelf import Serving, Shelf
 from interlock.serving.turns import Turns
 from interlock.serving.wire import Disconnected, Receive, Refusal, Scope, Send, busy, header, read_body, reply
@@ -43,7 +44,7 @@ class Endpoint:
         self.shelf, self.capture, self.counters, self.limits = shelf, capture, counters, limits
         self.statuses: dict[int, int] = {}
         self.admission, self.turns = Admission(limits), Turns(limits)
-        self.gathering = Gathering(counters)
+        self.gathering, self.shadows = Gathering(counters), Shadows(capture, counters)
         self.keys: Keys | None = None
         self.leaving = False
         self._inflight_bytes = 0
@@ -120,6 +121,7 @@ class Endpoint:
         captured = await capture_answers(self.capture, serving, answers, started)
         notes.captured = time.perf_counter()
         count_answers(self.counters, answers, (time.perf_counter() - started) * 1000)
+        self.shadows.offer(serving, answers)
         return answers, captured
 
     async def _scored(self, serving: Serving, rows: int, prepare: Prepare, explain: bool) -> list[Answer]:

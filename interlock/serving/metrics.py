@@ -25,6 +25,7 @@ STARTED = int(time.time())  # the supervisor's process imports this when it star
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 VERSIONS_MAX = 32
+MIRRORED = ("shadow", "mirrored")  # arms of mirrored requests: no customer was answered by them
 BUILD = {"version": version("interlock-control"), "python": platform.python_version(), "xgboost": version("xgboost")}
 
 
@@ -53,7 +54,9 @@ def _processes(supervisor: Supervisor) -> list[str]:
 def _requests(supervisor: Supervisor) -> list[str]:
     live = supervisor.crew.live
     names = sorted(supervisor.tracks.all)
-    arms = _arms(supervisor)
+    arms = [(labels, counts) for labels, counts in _arms(supervisor) if labels["arm"] not in MIRRORED]
+    mirrored = [({name: labels[name] for name in ("use_case", "version")}, counts) for labels, counts in _arms(supervisor)
+                if labels["arm"] == "shadow"]
     return [
         _block("interlock_requests_inflight", "gauge", "Requests at work.", [({}, _sum(live, "inflight"))]),
         _block("interlock_use_case_requests_inflight", "gauge", "Requests at work, by use case.",
@@ -69,6 +72,12 @@ def _requests(supervisor: Supervisor) -> list[str]:
         _block("interlock_prediction_errors_total", "counter", "Records a model failed on.", [(labels, c.errors) for labels, c in arms]),
         _block("interlock_abstentions_total", "counter", "Records that a model left to a fallback, by reason.",
                [(labels | {"reason": kind}, number) for labels, c in arms for kind, number in sorted(c.abstentions.items())]),
+        _block("interlock_mirrored_total", "counter", "Records that a candidate scored in the shadow; nobody saw its answers.",
+               [(labels, c.requests) for labels, c in mirrored]),
+        _block("interlock_mirrored_flips_total", "counter", "Those with another decision than the champion's.",
+               [(labels, c.flips) for labels, c in mirrored]),
+        _block("interlock_mirrored_dropped_total", "counter", "Records not mirrored because too many waited.",
+               [(labels, c.dropped) for labels, c in mirrored]),
         _histogram("interlock_prediction_latency_seconds", "Time from a request's whole body to its durable answer, once per record.",
                    [(labels, c.latency, c.latency_sum_ms) for labels, c in arms]),
     ]

@@ -39,10 +39,20 @@ async def infer(endpoint: Endpoint, name: str, version: str | None, scope: Scope
     check_wanted(request.body, arm.loaded.manifest, abstains=_abstains(serving))
 
     def prepare() -> list[Row]:
+        if version is None and serving.route.sticky_salt is not None:
+            return _of_one_arm(check_records(serving, records_of(request, request_id, rows)))
         return check_records(serving, records_of(request, request_id, rows), arm)
 
     answers, captured = await endpoint.predict(serving, rows, prepare, explain=wants_reasons(request.body))
     return infer_reply(name, request_id, request.body, serving, answers, captured)
+
+
+def _of_one_arm(rows: list[Row]) -> list[Row]:
+    """One request is answered by one model; in an A/B test its rows have to belong to one arm."""
+    if len({row.arm.name for row in rows}) > 1:
+        raise Refusal(422, "the rows of this request belong to different arms of an A/B test", allowed="one entity per request, or the "
+                      "records route /v1/{use_case}/predict")
+    return rows
 
 
 def server_metadata() -> dict[str, Any]:

@@ -64,7 +64,7 @@ def check_records(serving: Serving, records: list[dict[str, Any]], arm: Arm | No
         found: list[dict[str, Any]] = []
         said: list[str] = []
         request_id = _id(record, found)
-        chosen = arm or serving.arm_for(request_id)
+        chosen = arm or serving.arm_of(request_id, record)
         if chosen is None:
             raise Refusal(503, "no model answers this use case yet", headers={"retry-after": "5"})
         event_time = read_time(record.get("event_time"), "event_time", now, found)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import gc
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -56,6 +57,14 @@ class Arm:
 
 
 @dataclass(frozen=True)
+class Mirror:
+    """Whose counts mirrored requests are: the candidate's in the shadow, and the champion's on the same requests."""
+
+    shadow: Arm
+    champion: Arm
+
+
+@dataclass(frozen=True)
 class Serving:
     """What a use case is answered with from one switch to the next."""
 
@@ -63,6 +72,7 @@ class Serving:
     override_id: str | None
     arms: dict[str, Arm]
     older: Mapping[str, Arm] = field(default_factory=dict)  # by version: those outside the route that are loaded now
+    mirror: Mirror | None = None  # where requests are mirrored; the candidate is then no arm that could answer anybody
 
     @property
     def versions(self) -> set[str]:
@@ -85,6 +95,15 @@ class Serving:
             return candidate
         return self.champion
 
+    def arm_of(self, request_id: str, record: Mapping[str, Any]) -> Arm | None:
+        """The arm that answers this record. In an A/B test the release's salt and the declared field decide: one entity, one arm. A
+        record without the field goes by its id."""
+        route = self.route
+        if route.sticky_salt is None:
+            return self.arm_for(request_id)
+        value = record.get(route.sticky_key) if route.sticky_key is not None else None
+        return self.arm_for(f"{route.sticky_salt}|{request_id if value is None else f'={value}'}")
+
     def arm_of_version(self, version: str) -> Arm | None:
         """The arm of the route, or of an older version that is loaded now."""
         return next((arm for arm in self.arms.values() if str(arm.slot.version) == version), None) or self.older.get(version)
@@ -96,6 +115,16 @@ def takes_candidate(request_id: str, percent: float) -> bool:
         return False
     place = int.from_bytes(hashlib.sha256(request_id.encode("utf-8", "surrogatepass")).digest()[:8], "big")
     return place * 100 < percent * 2**64
+
+
+def _mirror(route: Route, arms: dict[str, Arm]) -> Mirror | None:
+    """The arms of mirrored requests. In the shadow the candidate is taken out of those that answer; at 0 % (a preview, or a paused
+    release) it still answers who asks for its version."""
+    if route.candidate_mode != "shadow" or route.candidate_percent <= 0 or "candidate" not in arms or "champion" not in arms:
+        return None
+    shadow, champion = arms.pop("candidate"), arms["champion"]
+    return Mirror(replace(shadow, name="shadow", key=replace(shadow.key, arm="shadow")),
+                  replace(champion, name="mirrored", key=replace(champion.key, arm="mirrored")))
 
 
 class Shelf:
@@ -175,12 +204,13 @@ class Shelf:
             if slot is not None:
                 key = ArmKey(route.use_case, route.generation, override_id or "", name, slot.version, slot.digest)
                 arms[name] = Arm(name, slot, self._models[slot.digest], key)
+        mirror = _mirror(route, arms)
         self.serving[route.use_case] = Serving(route, override_id, arms)
         self._held.pop(route.use_case, None)
         if versions is not None:
             self.older.know(route.use_case, versions)
         self.older.rename(route.use_case)
-        self.serving[route.use_case] = Serving(route, override_id, arms, self.older.arms[route.use_case])
+        self.serving[route.use_case] = Serving(route, override_id, arms, self.older.arms[route.use_case], mirror)
         self._drop_unneeded()
 
     def report(self) -> dict[str, list[int | str | None]]:

@@ -83,6 +83,7 @@ class Worker:
         await self._leave()
         beat.cancel()
         self._channel.send(self._state())
+        self._endpoint.shadows.close()
         self._endpoint.capture.close()
         if self._traces is not None:
             await asyncio.to_thread(self._traces.close)
