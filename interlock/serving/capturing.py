@@ -7,6 +7,7 @@ every `RETRY_S`, and the first frame that gets through again is a gap record tha
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,7 @@ from interlock.records.segments import SUFFIX, SegmentWriter
 from interlock.serving.limits import Limits
 
 RETRY_S = 0.25
+Waiting = tuple[bytes, int, asyncio.Future[bool]]  # payload, rows, whether it is on the disk
 pack = msgspec.msgpack.Encoder().encode
 
 
@@ -58,9 +60,9 @@ class _Lane:
         self._folder, self._worker, self._limits, self._threads = folder, worker, limits, threads
         self._writer: SegmentWriter | None = None
         self._opened = 0.0
-        self._waiting: list[tuple[bytes, int, asyncio.Future[bool]]] = []
+        self._waiting: list[Waiting] = []
         self._waiting_bytes = 0
-        self._drainer: asyncio.Task[None] | None = None
+        self._committing = False
         self._retry_at = 0.0
         self._gap: dict[str, Any] | None = None
         self._rows = self._lost = self._syncs = 0
@@ -79,28 +81,45 @@ class _Lane:
         done: asyncio.Future[bool] = loop.create_future()
         self._waiting.append((payload, rows, done))
         self._waiting_bytes += len(payload)
-        if self._drainer is None:
-            self._drainer = asyncio.create_task(self._drain())
+        if not self._committing:
+            self._committing = True
+            loop.call_soon(self._commit_waiting, loop)
         timer = loop.call_later(self._limits.capture_timeout_s, _give_up_waiting, done)
         try:
             return await done
         finally:
             timer.cancel()
 
-    async def _drain(self) -> None:
-        loop = asyncio.get_running_loop()
+    def _commit_waiting(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Hand all that waits to a thread. One commit at a time: what comes meanwhile waits for the next, and shares its sync."""
+        batch, self._waiting, self._waiting_bytes = self._waiting, [], 0
         try:
-            while self._waiting:
-                batch, self._waiting, self._waiting_bytes = self._waiting, [], 0
-                rows = sum(count for _, count, _ in batch)
-                captured = await loop.run_in_executor(self._threads, self._commit, [payload for payload, _, _ in batch], rows)
-                self._rows, self._syncs = self._rows + rows * captured, self._syncs + captured
-                self._lost += rows * (not captured)
-                for _, _, done in batch:
-                    if not done.done():
-                        done.set_result(captured)
-        finally:
-            self._drainer = None
+            self._threads.submit(self._work, loop, batch)
+        except RuntimeError:  # closed: what came after the end is not recorded, and is told so
+            for _, _, done in batch:
+                _give_up_waiting(done)
+
+    def _work(self, loop: asyncio.AbstractEventLoop, batch: list[Waiting]) -> None:
+        """In a thread."""
+        rows = sum(count for _, count, _ in batch)
+        try:
+            captured = self._commit([payload for payload, _, _ in batch], rows)
+        except Exception as error:  # noqa: BLE001 - whoever waits must hear of it: told as lost, recorded as a gap
+            captured = False
+            self._lose(rows, f"{type(error).__name__}: {error}")
+        with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits any more
+            loop.call_soon_threadsafe(self._committed, loop, batch, rows, captured)
+
+    def _committed(self, loop: asyncio.AbstractEventLoop, batch: list[Waiting], rows: int, captured: bool) -> None:
+        self._rows, self._syncs = self._rows + rows * captured, self._syncs + captured
+        self._lost += rows * (not captured)
+        if self._waiting:
+            self._commit_waiting(loop)
+        else:
+            self._committing = False
+        for _, _, done in batch:
+            if not done.done():
+                done.set_result(captured)
 
     def _commit(self, payloads: list[bytes], rows: int) -> bool:
         """In a thread, one at a time: write all frames, then one fdatasync for all of them."""
@@ -143,6 +162,6 @@ class _Lane:
 
 
 def _give_up_waiting(done: asyncio.Future[bool]) -> None:
-    """The disk takes too long: the answer goes out as not captured."""
+    """The answer goes out as not captured."""
     if not done.done():
         done.set_result(False)

@@ -15,6 +15,11 @@ _TYPES: dict[str, tuple[type, ...]] = {"numeric": (int, float), "boolean": (bool
 
 def mistyped(kind: str, value: Any) -> bool:
     """Whether a field of this kind cannot hold the value (not null); NaN and infinities are no values."""
+    found = type(value)
+    if found is float and (kind == "numeric" or kind == "context"):  # the two commonest first: every field of every request comes here
+        return not math.isfinite(value)
+    if found is str and value.isascii() and (kind == "category" or kind == "context"):
+        return len(value) > TEXT_CHARACTERS_MAX
     if not isinstance(value, _TYPES[kind]) or (kind == "numeric" and isinstance(value, bool)):
         return True
     if isinstance(value, float):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Generator, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -42,6 +42,24 @@ def header(scope: Scope, name: bytes) -> str | None:
     return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), None)
 
 
+class _Begun:
+    """A coroutine taken as far as it goes without waiting; `message` is its result where that was its end, else await it for that."""
+
+    def __init__(self, work: Awaitable[MutableMapping[str, Any]]) -> None:
+        self.message: MutableMapping[str, Any] | None = None
+        self._rest, self._awaited = work.__await__(), None
+        try:
+            self._awaited = next(self._rest)
+        except StopIteration as end:
+            self.message = end.value
+
+    def __await__(self) -> Generator[Any, Any, MutableMapping[str, Any]]:
+        if self.message is None:
+            yield self._awaited
+            return (yield from self._rest)
+        return self.message
+
+
 async def read_body(scope: Scope, receive: Receive, bytes_max: int, timeout_s: float) -> bytes:
     """The whole body. 413 when it is larger than allowed, 408 when it takes too long; Disconnected when it never ends."""
     declared = header(scope, b"content-length")
@@ -50,10 +68,15 @@ async def read_body(scope: Scope, receive: Receive, bytes_max: int, timeout_s: f
         raise _too_large(bytes_max)
     chunks: list[bytes] = []
     size = 0
+    first = _Begun(receive())
+    if first.message is not None and len(data := first.message.get("body", b"")) <= bytes_max and not first.message.get("more_body", False):
+        if first.message["type"] == "http.disconnect":
+            raise Disconnected
+        return bytes(data)  # it had arrived with the head: no clock needed
     try:
         async with asyncio.timeout(timeout_s):
             while True:
-                message = await receive()
+                message = await first if not chunks else await receive()
                 if message["type"] == "http.disconnect":
                     raise Disconnected
                 chunk = message.get("body", b"")

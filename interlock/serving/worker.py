@@ -35,6 +35,7 @@ from interlock.serving.endpoint import Endpoint  # noqa: E402
 from interlock.serving.front import Front  # noqa: E402
 from interlock.serving.keys import Keys  # noqa: E402
 from interlock.serving.limits import Limits  # noqa: E402
+from interlock.serving.one_write import OneWrite  # noqa: E402
 from interlock.serving.options import WorkerOptions  # noqa: E402
 from interlock.serving.shelf import Shelf  # noqa: E402
 from interlock.serving.sockets import close_door  # noqa: E402
@@ -68,7 +69,8 @@ class Worker:
         endpoint.shelf.older.prove = self._prove
         self._server = Server(uvicorn.Config(
             self._front, ssl_certfile=options.tls_cert or None, ssl_keyfile=options.tls_key or None,
-            lifespan="off", log_config=None, access_log=False, server_header=False, limit_concurrency=limits.connections_max,
+            http=OneWrite, proxy_headers=False, lifespan="off", log_config=None, access_log=False, server_header=False,
+            limit_concurrency=limits.connections_max,
             timeout_keep_alive=30, timeout_graceful_shutdown=int(limits.drain_s), ws="none", h11_max_incomplete_event_size=65_536))
         self._serving: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
