@@ -26,8 +26,10 @@ from interlock.control.backups.store_copy import copy_store, load_copy
 from interlock.control.backups.vault import Vault, read_backup
 from interlock.control.embedded import EmbeddedEndpoint
 from interlock.control.keeper import run as run_keeper
+from interlock.control.readmodel.overview import overview
 from interlock.control.reconciler import reconcile
 from interlock.control.stack import lifecycle
+from interlock.control.status import status
 from interlock.errors import InterlockError, SettingsError, StaleState, StoreError
 from interlock.modeling.package import read_package
 from interlock.records import ledger
@@ -378,6 +380,9 @@ def test_a_due_backup_is_started_once_and_a_missed_one_is_told_once(settings: Se
     make_backup(planned, store, tmp_path / "vault", now=lambda: now + timedelta(hours=4))
     assert schedule.backup_state(planned, now + timedelta(hours=6)) == "last: 2024-05-04 05:00 UTC, 2 hours ago"
     assert "overdue since 2024-05-05 02:00" in schedule.backup_state(planned, now + timedelta(hours=30))
+    assert [(need.title, need.state.value) for need in overview(planned, store).needs] == [("Backup", "fail")]  # by today's clock
+    assert overview(settings, store).needs == ()
+    assert status(planned, store).parts["backup"].startswith("overdue since")
 
 
 def test_a_schedule_that_cannot_be_read_is_told_and_stops_nothing(settings: Settings, store: Store) -> None:
