@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -73,6 +74,19 @@ def read_deadline_ms(text: str, limits: Limits) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 9 and 1 <= int(text) <= limits.deadline_ms_max):
         raise Refusal(400, "this is no deadline", value=text[:20], allowed=f"X-Request-Deadline-Ms: 1 to {limits.deadline_ms_max}")
     return int(text)
+
+
+def heed_timeout(parameters: Mapping[str, Any]) -> None:
+    """The protocol's request parameter `timeout`, in microseconds (0: none): a deadline from the request's start. 400 when it is none."""
+    given = parameters.get("timeout")
+    if given is None:
+        return
+    if not isinstance(given, int) or isinstance(given, bool) or given < 0:
+        raise Refusal(400, "parameter 'timeout' is no time", value=str(given)[:20], allowed="whole microseconds from 0")
+    notes = NOTES.get()
+    if notes is not None and given:
+        until = notes.began + given / 1_000_000
+        notes.deadline = until if notes.deadline is None else min(until, notes.deadline)
 
 
 @dataclass

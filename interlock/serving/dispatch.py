@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from interlock.serving import open_inference, plain_records
 from interlock.serving.admission import NOTES, Notes, deadline_of
 from interlock.serving.documents import Documents
+from interlock.serving.keys import ALL
 from interlock.serving.wire import Receive, Refusal, Scope
 
 if TYPE_CHECKING:
@@ -92,14 +93,14 @@ async def _read_only(endpoint: Endpoint, scope: Scope, notes: Notes, rest: list[
 def _document(endpoint: Endpoint, scope: Scope, notes: Notes, made: Callable[[Endpoint], Any]) -> Any:
     if scope["method"] not in ("GET", "HEAD"):
         raise Refusal(405, "this address is only read", headers={"allow": "GET"}, close=True)
-    _known(endpoint, scope, notes, None)
+    _known(endpoint, scope, notes, ALL)
     return made(endpoint)
 
 
 def _listed(endpoint: Endpoint, scope: Scope, notes: Notes) -> Any:
     if scope["method"] != "POST":
         raise Refusal(405, "this address takes POST", headers={"allow": "POST"}, close=True)
-    _known(endpoint, scope, notes, None)
+    _known(endpoint, scope, notes, ALL)
     return open_inference.repository_index(endpoint)
 
 

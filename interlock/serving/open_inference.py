@@ -11,6 +11,7 @@ from importlib.metadata import version as installed_version
 from typing import TYPE_CHECKING, Any
 
 from interlock.records.ids import new_id
+from interlock.serving.admission import heed_timeout
 from interlock.serving.fields import OWN
 from interlock.serving.records import Row, check_records
 from interlock.serving.shelf import Arm, Serving
@@ -30,6 +31,7 @@ async def infer(endpoint: Endpoint, name: str, version: str | None, scope: Scope
     request = await endpoint.body(scope, receive, RequestDecoder(scope), endpoint.serving(name))
     if request.body.model_name not in (None, name) or request.body.model_version not in (None, version):
         raise Refusal(422, "the body names another model than the address", value=str(request.body.model_name)[:80], allowed=name)
+    heed_timeout(request.body.parameters)
     request_id = request.body.id or new_id()
     serving = endpoint.serving(name)
     arm = _arm(serving, name, version) if version is not None else serving.arm_for(request_id)

@@ -151,6 +151,7 @@ def test_a_running_server_follows_the_keys(guarded: Any, record: Callable[..., A
     issued = add_key(settings, store, client="shop", use_cases=["late"], days=1, **who)
     guarded.wait(lambda: status(issued.secret) == 200, 5)
     assert [status(issued.secret, "/v2/models/late"), status(issued.secret, "/v1/secret/predict")] == [200, 403]
+    assert [status(None, "/openapi.json"), status(issued.secret, "/openapi.json")] == [401, 403], "it tells of every use case"
     second = rotate_key(settings, store, key_id=issued.key.id, overlap_s=0, **who)
     guarded.wait(lambda: (status(issued.secret), status(second.secret)) == (401, 200), 5)
     gone, warnings = revoke_key(settings, store, key_id=second.key.id, **who)

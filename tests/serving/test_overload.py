@@ -112,6 +112,13 @@ def test_work_for_which_nobody_waits_any_more_is_not_done(crowded: Any, record: 
     assert (reply.status_code, reply.json()["reason"]) == (504, "deadline")
     assert [status for status, _ in found] == [200] * 6
     assert crowded.client.stats("late")["generations"][0]["arms"]["champion"]["answered"] == 60_000
+    tensors = {"inputs": [{"name": "distance", "shape": [1], "datatype": "FP64", "data": [7]},
+                          {"name": "carrier", "shape": [1], "datatype": "BYTES", "data": ["AA"]},
+                          {"name": "night", "shape": [1], "datatype": "BOOL", "data": [False]}]}
+    infer = f"{crowded.settings.predictions_url}/v2/models/late/infer"
+    statuses = [httpx.post(infer, json=tensors | {"parameters": {"timeout": timeout}}, trust_env=False).status_code
+                for timeout in (1, 0, 30_000_000, "1")]
+    assert statuses == [504, 200, 200, 400], "the protocol's timeout is in microseconds"
     assert httpx.post(url, json={"records": [record()]}, headers={"x-request-deadline-ms": "30000"}, trust_env=False).status_code == 200
     assert httpx.post(url, json={"records": [record()]}, headers={"x-request-deadline-ms": "now"}, trust_env=False).status_code == 400
 
