@@ -15,7 +15,7 @@ from interlock.errors import InterlockError
 HOME = "overview"
 VIEWS = Path(__file__).parent / "views"
 PAGES = {
-    "Now": (("overview", "Overview"), ("approvals", "Approvals"), ("releases", "Releases")),
+    "Now": (("overview", "Overview"), ("approvals", "Approvals"), ("releases", "Releases"), ("time_machine", "Time machine")),
     "Models": (("performance", "Performance"), ("drift", "Drift"), ("fairness", "Fairness"), ("explainability", "Explainability")),
     "House": (("data", "Data"), ("costs", "Costs"), ("runs", "Runs"), ("ledger", "Ledger")),
 }

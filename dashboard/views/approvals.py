@@ -9,6 +9,7 @@ from dashboard.components.decide import receipt
 from dashboard.components.frame import use_case_page
 from dashboard.components.live import live_of, live_strip
 from dashboard.components.progress import follow, standing
+from dashboard.components.standing import standing as standing_approval
 from dashboard.components.states import empty
 from dashboard.components.words import moment, short
 from dashboard.desk import Desk
@@ -41,6 +42,7 @@ def show(desk: Desk, entry: Entry) -> None:
             "A candidate appears here when it was trained and validated, on schedule or by hand:",
             f"prefect deployment run lifecycle/lifecycle -p use_case={entry.name}",
         )
+    standing_approval(desk, entry, open_decisions)
     _history(desk, entry)
 
 

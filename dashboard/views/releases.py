@@ -7,9 +7,12 @@ import streamlit as st
 from dashboard.components.analysis import analysis
 from dashboard.components.cards import card_of
 from dashboard.components.decide import receipt, signed
+from dashboard.components.drills import drills
 from dashboard.components.frame import use_case_page
+from dashboard.components.going_back import other_versions, retire_form
 from dashboard.components.live import live_of
 from dashboard.components.progress import follow, standing
+from dashboard.components.staging import staged
 from dashboard.components.states import empty
 from dashboard.components.words import plain, short
 from dashboard.desk import Desk
@@ -19,9 +22,9 @@ from interlock.control.readmodel.directory import Entry
 from interlock.control.readmodel.rollouts import ReleaseView, preview_rollback, releases
 from interlock.rules.releases import ReleaseState
 
-ABOUT = """A **release** is the way of an approved version: verified, then answering a growing share of requests, then live on probation,
-then confirmed. Each step is judged on what both versions answered in the same period. **Rollback** puts the previous version
-back at once."""
+ABOUT = """A **release** is the way of an approved version: verified, staged apart from customers, then answering a growing share of
+requests, then live on probation, then confirmed. Each step is judged on what both versions answered in the same period. **Rollback** puts
+the previous version back at once."""
 
 
 @use_case_page("Releases", ABOUT)
@@ -38,9 +41,12 @@ def show(desk: Desk, entry: Entry) -> None:
         return
     if found[0].undecided:
         _steer(desk, entry, found[0])
+    staged(found[0])
     analysis(found[0])
     card_of(desk, entry)
+    drills(desk, entry)
     _history(found)
+    retire_form(desk, entry, found)
 
 
 def _rollback(desk: Desk, entry: Entry) -> None:
@@ -48,6 +54,7 @@ def _rollback(desk: Desk, entry: Entry) -> None:
     preview = preview_rollback(live_of(desk, entry.name))
     if not preview.possible or preview.then is None:
         st.markdown(plain(preview.sentence))
+        other_versions(desk, entry, preview.generation)
         return
     with st.expander(f"Roll back to version {preview.then.version} ({short(preview.then.digest)})"):
         st.markdown(f"**What it does:** {plain(preview.sentence)}")
@@ -60,6 +67,7 @@ def _rollback(desk: Desk, entry: Entry) -> None:
             arguments={"use_case": entry.name, "expected_generation": preview.generation},
             hint="What is wrong with the version that answers now",
         )
+    other_versions(desk, entry, preview.generation)
 
 
 def _steer(desk: Desk, entry: Entry, release: ReleaseView) -> None:

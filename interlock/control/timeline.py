@@ -164,7 +164,7 @@ def timeline(store: Store, use_case: str) -> Timeline:
     altered = tuple(entry.seq for entry in entries if not genuine(entry))
     whole = [(entry, ledger.body_of(entry)) for entry in entries if entry.seq not in altered]
     signatures = {body["decision_id"]: _signature(entry, body) for entry, body in whole if entry.kind.startswith("decision.")}
-    approvals = [(str(body["package_digest"]), signatures[body["decision_id"]]) for entry, body in whole
+    approvals = [(str(body.get("package_digest")), signatures[body["decision_id"]]) for entry, body in whole
                  if entry.kind == "decision.approve"]
     sealed = {str(body["evidence"]): (entry.created_at, body) for entry, body in whole if entry.kind == "evidence.sealed"}
     return Timeline(use_case, _stretches([pair for pair in whole if pair[0].kind == "route.changed"], signatures), signatures, sealed,
@@ -192,7 +192,7 @@ def _entries(session: Session, use_case: str) -> list[LedgerEntry]:
 
 def _signature(entry: LedgerEntry, body: dict[str, Any]) -> Signature:
     return Signature(id=body["decision_id"], kind=entry.kind.removeprefix("decision."), actor=body["actor"], reason=body["reason"],
-                     at=entry.created_at, seq=entry.seq, evidence_digest=body["evidence_digest"], detail=dict(body["detail"]))
+                     at=entry.created_at, seq=entry.seq, evidence_digest=body.get("evidence_digest"), detail=dict(body.get("detail") or {}))
 
 
 def _stretches(changes: list[tuple[LedgerEntry, dict[str, Any]]], signatures: dict[str, Signature]) -> tuple[Stretch, ...]:

@@ -445,7 +445,13 @@ def _decided(session: Session, number: int, state: str, at: datetime, payload: s
             updated_at=at,
         )
     )
-    ledger.append(session, "decision.approve", {"actor": "Grace Approver", "reason": payload, "decision_id": decision.id}, FLIGHTS)
+    said = {"actor": "Grace Approver", "reason": payload, "decision_id": decision.id, "detail": {"verdict": "pass"}}
+    bound = {"evidence_digest": evidence.digest, "package_digest": candidate.package_digest}
+    ledger.append(session, "decision.approve", said | bound, FLIGHTS, at=at)
+    after = Route(use_case=FLIGHTS, generation=number, champion=slot(number), previous=slot(number - 1) if number > 1 else None)
+    before = Route(use_case=FLIGHTS, generation=number - 1, champion=after.previous)
+    body = {"actor": "interlock", "reason": payload, "decision_id": decision.id, "before": before.model_dump(), "after": after.model_dump()}
+    ledger.append(session, "route.changed", body, FLIGHTS, at=at)
 
 
 def _windows(session: Session) -> None:

@@ -23,7 +23,8 @@ from interlock.settings import Settings
 pytestmark = pytest.mark.browser
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("", "approvals", "releases", "performance", "drift", "fairness", "explainability", "data", "costs", "runs", "ledger")
+PAGES = ("", "approvals", "releases", "time_machine", "performance", "drift", "fairness", "explainability", "data", "costs", "runs",
+         "ledger")
 FLAGS = [
     "--headless",
     "--no-sandbox",

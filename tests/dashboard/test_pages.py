@@ -51,7 +51,7 @@ def served(world: Settings) -> Iterator[Settings]:
         yield world
 
 
-def test_there_are_the_eleven_pages() -> None:
+def test_there_are_the_twelve_pages() -> None:
     assert PAGES == [
         "approvals",
         "costs",
@@ -64,6 +64,7 @@ def test_there_are_the_eleven_pages() -> None:
         "performance",
         "releases",
         "runs",
+        "time_machine",
     ]
 
 
@@ -84,7 +85,8 @@ EXPECTED = {
     "costs": ["Cost per day", "unit: USD per day (UTC)"],
     "data": ["Why rows were refused", "Snapshots", "24 of 137,024 rows refused"],
     "runs": ["Asked for", "Finished", "Trained versions", "Alerts", "MLflow does not answer"],
-    "ledger": ["Entry 6", "n = 6 of 6 entries"],
+    "ledger": ["Entry 8", "n = 8 of 8 entries"],
+    "time_machine": ["Version 2 answered", "Line of changes", "It had answered since", "approved by Grace Approver"],
 }
 
 
@@ -99,7 +101,7 @@ def test_a_page_shows_the_world(page: str, served: Settings) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_has_a_title_and_an_explanation(page: str) -> None:
     source = (ROOT / "dashboard" / "views" / f"{page}.py").read_text()
-    assert f'page("{page.title()}", ABOUT)' in source
+    assert f'page("{page.replace("_", " ").capitalize()}", ABOUT)' in source
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -118,6 +120,7 @@ def test_an_empty_store_is_said_with_the_next_step(page: str, environment: Setti
         "data": "No rows have been taken in yet",
         "runs": "No run was asked for yet",
         "ledger": "The ledger is empty",
+        "time_machine": "Nothing was released yet",
     }
     assert words[page] in text(app)
 
@@ -249,7 +252,7 @@ def test_a_store_of_another_version_is_refused_with_the_command(environment: Set
 
 def test_verify_recomputes_the_chain_and_names_what_was_changed(served: Settings, store: Store) -> None:
     app = opened("ledger")
-    assert "The chain holds: 6 entries recomputed." in text(app.button[0].click().run())
+    assert "The chain holds: 8 entries recomputed." in text(app.button[0].click().run())
     with store.writing() as session:
         session.execute(sql('UPDATE ledger SET body = \'{"reason":"another"}\' WHERE seq = 5'))
     shown = text(app.button[0].click().run())
@@ -261,9 +264,9 @@ def test_verify_shows_entries_that_were_cut_off_at_the_end(served: Settings, sto
     app = opened("ledger")
     assert "No head was exported yet" in text(app.button[0].click().run())
     export_head(served, store)
-    assert "It continues the exported head (entry 6)." in text(app.button[0].click().run())
+    assert "It continues the exported head (entry 8)." in text(app.button[0].click().run())
     with store.writing() as session:  # what is left is a whole chain: only the head tells
-        session.execute(sql("DELETE FROM ledger WHERE seq = 6"))
+        session.execute(sql("DELETE FROM ledger WHERE seq = 8"))
     assert "The chain does not hold." in text(app.button[0].click().run())
 
 

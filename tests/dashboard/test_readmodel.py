@@ -286,8 +286,8 @@ def test_snapshots_name_the_versions_trained_on_them(store: Store) -> None:
 
 def test_the_ledger_is_read_newest_first_and_by_kind(store: Store) -> None:
     build(store)
-    assert length(store) == 6
-    assert [one.seq for one in lines(store)] == [6, 5, 4, 3, 2, 1]
+    assert length(store) == 8
+    assert [one.seq for one in lines(store)] == [8, 7, 6, 5, 4, 3, 2, 1]
     assert [one.actor for one in lines(store, FLIGHTS, "decision.approve")] == ["Grace Approver", "Grace Approver"]
 
 

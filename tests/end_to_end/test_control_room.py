@@ -21,7 +21,8 @@ from interlock.rules.routes import Observed
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.browser]
 USE_CASE = "flight_delays"
-PAGES = ("", "approvals", "releases", "performance", "drift", "fairness", "explainability", "data", "costs", "runs", "ledger")
+PAGES = ("", "approvals", "releases", "time_machine", "performance", "drift", "fairness", "explainability", "data", "costs", "runs",
+         "ledger")
 PAGE_TIMEOUT_MS = 45_000
 
 
