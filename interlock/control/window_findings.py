@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from interlock.control.fairness_reports import judged_measures, window_fairness
+from interlock.control.window_abstentions import METRIC, abstentions_of
 from interlock.control.window_attribution import attribution_of
 from interlock.control.window_drift import WindowDrift
 from interlock.control.window_estimates import estimates_of
@@ -100,6 +101,8 @@ def window_findings(settings: Settings, use_case: UseCase, digest: str, rows: pl
         "capture.gaps": lambda: [gaps_of(captured_gaps(settings, use_case.name), bounds, rows.height)],
         "latency.p99_ms": lambda: [latency_of(rows, use_case.monitoring.rows_min)],
     }
+    if use_case.serving.abstention.on:
+        reports[METRIC] = lambda: [abstentions_of(rows, use_case.monitoring.rows_min)]
     try:
         package = read_package(settings.folder("packages"), digest)
     except PackageError as error:

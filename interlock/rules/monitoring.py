@@ -94,6 +94,9 @@ def signals_for(use_case: UseCase) -> list[Signal]:
     if use_case.prediction.task == "binary":
         found.append(Signal(metric="performance.bias", title="Answers too high or too low on average", direction="at_most", retrains=True,
                             judge_by="interval", limit=limits.bias_max, source="[monitoring] bias_max; the interval must exclude 0"))
+    if use_case.serving.abstention.on:
+        found.append(Signal(metric="serving.abstained_share", title="Answers left to a fallback", direction="at_most", retrains=True,
+                            limit=limits.abstained_share_max, source="[monitoring] abstained_share_max"))
     if use_case.sensitive_columns:
         found += [Signal(metric=metric, title=title, limit=limit, direction=direction, source=source)
                   for metric, direction, limit, title, source in judged_metrics(use_case.prediction.task, fairness)]

@@ -21,6 +21,7 @@ class Monitoring(Section):
     bias_max: float = Field(default=0.1, gt=0, le=1, description="binary: distance between a window's mean answer and its observed rate that breaches; the interval must exclude 0.")
     labels_min: int = Field(default=100, ge=1, description="Labels below which performance says UNKNOWN.")
     latency_p99_ms_max: float = Field(default=100, gt=0, description="99th percentile of latency that breaches.")
+    abstained_share_max: float = Field(default=0.2, gt=0, le=1, description="With `[serving.abstention]`: share of a window's answers left to the fallback that breaches (a convention: a model that leaves every fifth answer to others is not the one that was approved).")
     breaches: int = Field(default=2, ge=1, description="Breached windows among the last `of`, the latest included, that start a retraining.")
     of: int = Field(default=5, ge=1, description="Windows looked back over.")
     cooldown_hours: float = Field(default=24, ge=0, description="No second retraining within this event time.")
