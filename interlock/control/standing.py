@@ -29,6 +29,7 @@ from interlock.records.store import Store, utc_now
 from interlock.records.tables import Decision, Release
 from interlock.rules.approval import may, same_person
 from interlock.rules.standing import Standing, evidence_objections, limits_objections, standing_objections
+from interlock.rules.strategies import answering_steps
 from interlock.settings import Settings
 from interlock.spec.load import find_use_case, spec_digest
 
@@ -43,7 +44,7 @@ def grant(settings: Settings, store: Store, *, actor: str, use_case: str, reason
     """
     right = require(settings, actor, "grant", reason)
     path, case = find_use_case(settings, use_case)
-    found = limits_objections(days=days, uses_max=uses_max, per_week=per_week, steps=len(case.rollout.steps))
+    found = limits_objections(days=days, uses_max=uses_max, per_week=per_week, steps=answering_steps(case.rollout))
     wrote = [name for name in (case.approval.author, committer_of(path)) if name and same_person(actor, name)]
     if wrote and not settings.single_person:
         found.append(f"{actor} is the author of the use case ({wrote[0]}): somebody else must grant it")
@@ -116,7 +117,8 @@ def objections(settings: Settings, session: Session, standing: Standing, evidenc
     other = ["it is for another use case"] if row.use_case != standing.use_case else []
     return [*other, *standing_objections(standing, now, policy_digest=spec_digest(path),
                                          may_approve=may(roles_of(settings, standing.grantor), "approve")),
-            *evidence_objections(evidence, steps=len(case.rollout.steps), champion=read_route(session, row.use_case).champion is not None)]
+            *evidence_objections(evidence, steps=answering_steps(case.rollout),
+                                 champion=read_route(session, row.use_case).champion is not None)]
 
 
 def why_not(settings: Settings, store: Store, standing: Standing, evidence_digest: str, now: datetime) -> list[str]:

@@ -68,6 +68,11 @@ def steps_of(rollout: Rollout) -> tuple[Step, ...]:
     return tuple(steps)
 
 
+def answering_steps(rollout: Rollout) -> int:
+    """How many steps there are in which the candidate answers only some customers: what protects the others."""
+    return sum(step.kind in {StepKind.SHARE, StepKind.AB} for step in steps_of(rollout))
+
+
 def step_of(rollout: Rollout, number: int) -> Step:
     """Step `number`, counted from 1; `UseCaseError` where the use case no longer has it."""
     steps = steps_of(rollout)

@@ -24,7 +24,7 @@ _ENVIRONMENT = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 
 def cross_problems(raw: dict[str, Any]) -> list[Found]:
     """Every disagreement between keys of the file; sections of a wrong shape are left to the types."""
-    steps = (_segments, _references, _target, _features, _columns, _checks, _clock, _split, _labels, _schedules, _environment_names, _value, training_problems,
+    steps = (_segments, _references, _target, _features, _columns, _checks, _clock, _split, _labels, _schedules, _environment_names, _value, _ab, training_problems,
              fairness_problems, derived_problems, serving_problems)
     return [problem for step in steps for problem in step(raw)]
 
@@ -56,6 +56,26 @@ def _references(raw: dict[str, Any]) -> Iterator[Found]:
     for path, name in named:
         if isinstance(name, str) and columns and name not in columns:
             yield Found(path, "names a column that [columns] does not have", name, ", ".join(columns), did_you_mean(name, columns))
+
+
+def _ab(raw: dict[str, Any]) -> Iterator[Found]:
+    """An A/B test compares shares of an outcome, and its entities are told apart by something that a request carries."""
+    rollout, columns = _section(raw, "rollout"), _columns_of(raw)
+    test = rollout.get("ab") if isinstance(rollout.get("ab"), dict) else {}
+    task = _section(raw, "prediction").get("task")
+    if rollout.get("strategy") == "ab" and task in {"multiclass", "regression"}:
+        yield Found(("rollout", "strategy"), "an A/B test compares the share of one outcome: it needs a binary task", task,
+                    "canary, shadow, linear, blue_green")
+    name = test.get("key") if isinstance(test, dict) else None
+    if not isinstance(name, str) or not columns:
+        return
+    column = columns.get(name)
+    if column is None:
+        yield Found(("rollout", "ab", "key"), "names a column that [columns] does not have", name, ", ".join(columns),
+                    did_you_mean(name, columns))
+    elif column.get("role", "feature") not in {"feature", "sensitive"}:
+        yield Found(("rollout", "ab", "key"), "a request carries no column of this role, so that no arm could be chosen by it",
+                    column.get("role"), "feature, sensitive")
 
 
 def _segments(raw: dict[str, Any]) -> Iterator[Found]:

@@ -12,6 +12,7 @@ from interlock.control.undecided import Waiting, undecided
 from interlock.records.store import Store
 from interlock.records.tables import Candidate, Decision
 from interlock.rules.approval import same_person
+from interlock.rules.strategies import Step, StepKind, steps_of
 from interlock.settings import Settings
 from interlock.spec.usecase import UseCase
 
@@ -82,8 +83,7 @@ def plan(case: UseCase | None, champion_version: int | None) -> Plan:
     rollout = case.rollout
     steps = ["The package is verified byte by byte and answers known rows in a separate process."]
     if champion_version is not None:
-        steps += [f"It answers {step.percent:g} % of requests for at least {_span(step.bake_s)} and {step.requests_min:,} answers."
-                  for step in rollout.steps]
+        steps += [_step_words(step) for step in steps_of(rollout)]
     steps.append(f"It answers everything, on probation for {_span(rollout.probation_s)}; then it counts as confirmed.")
     rules = (f"more than {rollout.error_rate_max:.1%} of its answers fail",
              f"it refuses {rollout.refusal_rate_difference_max:.0%} more requests than the champion",
@@ -95,6 +95,16 @@ def plan(case: UseCase | None, champion_version: int | None) -> Plan:
 def expiry(case: UseCase | None, proof: Proof) -> datetime | None:
     """When the evidence becomes too old to decide on."""
     return proof.created_at + timedelta(days=case.approval.evidence_days_max) if case else None
+
+
+def _step_words(step: Step) -> str:
+    """What one step of the rollout does, in a sentence."""
+    least = f"for at least {_span(step.bake_s)} and {step.requests_min:,} answers"
+    return {StepKind.SHADOW: f"It scores {step.percent:g} % of requests after the champion has answered them, {least}; no customer is "
+                             "given its answers.",
+            StepKind.PREVIEW: f"For {_span(step.bake_s)} it answers only who asks for its version by address.",
+            StepKind.SHARE: f"It answers {step.percent:g} % of requests {least}.",
+            StepKind.AB: f"A/B test: it answers {step.percent:g} % of the entities {least}, until the sequential test stops."}[step.kind]
 
 
 def _span(seconds: float) -> str:
