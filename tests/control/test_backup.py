@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from interlock.control import actions, deploying
 from interlock.control.backups import confirming, schedule
@@ -364,6 +365,30 @@ def test_a_store_in_another_database_is_copied_row_by_row_and_back(installed: In
         snapshot = latest_snapshot(back, NAME)
         assert snapshot is not None
         assert snapshot.manifest == latest_snapshot(installed.store, NAME).manifest  # type: ignore[union-attr]
+
+
+def test_rows_are_restored_into_an_empty_database_of_another_kind(installed: Installed, kept: Path, tmp_path: Path) -> None:
+    address = SecretStr(f"sqlite:///{tmp_path / 'elsewhere.db'}")
+    done = restore(installed.settings.model_copy(update={"store_url": address}), kept, tmp_path / "new")
+    assert not (tmp_path / "new" / "store.db").exists()
+    with closing(Store(address.get_secret_value())) as store:
+        store.check_revision()
+        assert ledger.verify(store, done.head).ok
+    with pytest.raises(StoreError, match="is not empty"):
+        restore(installed.settings.model_copy(update={"store_url": address}), kept, tmp_path / "second")
+    assert not (tmp_path / "second").exists()
+
+
+def test_a_store_damaged_inside_makes_no_backup(installed: Installed, tmp_path: Path) -> None:
+    settings = installed.settings.model_copy(update={"home": tmp_path / "home"})
+    (tmp_path / "home").mkdir()
+    copy_store(installed.store, tmp_path / "home" / "store.db")
+    with (tmp_path / "home" / "store.db").open("r+b") as file:
+        file.seek(4096 * 3)
+        file.write(os.urandom(4096 * 8))
+    with closing(Store(settings.store_address)) as store, pytest.raises(StoreError):
+        make_backup(settings, store, tmp_path / "vault")
+    assert Vault(tmp_path / "vault").backups() == []
 
 
 def test_a_due_backup_is_started_once_and_a_missed_one_is_told_once(settings: Settings, store: Store, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,14 @@ import polars as pl
 import pytest
 
 from interlock.control.scoring import job
+from interlock.control.scoring.results import answers_frame
+from interlock.control.scoring.rows import Chunk
 from interlock.control.scoring.targets import target_of
 from interlock.records.store import utc_now
 from interlock.records.tables import RouteRow
 from interlock.rules.routes import Route, Slot
+from interlock.serving.offline import Offline
+from interlock.settings import Settings
 from tests.serving.test_features_over_http import END, START, World, trained, world  # noqa: F401 - fixtures
 
 
@@ -55,3 +60,21 @@ def test_a_file_is_looked_up_in_the_tables_that_the_batch_began_with(world: Worl
     fresh = score(world, str(tmp_path / "rows.parquet"), tmp_path / "new")
     assert fresh["score"].to_list() != expected(world)
     assert any(flag.endswith(":cards") for flags in fresh["flags"] for flag in flags)
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+def test_every_task_is_answered_as_the_server_answers(settings: Settings, build_package: Callable[..., str],
+                                                      start_server: Callable[..., Any], record: Callable[..., dict[str, Any]],
+                                                      task: str) -> None:
+    digest = build_package(settings.folder("packages"), 1, task=task)
+    server = start_server()
+    server.client.converge(server.route(1, digest))
+    records = [record(id=f"r{number}", distance=100.0 * number, carrier=["AA", "UA", "ZZ", None][number % 4]) for number in range(30)]
+    served = server.client.predict("late", records)["predictions"]
+    found = Offline(settings.folder("packages"), server.route(1, digest)).answer([*records, record(distance="far")])
+    assert [answer.as_json(answer.scores is not None) for answer in found.answers] == served
+    assert (found.places, [problem["field"] for problem in found.problems[30]]) == (list(range(30)), ["distance"])
+    frame = answers_frame(Chunk(0, list(range(1, 32)), [*records, record()], []), found, task)
+    assert frame["score"].to_list() == [one["score"] for one in served]
+    assert frame["prediction"].to_list() == [one["prediction"] for one in served]
+    assert frame["scores"].to_list() == [one.get("scores") for one in served]

@@ -26,11 +26,12 @@ def copy_store(store: Store, target: Path) -> None:
     if store.engine.dialect.name != "sqlite":
         return _copy_rows(store, target)
     path = store.engine.url.database
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as source, closing(sqlite3.connect(target)) as copy:
-        source.backup(copy, pages=-1)
-        copy.execute("PRAGMA journal_mode=DELETE")  # one file holds everything, no log beside it
-        if copy.execute("PRAGMA quick_check").fetchone() != ("ok",):
-            raise StoreError("the store is damaged: its copy fails SQLite's own check", value=path, next_step="restore an older backup")
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as source, closing(sqlite3.connect(target)) as copy:
+            source.backup(copy, pages=-1)
+            copy.execute("PRAGMA journal_mode=DELETE")  # one file holds everything, no log beside it
+    except sqlite3.Error as error:
+        raise StoreError(f"the store cannot be copied: {error}", value=path, next_step="restore an older backup") from error
     return None
 
 
