@@ -33,10 +33,7 @@ def staged(release: ReleaseView) -> None:
 
 def _told(found: dict[str, Any]) -> str:
     facts = found.get("facts", {})
-    rows = facts.get("rows", {})
     said = [f"Staged at {moment(datetime.fromisoformat(found['at']))}"] if found.get("at") else []
-    if rows.get("note"):
-        said.append(f"real rows: {rows['note']}")
     if facts.get("attempt", 1) > 1:
         said.append("asked twice: the first time gave no verdict")
     return " · ".join(said)

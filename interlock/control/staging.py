@@ -65,7 +65,7 @@ def _attempt(settings: Settings, store: Store, plan: Plan, number: int, up: Up |
         facts["rows"] = {"golden": len(stage.golden.records), "real": len(real.records), "source": real.source, "note": real.note}
         with temporary_server(settings, "staging") as server:
             measures += _smoke(stage, server, up)
-            if all(measure.verdict == "pass" for measure in measures):
+            if judge(measures, facts).verdict == "pass":
                 measures += judge_load(use_case.staging, _load(stage, server, number))
     except PackageError as error:
         measures.append(Measure("server", "fail", f"server: {error.what}"))

@@ -78,7 +78,7 @@ def judge_drill(limits: Drill, facts: DrillFacts) -> DrillJudgement:
     bad = [measure.sentence for measure in measures if measure.verdict == "fail"]
     if bad or facts.trouble:
         said = [*([facts.trouble] if facts.trouble else []), *bad]
-        return DrillJudgement("fail", f"the drill failed: {'; '.join(said)}"[:2_000], measures)
+        return DrillJudgement("fail", f"failed: {'; '.join(said)}"[:2_000], measures)
     return DrillJudgement("pass", f"rehearsed in {facts.total_s:.1f} s on {facts.requests:,} requests ({facts.source}): breach seen after "
                           f"{facts.detect_s:.1f} s; last answer of the candidate {facts.canary_ms:.0f} ms, of the live version "
                           f"{facts.live_ms:.0f} ms after the order to roll back; {facts.failed} failed", measures)

@@ -21,6 +21,7 @@ from interlock.rules.analysis_bounds import wilson
 from interlock.spec.staging import Staging
 
 Verdict = Literal["pass", "fail", "unknown"]
+Answer = Literal["pass", "fail", "unknown", "observed"]  # of one measure; observed: not asked for, it decides nothing
 SAMPLES_MIN = 100   # a 99th percentile needs at least one answer above it
 TOLERANCE = 1e-5    # float32 sums may differ in the last digits between processors; as in interlock.modeling.probe
 TAIL = 0.025        # one side of a 95 % interval
@@ -32,7 +33,7 @@ class Measure:
     """One measured thing. `low`, `high`: 95 % interval; None where the sample is too small for that end."""
 
     name: str
-    verdict: Verdict
+    verdict: Answer
     sentence: str
     value: float | None = None
     threshold: float | None = None
@@ -88,14 +89,14 @@ class StagingJudgement:
 
 
 def judge(measures: Sequence[Measure], facts: dict[str, Any]) -> StagingJudgement:
-    """All measures together: one fail fails, one unknown leaves the whole unknown; nothing measured is unknown as well."""
+    """All measures together: one fail fails, one unknown leaves the whole unknown; nothing that passed is unknown as well."""
     for verdict in ("fail", "unknown"):
         found = [measure.sentence for measure in measures if measure.verdict == verdict]
         if found:
             lead = "staging stopped it" if verdict == "fail" else "staging has no verdict"
             return StagingJudgement(verdict, f"{lead}: {'; '.join(found)}", tuple(measures), facts)
-    if not measures:
-        return StagingJudgement("unknown", "staging has no verdict: nothing was measured", (), facts)
+    if not any(measure.verdict == "pass" for measure in measures):
+        return StagingJudgement("unknown", "staging has no verdict: nothing was measured", tuple(measures), facts)
     return StagingJudgement("pass", "staged: " + "; ".join(measure.sentence for measure in measures), tuple(measures), facts)
 
 
@@ -110,7 +111,7 @@ def judge_smoke(golden: Smoke, rows: Smoke) -> list[Measure]:
         if one.asked or one.problems:
             found.append(_compared(name, one))
         elif one.skipped:
-            found.append(Measure(name, "pass", f"{name}: none, {one.skipped}"))
+            found.append(Measure(name, "observed", f"{name}: none, {one.skipped}"))
     if not strangers and golden.compared + rows.compared == 0 and not any(measure.verdict == "fail" for measure in found):
         found.append(Measure("answers", "unknown", "answers: not one row could be compared with what the package answers"))
     return found
@@ -119,7 +120,7 @@ def judge_smoke(golden: Smoke, rows: Smoke) -> list[Measure]:
 def judge_load(limits: Staging, load: Load | None) -> list[Measure]:
     """Latency and errors at the declared rate; None: the use case asks for no load test."""
     if load is None:
-        return [Measure("load", "pass", "load: none, the use case asks for none ([staging] load_seconds = 0)")]
+        return [Measure("load", "observed", "load: none, the use case asks for none ([staging] load_seconds = 0)")]
     return [_latency(limits, load), _errors(limits, load)]
 
 

@@ -131,7 +131,7 @@ def test_a_server_that_refuses_orders_is_the_drills_verdict(live: Callable[..., 
 
     row = rehearse(world, seam=lambda server: Deaf())
     assert row.verdict == "fail"
-    assert row.sentence.startswith("the drill failed: the endpoint has a newer generation")
+    assert row.sentence.startswith("failed: the endpoint has a newer generation")
 
 
 def test_without_anything_live_there_is_nothing_to_rehearse(make_world: Callable[..., World]) -> None:

@@ -93,6 +93,8 @@ def test_fail_outweighs_unknown_and_nothing_measured_is_unknown() -> None:
 
 
 def test_a_load_test_not_asked_for_is_said() -> None:
-    found = judge_load(LIMITS, None)
+    found = [*judge_smoke(GOLDEN, Smoke(skipped="no request was captured yet")), *judge_load(LIMITS, None)]
+    assert verdicts(found) == {"identity": "pass", "golden": "pass", "rows": "observed", "load": "observed"}
     assert judge(found, {}).verdict == "pass"
     assert "asks for none" in judge(found, {}).sentence
+    assert judge(judge_load(LIMITS, None), {}).verdict == "unknown"  # what was not asked for proves nothing
