@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,7 @@ class Documents:
 
     def _refresh(self, endpoint: Endpoint) -> None:
         routes = [(name, one.route.generation, one.override_id) for name, one in endpoint.shelf.serving.items()]
-        now = (id(endpoint), endpoint.keys is None, routes)
+        now = (id(endpoint), endpoint.keys is None, datetime.now(UTC).year, routes)
         if now != self._made_for:
             found = document(endpoint)
             self._json, self._html, self._made_for = encode_json(found), page_of(found).encode(), now

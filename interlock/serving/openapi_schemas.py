@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 from typing import Any
 
 from interlock.serving.domain import Domain, range_text
@@ -13,7 +14,8 @@ from interlock.serving.shelf import Arm, Loaded, Serving
 Schema = dict[str, Any]
 TYPES = {"numeric": ["number"], "boolean": ["boolean"], "category": ["string", "integer", "boolean"],
          "context": ["string", "number", "boolean"]}
-TIME = r"^(199[0-9]|20[0-9]{2})-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$"  # noqa: E501 - one pattern
+CLOCK = (r"-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?"
+         r"(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$")
 ID: Schema = {"type": ["string", "integer", "null"], "minLength": 1, "maxLength": 200, "minimum": -(2**63) + 1, "maximum": 2**63 - 1,
               "description": "Yours; joins labels, and decides which model answers while two do. Without it one is made."}
 SHOWN_MAX = 1_000  # values of one category column that the document lists
@@ -30,7 +32,9 @@ def record_schema(serving: Serving, arm: Arm) -> Schema:
 
 
 def time_schema(text: str) -> Schema:
-    return {"type": ["string", "null"], "format": "date-time", "pattern": TIME, "maxLength": 40,
+    """A time that is taken; the pattern knows years, not days: made anew every year."""
+    years = "|".join(str(year) for year in range(1990, datetime.now(UTC).year + 1))
+    return {"type": ["string", "null"], "format": "date-time", "pattern": f"^({years}){CLOCK}", "maxLength": 40,
             "description": f"{text} ISO 8601 with a zone, from 1990-01-01 to one day from now."}
 
 
@@ -138,7 +142,8 @@ def reply_schema(serving: Serving, answer: str) -> Schema:
     item: Schema = {"anyOf": [{"$ref": answer}, refused]} if each else {"$ref": answer}
     properties: Schema = {"use_case": {"type": "string"}, "version": {"type": "integer"}, "digest": {"type": "string"},
                           "generation": {"type": "integer"}, "predictions": {"type": "array", "items": item},
-                          "captured": {"type": "boolean", "description": "Whether every answer is on the disk."}}
+                          "captured": {"enum": [True, False, "relaxed"],
+                                       "description": "Whether every answer is on the disk; relaxed: within 50 ms."}}
     if each:
         properties["refused"] = {"type": "integer", "description": "Records that did not fit: their problems stand in their places."}
     return {"type": "object", "required": ["use_case", "version", "digest", "generation", "captured", "predictions"],

@@ -91,7 +91,7 @@ def _ready(endpoint: Endpoint, use_case: str) -> Serving:
 def _label(manifest: Manifest, place: int, label: dict[str, Any], now: datetime, problems: list[dict[str, Any]]) -> dict[str, Any]:
     found: list[dict[str, Any]] = []
     request_id, value = label.get("id"), label.get("label")
-    if isinstance(request_id, int) and not isinstance(request_id, bool):
+    if isinstance(request_id, int) and not isinstance(request_id, bool) and abs(request_id) < 2**63:
         request_id = str(request_id)
     if not isinstance(request_id, str) or not 0 < len(request_id) <= ID_CHARACTERS_MAX:
         found.append({"field": "id", "problem": "is not the id of a prediction", "value": repr(request_id)[:100], "allowed": "a text"})

@@ -135,6 +135,7 @@ def test_labels_are_accepted_and_checked(server: Any, post: Callable[..., Any]) 
         reply = post(f"/v1/{use_case}/labels", {"labels": [{"id": "a", "label": label}]})
         assert (reply.status_code, reply.json()["problems"][0]["field"]) == (422, "label")
     assert post("/v1/late/labels", {"labels": [{"label": 1}]}).json()["problems"][0]["field"] == "id"
+    assert post("/v1/late/labels", {"labels": [{"id": 2**63, "label": 1}]}).json()["problems"][0]["field"] == "id"  # no prediction has it
 
 
 def test_open_inference_protocol(server: Any, post: Callable[..., Any], get: Callable[..., Any], record: Callable[..., Any],
