@@ -69,8 +69,8 @@ def _table(found: list[Choice]) -> None:
                 "version": one.slot.version,
                 "way back": one.way,
                 "last answered": f"{moment(one.last_at)} to {moment(one.last_until)}",
-                "then": one.ended,
                 "why": one.why,
+                "then": one.ended,
                 "package": short(one.slot.digest),
             }
             for one in found

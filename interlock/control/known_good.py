@@ -89,12 +89,12 @@ def _way(settings: Settings, route: Route, slot: Slot, gone: dict[str, str]) -> 
         return "answers now", "it answers now"
     if slot.digest in gone:
         return "not possible", gone[slot.digest]
+    if route.previous is not None and slot.digest == route.previous.digest:
+        return "instant", "it is loaded and answers in milliseconds"
     try:
         there = folder_of(settings.folder("packages"), slot.digest).is_dir()
     except PackageError as error:
         return "not possible", error.what
     if not there:
         return "not possible", "its package is not on disk any more"
-    if route.previous is not None and slot.digest == route.previous.digest:
-        return "instant", "it is loaded and answers in milliseconds"
     return "verify first", "its package is verified and proven in a child process first, which takes some seconds"

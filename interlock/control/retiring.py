@@ -27,6 +27,7 @@ from interlock.records.segments import sync_folder
 from interlock.records.store import Store, utc_now
 from interlock.records.tables import Candidate, Decision, Release
 from interlock.rules.releases import OPEN, ReleaseState
+from interlock.rules.routes import Observed
 from interlock.settings import Settings
 
 ARCHIVE = "retired"
@@ -34,12 +35,18 @@ ARCHIVE = "retired"
 
 def retire(settings: Settings, store: Store, *, actor: str, use_case: str, version: int, reason: str, nonce: str,
            endpoint: Endpoint | None = None, clock: Callable[[], datetime] = utc_now) -> Receipt:
-    """Archive a version that answers nobody. Raises `DecisionRefused` for one that answers, is the way back, or is on its way."""
+    """Archive a version that answers nobody. Raises `DecisionRefused` for one that answers, is the way back, or is on its way, and
+    `Unavailable` where the prediction server cannot be asked: it may have gone back to this very version by itself."""
     right = require(settings, actor, "retire", reason)
     with store.reading() as session:
         candidate = numbered(session, use_case, version)
     if candidate is None:
         raise DecisionRefused(f"'{use_case}' has no such version", value=version, next_step=f"interlock history {use_case}")
+    with reached(settings, endpoint) as seam:
+        held = _held(seam.observed(use_case))
+    if candidate.package_digest in held:
+        raise DecisionRefused(f"the prediction server holds version {version} of '{use_case}': it cannot be retired",
+                              value=f"version {version}", next_step="interlock status")
     receipt = once(store, decisions.on_retirement(candidate.id), "retire", actor, nonce,
                    lambda session: _retire(session, candidate.id, actor, reason, clock(), {"nonce": nonce, **right}))
     warnings = follow_up(settings, store, use_case, endpoint=endpoint)
@@ -62,7 +69,7 @@ def follow_up(settings: Settings, store: Store, use_case: str, *, endpoint: Endp
             observed = seam.observed(use_case)  # a rollback that the store has not heard of may hold one of them
         except InterlockError as error:
             return [f"the prediction server has not forgotten them yet, so the packages stay where they are: {error.what}"]
-    held |= {slot.digest for slot in (observed.champion, observed.previous, observed.candidate) if slot is not None}
+    held |= _held(observed)
     return [said for digest in digests if digest not in held for said in archive(settings, digest)]
 
 
@@ -109,6 +116,10 @@ def _retire(session: Session, candidate_id: str, actor: str, reason: str, now: d
         if ReleaseState(release.state) is not ReleaseState.RETIRED:
             releases.move(session, release, ReleaseState.RETIRED, now=now, reason=reason, actor=actor)
     return decision
+
+
+def _held(observed: Observed) -> set[str]:
+    return {slot.digest for slot in (observed.champion, observed.previous, observed.candidate) if slot is not None}
 
 
 def _retired_versions(session: Session, use_case: str) -> list[int]:

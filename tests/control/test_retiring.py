@@ -9,7 +9,7 @@ import pytest
 
 from interlock.control import actions, known_good, retiring
 from interlock.control.undecided import undecided
-from interlock.errors import DecisionRefused
+from interlock.errors import DecisionRefused, Unavailable
 from interlock.records import ledger
 from interlock.records.candidates import newest_unvalidated
 from interlock.records.ids import new_id
@@ -96,11 +96,18 @@ def _not_retired(facts: Any) -> Any:
     return replace(facts, retired=False)
 
 
-@pytest.mark.parametrize(("version", "told"), [(3, "answers now"), (2, "is the way back")])
+@pytest.mark.parametrize(("version", "told"), [(3, "holds version 3"), (2, "holds version 2")])
 def test_what_answers_and_the_way_back_stay(three: World, version: int, told: str) -> None:
     with pytest.raises(DecisionRefused, match=told):
         retire(three, version)
     assert package(three, version).is_dir()
+
+
+@pytest.mark.parametrize(("version", "told"), [(3, "answers now"), (2, "is the way back")])
+def test_the_store_knows_it_too(three: World, version: int, told: str) -> None:
+    three.endpoint.routes.clear()  # a server that was just set up anew
+    with pytest.raises(DecisionRefused, match=told):
+        retire(three, version)
 
 
 def test_what_is_on_its_way_stays(make_world: Callable[..., World]) -> None:
@@ -110,7 +117,7 @@ def test_what_is_on_its_way_stays(make_world: Callable[..., World]) -> None:
     with pytest.raises(DecisionRefused, match="is on its way"):
         retire(world, 2)
     world.run(release)
-    with pytest.raises(DecisionRefused, match="is being released"):
+    with pytest.raises(DecisionRefused, match="holds version 2"):
         retire(world, 2)
 
 
@@ -134,11 +141,14 @@ def test_a_package_that_another_version_needs_stays(three: World) -> None:
     assert not package(three, 1).exists()
 
 
-def test_with_the_server_down_the_keeper_finishes_it(three: World) -> None:
-    three.endpoint.down = True
-    assert "has not forgotten them yet" in retire(three, 1).warnings[0]
+def test_with_the_server_failing_half_way_the_keeper_finishes_it(three: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(use_case: str, version: int) -> None:
+        raise Unavailable("the prediction server does not answer")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(three.endpoint, "withdraw", fails)
+        assert "has not forgotten them yet" in retire(three, 1).warnings[0]
     assert package(three, 1).is_dir()
-    three.endpoint.down = False
     with three.store.reading() as session:
         assert retiring.unfinished(three.settings, session) == [NAME]
     assert retiring.follow_up(three.settings, three.store, NAME, endpoint=three.endpoint) == []
@@ -147,10 +157,28 @@ def test_with_the_server_down_the_keeper_finishes_it(three: World) -> None:
     assert (package(three, 1).exists(), three.endpoint.withdrawn) == (False, [1])
 
 
-def test_a_package_that_the_server_answers_with_stays_where_it_is(three: World) -> None:
+def what_the_server_went_back_to_stays(world: World) -> None:
     """The server went back to version 1 by itself, and the store has not heard of it yet."""
-    three.endpoint.rollback(NAME, actor="pager", reason="errors", override_id="incident-1", expected_generation=3, to_version=1)
-    retire(three, 1)
+    world.endpoint.rollback(NAME, actor="pager", reason="errors", override_id="incident-1", expected_generation=3, to_version=1)
+    with pytest.raises(DecisionRefused, match="the prediction server holds version 1"):
+        retire(world, 1)
+    assert package(world, 1).is_dir()
+
+
+def test_what_the_server_went_back_to_by_itself_stays(three: World) -> None:
+    what_the_server_went_back_to_stays(three)
+
+
+def test_a_retirement_that_asks_the_store_alone_is_caught(three: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retiring, "_held", lambda observed: set())
+    with pytest.raises(pytest.fail.Exception):
+        what_the_server_went_back_to_stays(three)
+
+
+def test_with_the_server_silent_nothing_is_retired(three: World) -> None:
+    three.endpoint.down = True
+    with pytest.raises(Unavailable):
+        retire(three, 1)
     assert package(three, 1).is_dir()
 
 
