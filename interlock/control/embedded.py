@@ -55,6 +55,11 @@ class EmbeddedEndpoint:
                 arms = item["arms"]
         return EndpointStats(generation, *(_arm(arms.get(name)) for name in ("champion", "candidate", "shadow", "mirrored")))
 
+    def capture_failing(self) -> dict[str, str]:
+        """Use cases whose answers a worker cannot record now, with the disk's error."""
+        found: dict[str, str] = self._client.health().get("capture_failing", {})
+        return found
+
     def close(self) -> None:
         """Close the connections."""
         self._client.close()

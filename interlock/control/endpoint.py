@@ -50,6 +50,9 @@ class Endpoint(Protocol):
     def stats(self, use_case: str) -> EndpointStats:
         """Both arms since the present generation began."""
 
+    def capture_failing(self) -> dict[str, str]:
+        """Use cases whose answers cannot be recorded now, with the reason."""
+
     def close(self) -> None:
         """Give back what it holds (connections)."""
 

@@ -24,6 +24,7 @@ from typing import Any
 
 from interlock.control import alerting, retiring, rollout, standing, stepping
 from interlock.control.backups.confirming import require_confirmed
+from interlock.control.capture_watch import watch
 from interlock.control.dispatcher import Dispatcher
 from interlock.control.drill_schedule import tell_missed
 from interlock.control.endpoint import Endpoint, reached
@@ -46,6 +47,7 @@ STANDING_S = 5.0
 RETIRED_S = 60.0
 DRILLS_S = 60.0
 HEAD_S = 30.0
+CAPTURE_S = 5.0
 HEAL_S = 20.0
 MIRROR_S = 10.0
 SILENT_S = 60.0  # people are told when the prediction server has been silent for longer
@@ -80,6 +82,7 @@ class Keeper:
         self._guard("silence", self._tell_silence)
         self._guard("outbox", self._dispatch)
         self._every("heal", HEAL_S, self._heal)
+        self._every("watch the capture", CAPTURE_S, lambda: watch(self.settings, self.store, self.endpoint, self.clock()))
         self._every("missing drills", DRILLS_S, lambda: tell_missed(self.settings, self.store, self.clock()))
         self._every("compaction", COMPACTION_S, self._start_compaction)
         self._every("alerts", ALERTS_S, self._deliver)

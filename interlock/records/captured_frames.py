@@ -16,7 +16,7 @@ def predictions_schema() -> dict[str, pl.DataType]:
     time = pl.Datetime("us", "UTC")
     return {"_request_id": pl.String(), "_version": pl.Int64(), "_digest": pl.String(), "_generation": pl.Int64(), "_arm": pl.String(),
             "_event_time": time, "_seen_time": time, "_score": pl.Float64(), "_scores": pl.List(pl.Float64()), "_prediction": pl.String(),
-            "_latency_ms": pl.Float64(), "_flags": pl.List(pl.String())}
+            "_interval": pl.List(pl.Float64()), "_latency_ms": pl.Float64(), "_flags": pl.List(pl.String())}
 
 
 def labels_schema(label: pl.DataType) -> dict[str, pl.DataType]:
@@ -40,7 +40,7 @@ def predictions_frame(bodies: Iterable[dict[str, Any]]) -> pl.DataFrame:
     types: dict[str, Any] = {"numeric": pl.Float64(), "boolean": pl.Boolean()}
     columns = {name: _series(name, [row.get(name) for row in rows], types.get(kind)) for name, kind in kinds.items()}
     for name, dtype in predictions_schema().items():
-        columns[name] = pl.Series(name, [row[name] for row in rows], dtype=dtype, strict=False)
+        columns[name] = pl.Series(name, [row.get(name) for row in rows], dtype=dtype, strict=False)
     return pl.DataFrame(list(columns.values()))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from interlock.modeling.decision import decide, group_column, group_flag
 from interlock.modeling.package import Manifest
-from interlock.serving.capturing import Capture
+from interlock.serving.capturing import Capture, Captured
 from interlock.serving.counters import Counters
 from interlock.serving.outcomes import Outcome
 from interlock.serving.records import Row
@@ -54,13 +54,17 @@ def score_rows(rows: list[Row], counters: Counters) -> list[Answer]:
     return [answers[place] for place in range(len(rows))]
 
 
-async def capture_answers(capture: Capture, serving: Serving, answers: list[Answer], started: float) -> bool:
-    """Write the answers down durably; True once they are. 503 when they cannot be and the use case says `refuse`."""
+async def capture_answers(capture: Capture, serving: Serving, answers: list[Answer], started: float) -> Captured:
+    """Write the answers down; True once they are on the disk, `relaxed` where the use case does not wait for that.
+
+    503 when they cannot be and the use case says `refuse`.
+    """
     seen = datetime.now(UTC)
     latency_ms = round((time.perf_counter() - started) * 1000, 3)
     kinds = {answer.row.arm.slot.digest: answer.row.arm.loaded.captured for answer in answers}
     frame = {"kind": "predictions", "columns": kinds, "rows": [captured_row(answer, serving, seen, latency_ms) for answer in answers]}
-    captured = await capture.record(serving.route.use_case, frame, len(answers))
+    record = capture.record_relaxed if serving.route.serving.capture == "relaxed" else capture.record
+    captured: Captured = await record(serving.route.use_case, frame, len(answers))
     if not captured and serving.route.on_capture_failure == "refuse":
         raise Refusal(503, "the answer cannot be recorded now, and this use case refuses to answer unrecorded",
                       headers={"retry-after": "1"})
@@ -123,6 +127,7 @@ def captured_row(answer: Answer, serving: Serving, seen: datetime, latency_ms: f
     return values | {"_request_id": row.id, "_version": row.arm.slot.version, "_digest": row.arm.slot.digest,
                      "_generation": serving.route.generation, "_arm": row.arm.name, "_event_time": row.event_time, "_seen_time": seen,
                      "_score": answer.score, "_scores": answer.scores, "_prediction": str(answer.prediction),
+                     "_interval": answer.interval,
                      "_latency_ms": latency_ms, "_flags": answer.flags}
 
 

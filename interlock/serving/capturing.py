@@ -1,6 +1,7 @@
-"""Durable capture in a worker: group commit. Requests that wait at the same time share one fdatasync, made in a thread.
+"""Capture in a worker: group commit. Requests that wait at the same time share one fdatasync, made in a thread.
 
-`record` returns True only after the frame is on the disk. When the disk fails, it returns False at once, tries a new segment
+`record` returns True only after the frame is on the disk. `record_relaxed` lets an answer go at once, as long as the answers that are
+not on the disk yet were given within `RISK_S` of each other. When the disk fails, both return False at once, a new segment is tried
 every `RETRY_S`, and the first frame that gets through again is a gap record that says how many rows were lost and why.
 """
 
@@ -13,7 +14,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -21,7 +22,10 @@ from interlock.records.segments import SUFFIX, SegmentWriter
 from interlock.serving.limits import Limits
 
 RETRY_S = 0.25
-Waiting = tuple[bytes, int, asyncio.Future[bool]]  # payload, rows, whether it is on the disk
+RISK_S = 0.05         # relaxed: all answers given and not yet on the disk were given within this time of each other
+RISK_SYNC_S = 0.02    # relaxed: the sync begins this long after the first of them; the rest is the disk's
+Captured = bool | Literal["relaxed"]
+Waiting = tuple[bytes, int, asyncio.Future[bool] | None]  # payload, rows, who waits until it is on the disk (nobody: relaxed)
 pack = msgspec.msgpack.Encoder().encode
 
 
@@ -37,10 +41,16 @@ class Capture:
 
     async def record(self, use_case: str, body: dict[str, Any], rows: int) -> bool:
         """Whether the body is on the disk now. Never raises for a failing disk."""
-        lane = self._lanes.get(use_case)
-        if lane is None:
-            lane = self._lanes[use_case] = _Lane(self._root / use_case, self._worker, self._limits, self._threads)
-        return await lane.record(pack(body), rows)
+        return await self._lane(use_case).record(pack(body), rows)
+
+    async def record_relaxed(self, use_case: str, body: dict[str, Any], rows: int) -> Captured:
+        """`relaxed`: the body will be on the disk within `RISK_S`, and until then a kill or a power cut loses it.
+
+        Waits as `record` does, and says what it says, where the disk is slower than that or failing.
+        """
+        lane = self._lane(use_case)
+        payload = pack(body)
+        return "relaxed" if lane.take_on_trust(payload, rows) else await lane.record(payload, rows)
 
     def report(self) -> dict[str, dict[str, Any]]:
         """Per use case since the last call: rows captured, rows lost and syncs; and the failure that lasts (empty: none)."""
@@ -50,7 +60,13 @@ class Capture:
         """Wait for commits at work, then give up all segments."""
         self._threads.shutdown(wait=True)
         for lane in self._lanes.values():
-            lane.give_up()
+            lane.finish()
+
+    def _lane(self, use_case: str) -> _Lane:
+        lane = self._lanes.get(use_case)
+        if lane is None:
+            lane = self._lanes[use_case] = _Lane(self._root / use_case, self._worker, self._limits, self._threads)
+        return lane
 
 
 class _Lane:
@@ -63,6 +79,8 @@ class _Lane:
         self._waiting: list[Waiting] = []
         self._waiting_bytes = 0
         self._committing = False
+        self._trusted: float | None = None     # when the first relaxed frame came that waits for a commit
+        self._at_risk: float | None = None     # and the first one of the commit at work
         self._retry_at = 0.0
         self._gap: dict[str, Any] | None = None
         self._rows = self._lost = self._syncs = 0
@@ -90,14 +108,37 @@ class _Lane:
         finally:
             timer.cancel()
 
+    def take_on_trust(self, payload: bytes, rows: int) -> bool:
+        """Take a frame that nobody waits for; False where that would put answers of more than `RISK_S` at risk, or the disk fails."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        first = self._at_risk if self._at_risk is not None else self._trusted
+        if self._gap is not None or self._waiting_bytes + len(payload) > self._limits.capture_queue_bytes_max \
+                or (first is not None and now - first >= RISK_S):
+            return False
+        if self._trusted is None:
+            self._trusted = now
+            loop.call_later(RISK_SYNC_S, self._commit_trusted, loop)
+        self._waiting.append((payload, rows, None))
+        self._waiting_bytes += len(payload)
+        return True
+
+    def _commit_trusted(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._waiting and not self._committing:
+            self._committing = True
+            self._commit_waiting(loop)
+
     def _commit_waiting(self, loop: asyncio.AbstractEventLoop) -> None:
         """Hand all that waits to a thread. One commit at a time: what comes meanwhile waits for the next, and shares its sync."""
         batch, self._waiting, self._waiting_bytes = self._waiting, [], 0
+        self._at_risk, self._trusted = self._trusted, None
         try:
             self._threads.submit(self._work, loop, batch)
         except RuntimeError:  # closed: what came after the end is not recorded, and is told so
+            self._waiting = batch + self._waiting
             for _, _, done in batch:
-                _give_up_waiting(done)
+                if done is not None:
+                    _give_up_waiting(done)
 
     def _work(self, loop: asyncio.AbstractEventLoop, batch: list[Waiting]) -> None:
         """In a thread."""
@@ -113,12 +154,13 @@ class _Lane:
     def _committed(self, loop: asyncio.AbstractEventLoop, batch: list[Waiting], rows: int, captured: bool) -> None:
         self._rows, self._syncs = self._rows + rows * captured, self._syncs + captured
         self._lost += rows * (not captured)
+        self._at_risk = None
         if self._waiting:
             self._commit_waiting(loop)
         else:
             self._committing = False
         for _, _, done in batch:
-            if not done.done():
+            if done is not None and not done.done():
                 done.set_result(captured)
 
     def _commit(self, payloads: list[bytes], rows: int) -> bool:
@@ -128,14 +170,17 @@ class _Lane:
             return False
         try:
             writer = self._current()
-            writer.append([pack(self._gap), *payloads] if self._gap else payloads)
+            told = dict(self._gap) if self._gap else None
+            writer.append([pack(told), *payloads] if told else payloads)
             writer.sync()
         except (OSError, ValueError) as error:
             self.give_up()
             self._retry_at = time.monotonic() + RETRY_S
             self._lose(rows, str(error))
             return False
-        self._gap = None
+        if told is not None and self._gap is not None:
+            more = self._gap["rows"] - told["rows"]  # lost while the gap was written down
+            self._gap = {**self._gap, "from": told["to"], "rows": more} if more else None
         return True
 
     def _current(self) -> SegmentWriter:
@@ -148,6 +193,12 @@ class _Lane:
             self._writer = SegmentWriter(self._folder / f"w{self._worker}-{start}-{os.getpid()}{SUFFIX}")
             self._opened = time.monotonic()
         return self._writer
+
+    def finish(self) -> None:
+        """The end: what was taken on trust is written down, then the segment is given up."""
+        if self._waiting:
+            self._commit([payload for payload, _, _ in self._waiting], sum(rows for _, rows, _ in self._waiting))
+        self.give_up()
 
     def give_up(self) -> None:
         """Close the current segment; the next frame starts a new one."""

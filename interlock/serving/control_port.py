@@ -74,7 +74,8 @@ class _Calls:
         return JSONResponse({"status": "ok" if live == crew.size else "degraded" if live else "down", "workers_live": live,
                              "workers_total": crew.size, "restarts": crew.restarts, "workers": workers,
                              "uptime_s": round(time.monotonic() - self._supervisor.began, 3),
-                             "use_cases": sorted(self._supervisor.tracks.all)})
+                             "use_cases": sorted(self._supervisor.tracks.all),
+                             "capture_failing": self._supervisor.capture_failing()})
 
     async def metrics(self, request: Request) -> Response:
         await self._supervisor.collect()

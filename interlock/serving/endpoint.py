@@ -13,7 +13,7 @@ from interlock.errors import DataError
 from interlock.serving.access_log import place_of
 from interlock.serving.admission import NOTES, Admission, Notes
 from interlock.serving.answering import Answer, capture_answers, count_answers, score_rows
-from interlock.serving.capturing import Capture
+from interlock.serving.capturing import Capture, Captured
 from interlock.serving.counters import Counters
 from interlock.serving.gathering import Gathering
 from interlock.serving.keys import Keys
@@ -96,7 +96,7 @@ class Endpoint:
             self._inflight_bytes -= len(data)
 
     async def predict(self, serving: Serving, rows_at_most: int, prepare: Prepare, *,
-                      explain: bool = False) -> tuple[list[Answer], bool]:
+                      explain: bool = False) -> tuple[list[Answer], Captured]:
         """Answers and whether they are captured. `prepare` checks the records; large batches and reasons are worked on in a thread."""
         started = time.perf_counter()
         rows_max = min(serving.route.serving.rows_max or self.limits.rows_max, self.limits.rows_max)

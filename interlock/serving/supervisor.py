@@ -47,6 +47,11 @@ class Supervisor:
         self.cache = {"hits": 0, "loads": 0, "evictions": 0}
         self.capture: dict[str, dict[str, int]] = {}
 
+    def capture_failing(self) -> dict[str, str]:
+        """Use cases whose answers a worker cannot record now, with the disk's error."""
+        return {name: state["failing"] for worker in self.crew.live for name, state in worker.report.get("capture", {}).items()
+                if state["failing"]}
+
     async def run(self) -> None:
         """Start the workers and look after them until cancelled."""
         self.crew.start()

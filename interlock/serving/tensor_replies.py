@@ -8,6 +8,7 @@ from typing import Any
 from interlock.modeling.package import Manifest
 from interlock.serving.answering import Answer
 from interlock.serving.binary_tensors import encoded
+from interlock.serving.capturing import Captured
 from interlock.serving.shelf import Serving
 from interlock.serving.tensors import InferBody
 from interlock.serving.wire import Content, Refusal, encode_json
@@ -57,7 +58,7 @@ def check_wanted(body: InferBody, manifest: Manifest, *, abstains: bool) -> None
     _is_flag(body.parameters, "explain")
 
 
-def infer_reply(name: str, request_id: str, body: InferBody, serving: Serving, answers: list[Answer], captured: bool) -> Any:
+def infer_reply(name: str, request_id: str, body: InferBody, serving: Serving, answers: list[Answer], captured: Captured) -> Any:
     """The reply: JSON, or JSON and bytes where an output was asked for in binary."""
     arm = answers[0].row.arm
     found = {output.name: output for output in _outputs(answers, explained=wants_reasons(body))}

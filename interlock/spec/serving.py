@@ -77,3 +77,4 @@ class Serving(_Sparse):
     rows_max: int | None = Field(default=None, ge=1, description="Most records in one request, below the installation's own bound; more: 413.")
     body_bytes_max: int | None = Field(default=None, ge=1_024, description="Largest request body in bytes, below the installation's own bound; larger: 413.")
     versions: Literal["served", "route"] = Field(default="served", description="Versions that may be asked for by number. served: those that answered customers before, beside those of the route. route: champion, previous and candidate only.")
+    capture: Literal["durable", "relaxed"] = Field(default="durable", description="durable: a reply with `captured: true` waits until the answer is on the disk. relaxed: it goes out at once with `captured: \"relaxed\"`; a crash loses at most 50 ms of answers.")

@@ -31,6 +31,9 @@ def serving_problems(raw: dict[str, Any]) -> Iterator[Found]:
     if rules and not _conditions(rules):
         yield Found(HERE, "there is a fallback, but nothing that makes the model abstain", None,
                     "out_of_range, unseen_in, missing_in, confidence_min, interval_width_max")
+    if serving.get("capture") == "relaxed" and _table(raw, "rollout").get("on_capture_failure") == "refuse":
+        yield Found(("serving", "capture"), "answers that are never given unrecorded cannot be given before they are recorded", "relaxed",
+                    'durable, or `on_capture_failure = "serve"` in [rollout]')
     yield from _lines(rules, columns, task)
 
 

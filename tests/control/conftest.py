@@ -100,6 +100,7 @@ class MemoryEndpoint:
     absorbed_ids: list[str] = field(default_factory=list)
     served: dict[int, Slot] = field(default_factory=dict)
     withdrawn: list[int] = field(default_factory=list)
+    failing: dict[str, str] = field(default_factory=dict)
     arms: tuple[ArmStats, ...] = (ArmStats(), ArmStats())
     down: bool = False
     calls: list[str] = field(default_factory=list)
@@ -161,6 +162,9 @@ class MemoryEndpoint:
 
     def close(self) -> None:
         pass
+
+    def capture_failing(self) -> dict[str, str]:
+        return self.failing
 
     def stats(self, use_case: str) -> EndpointStats:
         self._up("stats")

@@ -75,6 +75,7 @@ def test_a_rule_needs_lines_and_lines_need_a_rule() -> None:
      "has no order"),
     (BINARY, ABSTENTION + 'out_of_range = 1\nfallback = "rule"\nrules = [{ column = "a", operator = "<", value = "x", answer = 1 }]',
      "is never compared with this"),
+    (BINARY, '[serving]\ncapture = "relaxed"\n[rollout]\non_capture_failure = "refuse"', "cannot be given before they are recorded"),
     (BINARY, '[serving]\nunseen = "ignore"', "not one of the allowed values")])
 def test_what_does_not_fit_is_refused_with_its_line(tmp_path: Path, prediction: str, more: str, words: str) -> None:
     file = tmp_path / "x_case.toml"
