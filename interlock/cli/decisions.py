@@ -74,7 +74,7 @@ def rollback(use_case: Name, reason: Reason, yes: Yes = False,
     # a store that is damaged must not stop a rollback: its revision is not asked for
     with closing(open_store(settings, check=False)) as store, reached(settings) as endpoint:
         try:
-            with store.reading() as session:
+            with store.reading(hasty=True) as session:
                 route = read_route(session, use_case)
         except (Unavailable, StoreError, SQLAlchemyError):
             observed = endpoint.observed(use_case)

@@ -49,7 +49,7 @@ class Dispatcher:
     def run_once(self) -> list[str]:
         """Start what is due and look after what was started; sentences about what changed. Raises `Unavailable` with Prefect down."""
         now = self.clock()
-        if self._not_before is not None and now < self._not_before:
+        if self._not_before is not None and now < self._not_before <= now + timedelta(seconds=WAIT_MAX_S):  # or the clock was put back
             return []
         with self.store.reading() as session:
             due, running = outbox.due(session, now), outbox.started(session)

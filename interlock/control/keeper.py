@@ -198,9 +198,9 @@ class Keeper:
         part.replace(path)
 
     def _every(self, step: str, seconds: float, action: Callable[[], Any]) -> None:
-        now = self.clock()
-        if now >= self._due.get(step, now):
-            self._due[step] = now + timedelta(seconds=seconds)
+        now, period = self.clock(), timedelta(seconds=seconds)
+        if not now < self._due.get(step, now) <= now + period:  # a clock that was put back stops no work
+            self._due[step] = now + period
             self._guard(step, action)
 
     def _guard(self, step: str, action: Callable[[], Any]) -> None:
@@ -218,7 +218,7 @@ class Keeper:
     def _hear(self, step: str, error: Exception) -> None:
         text, now = f"{type(error).__name__}: {error}", self.clock()
         last = self._heard.get(step)
-        if last is not None and last[0] == text and now - last[1] < timedelta(seconds=LOUD_AGAIN_S):
+        if last is not None and last[0] == text and abs(now - last[1]) < timedelta(seconds=LOUD_AGAIN_S):
             return
         self._heard[step] = (text, now)
         LOG.warning("%s: %s", step, text, exc_info=None if isinstance(error, InterlockError) else error)

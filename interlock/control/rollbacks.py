@@ -126,7 +126,7 @@ def _before(settings: Settings, store: Store, use_case: str, expected: int, acto
             warnings: list[str]) -> Receipt | _Seen | None:
     """Checks that need the store; None where it does not answer: the endpoint decides alone then."""
     try:
-        with store.reading() as session:
+        with store.reading(hasty=True) as session:
             first = decisions.known(session, decisions.on_generation(use_case, expected))
             if first is not None:
                 return replay(first, "rollback", actor, nonce)

@@ -19,7 +19,7 @@ from interlock.errors import SettingsError, StoreError, Unavailable
 from interlock.settings import Settings
 
 REVISION = "0003"  # head of interlock/records/migrations; a test compares
-BUSY_TIMEOUT_MS = 10_000
+BUSY_TIMEOUT_MS, HASTY_TIMEOUT_MS = 10_000, 300
 
 
 class Store:
@@ -27,6 +27,7 @@ class Store:
 
     def __init__(self, url: str) -> None:
         self.engine = _engine(url)
+        self._hasty: Engine | None = None
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
@@ -35,15 +36,15 @@ class Store:
             yield session
 
     @contextmanager
-    def reading(self) -> Iterator[Session]:
-        """A consistent view; nothing is written."""
-        with self._session(immediate=False) as session:
+    def reading(self, *, hasty: bool = False) -> Iterator[Session]:
+        """A consistent view; nothing is written. `hasty`: for those who can do without it, a locked store is given up after 0.3 s."""
+        with self._session(immediate=False, hasty=hasty) as session:
             yield session
 
     @contextmanager
-    def _session(self, *, immediate: bool) -> Iterator[Session]:
+    def _session(self, *, immediate: bool, hasty: bool = False) -> Iterator[Session]:
         try:
-            with Session(self.engine, expire_on_commit=False) as session:
+            with Session(self._impatient() if hasty else self.engine, expire_on_commit=False) as session:
                 if self.engine.dialect.name == "sqlite":
                     session.execute(text("BEGIN IMMEDIATE" if immediate else "BEGIN"))
                 try:
@@ -55,7 +56,8 @@ class Store:
                 finally:
                     session.rollback()
         except OperationalError as error:
-            raise Unavailable(f"the store does not answer: {error.orig}", next_step="interlock status") from error
+            full = "is its disk full? then " if "disk" in str(error.orig) else ""
+            raise Unavailable(f"the store does not answer: {error.orig}", next_step=f"{full}interlock status") from error
         except IntegrityError:
             raise  # a UNIQUE constraint decided: callers know what that means
         except DatabaseError as error:
@@ -78,6 +80,15 @@ class Store:
 
     def close(self) -> None:
         self.engine.dispose()
+        if self._hasty is not None:
+            self._hasty.dispose()
+
+    def _impatient(self) -> Engine:
+        """The same store over connections that wait less for a lock; opening one waits too."""
+        if self.engine.dialect.name != "sqlite":
+            return self.engine
+        self._hasty = self._hasty or _engine(self.engine.url.render_as_string(hide_password=False), HASTY_TIMEOUT_MS)
+        return self._hasty
 
 
 def open_store(settings: Settings, *, check: bool = True) -> Store:
@@ -98,20 +109,21 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def _engine(url: str) -> Engine:
+def _engine(url: str, busy_ms: int | None = None) -> Engine:
+    wait_ms = BUSY_TIMEOUT_MS if busy_ms is None else busy_ms
     try:
         if make_url(url).get_backend_name() != "sqlite":
             return create_engine(url, pool_pre_ping=True, isolation_level="SERIALIZABLE")
     except (ArgumentError, NoSuchModuleError, ImportError):
         raise SettingsError("the store's address cannot be used", allowed="an SQLAlchemy URL: sqlite:///…, postgresql+psycopg://…",
                             next_step="correct INTERLOCK_STORE_URL, or install the database's driver") from None  # it may hold a password
-    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "check_same_thread": False})
+    engine = create_engine(url, connect_args={"timeout": wait_ms / 1000, "check_same_thread": False})
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # transactions begin where we say, not where the driver guesses
         cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_TIMEOUT_MS}"):
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={wait_ms}"):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
