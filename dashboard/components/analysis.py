@@ -1,4 +1,4 @@
-"""What the steps of a release measured, newest first."""
+"""What the steps of a release measured, newest first: each measure with its interval and counts, flips in the shadow, the A/B test."""
 
 from __future__ import annotations
 
@@ -7,55 +7,112 @@ from typing import Any
 import streamlit as st
 
 from dashboard.components.signal import mark
-from dashboard.components.staging import of_staging
 from dashboard.components.words import number, plain
 from dashboard.theme import LOOKS
 from interlock.control.readmodel.rollouts import ReleaseView
 from interlock.control.readmodel.signals import SignalState
 
+WORDS = {
+    "pass": "passed",
+    "fail": "failed",
+    "waiting": "waiting",
+    "inconclusive": "inconclusive: a person decides",
+    "no_traffic": "no traffic",
+}
+STATES = {"pass": SignalState.PASS, "fail": SignalState.FAIL, "waiting": SignalState.WARN}
+KINDS = {"shadow": "shadow", "preview": "preview", "share": "share of requests", "ab": "A/B test"}
+STRATEGIES = {"canary": "Canary", "shadow": "Shadow", "linear": "Linear", "blue_green": "Blue/green", "ab": "A/B"}
+AB = {
+    "benefit": "the candidate is better",
+    "harm": "the candidate is worse",
+    "futility": "no difference that matters",
+    "goes_on": "it goes on",
+}
+SHARES = {"errors", "refusals", "decisions", "flips", "abstentions", "labels"}
+
 
 def analysis(release: ReleaseView) -> None:
     """Every judgement with its measures and both arms."""
     st.subheader(f"Analysis of version {release.version}", anchor=False)
-    judged = [judgement for judgement in release.analysis if not of_staging(judgement)]
-    if not judged:
+    if not release.analysis:
         st.markdown("No step was judged yet. A step is judged when it has lasted long enough and answered enough requests.")
         return
-    for n, judgement in reversed(list(enumerate(judged, 1))):
-        verdict = str(judgement.get("verdict", "unknown"))
-        state = SignalState(verdict) if verdict in {"pass", "fail"} else SignalState.UNKNOWN
+    for n, judgement in reversed(list(enumerate(release.analysis, 1))):
+        state = STATES.get(str(judgement.get("verdict")), SignalState.UNKNOWN)
         with st.expander(
-            f"{LOOKS[state].shape} {_name(judgement, n)}: {plain(judgement.get('sentence', ''))}", expanded=n == len(judged)
+            f"{LOOKS[state].shape} {plain(title(judgement))}: {plain(judgement.get('sentence', ''))}", expanded=n == len(release.analysis)
         ):
             _judgement(judgement)
 
 
-def _name(judgement: dict[str, Any], n: int) -> str:
-    """Steps are numbered; the verdicts of probation have names and say how many answers they rest on."""
-    part = {"operational": "errors", "estimated": "estimate without labels", "labels": "real labels", "confirmed": "confirmed"}
-    if judgement.get("probation") not in part:
-        return f"Judgement {n}"
-    verdict = "open so far" if judgement.get("verdict") == "open" else judgement.get("verdict", "unknown")
-    return f"Probation, {part[judgement['probation']]} ({verdict}, n = {judgement.get('n', 0):,})"
+def title(judgement: dict[str, Any]) -> str:
+    """`Canary, step 2 (share of requests): no traffic`, with `so far` while the step lasts."""
+    verdict = WORDS.get(str(judgement.get("verdict")), "unknown")
+    if "step" not in judgement:
+        return f"{str(judgement.get('stage', 'Judgement')).capitalize()}: {verdict}"
+    strategy = STRATEGIES.get(str(judgement.get("strategy")), "Canary")
+    kind = KINDS.get(str(judgement.get("kind", "share")), "")
+    return f"{strategy}, step {judgement['step']} ({kind}): {verdict}{' so far' if judgement.get('interim') else ''}"
 
 
 def _judgement(judgement: dict[str, Any]) -> None:
-    for measure in judgement.get("measures", []):
-        state = SignalState(measure["verdict"]) if measure.get("verdict") in {"pass", "fail"} else SignalState.UNKNOWN
-        st.markdown(f"{mark(state)} {plain(measure.get('sentence', measure.get('name', '')))}")
+    if judgement.get("verdict") == "no_traffic":
+        st.markdown(f"{mark(SignalState.UNKNOWN)} **No traffic.** The candidate was not asked. Silence promotes nothing.")
+    if judgement.get("since"):
+        since, until = (str(judgement[name])[:19].replace("T", " ") for name in ("since", "at"))
+        st.caption(plain(f"Both versions over the same period: {since} to {until} UTC."))
+    _measures(judgement.get("measures", []))
+    if "ab" in judgement:
+        _ab(judgement["ab"])
     arms = judgement.get("arms", {})
     if arms:
-        st.table(
-            [
-                {
-                    "arm": name,
-                    "answers": f"{arm.get('requests', 0):,}",
-                    "errors": f"{arm.get('errors', 0):,}",
-                    "refused": f"{arm.get('refusals', 0):,}",
-                    "slowest 1 %": number(arm.get("latency_p99_ms"), "ms"),
-                }
-                for name, arm in arms.items()
-            ],
-            border="horizontal",
-            hide_index=True,
-        )
+        _arms(arms, shadow=judgement.get("kind") == "shadow")
+
+
+def _measures(measures: list[dict[str, Any]]) -> None:
+    for measure in measures:
+        state = STATES.get(str(measure.get("verdict")), SignalState.UNKNOWN)
+        st.markdown(f"{mark(state)} {plain(measure.get('sentence', measure.get('name', '')))}")
+    rows = [
+        {
+            "measure": measure["name"],
+            "value": _value(measure, "value"),
+            "95 % interval": f"{_value(measure, 'low')} to {_value(measure, 'high')}" if measure.get("low") is not None else "–",
+            "limit": _value(measure, "threshold"),
+            "n candidate": f"{measure.get('n', 0):,}",
+            "n champion": f"{measure.get('n_champion', 0):,}",
+            "verdict": measure["verdict"],
+        }
+        for measure in measures
+        if "n_champion" in measure
+    ]
+    if rows:
+        st.table(rows, border="horizontal", hide_index=True)
+
+
+def _value(measure: dict[str, Any], key: str) -> str:
+    value = measure.get(key)
+    return f"{value:.2%}" if value is not None and measure["name"] in SHARES else number(value)
+
+
+def _ab(test: dict[str, Any]) -> None:
+    st.markdown(
+        f"**A/B test: {AB[test['state']]}.** {test['hits']:,} of {test['n']:,} with the candidate, {test['hits_champion']:,} of "
+        f"{test['n_champion']:,} with the champion. The difference lies between **{test['low']:+.2%}** and **{test['high']:+.2%}**; "
+        "this interval holds at every look, so looking often costs nothing."
+    )
+
+
+def _arms(arms: dict[str, dict[str, Any]], *, shadow: bool) -> None:
+    rows = []
+    for name, arm in arms.items():
+        row = {
+            "arm": f"{name}{' (mirrored requests)' if shadow else ''}",
+            "answers": f"{arm.get('requests', 0):,}",
+            "errors": f"{arm.get('errors', 0):,}",
+            "refused": f"{arm.get('refusals', 0):,}",
+            "slowest 1 %": number(arm.get("latency_p99_ms"), "ms"),
+        }
+        flips = {"other decision": f"{arm.get('flips', 0):,} of {arm.get('compared', 0):,}", "dropped": f"{arm.get('dropped', 0):,}"}
+        rows.append(row | (flips if shadow and name == "candidate" else dict.fromkeys(flips, "–") if shadow else {}))
+    st.table(rows, border="horizontal", hide_index=True)

@@ -9,6 +9,7 @@ from dashboard.components.words import moment, plain, short
 from dashboard.desk import Desk
 from interlock.control.readmodel.endpoint import Live, observe
 from interlock.control.readmodel.signals import SignalState
+from interlock.rules.routes import Observed
 
 
 def live_of(desk: Desk, use_case: str) -> Live:
@@ -36,9 +37,15 @@ def live_strip(live: Live) -> None:
             facts.append(f"way back: version {observed.previous.version} ({short(observed.previous.digest)}) loaded")
         if observed.candidate:
             facts.append(
-                f"version {observed.candidate.version} ({short(observed.candidate.digest)}) answers {observed.candidate_percent:g} %"
+                f"version {observed.candidate.version} ({short(observed.candidate.digest)}) {does(observed)} "
+                f"{observed.candidate_percent:g} %"
             )
         facts.append(f"asked at {moment(live.asked_at)}")
         st.caption(plain(" · ".join(facts)))
         if not live.agreed:
             st.markdown(plain(live.sentence()))
+
+
+def does(observed: Observed) -> str:
+    """What the candidate does with its share of the requests."""
+    return "in the shadow gets a copy of" if observed.candidate_mode == "shadow" else "answers"

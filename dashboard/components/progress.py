@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from dashboard.components.analysis import title
 from dashboard.components.live import live_of, live_strip
 from dashboard.components.signal import mark
 from dashboard.components.words import age, moment, plain, short
@@ -50,6 +51,12 @@ def answer(desk: Desk, release: ReleaseView) -> None:
     elif live.answering is not None and live.answering.digest == release.package_digest:
         st.markdown(f"{mark(SignalState.PASS)} The endpoint itself answers with the approved digest `{short(release.package_digest)}`.")
     elif live.observed is not None and live.observed.candidate is not None and live.observed.candidate.digest == release.package_digest:
+        if live.observed.candidate_mode == "shadow":
+            st.markdown(
+                f"{mark(SignalState.WARN)} On its way: the approved digest `{short(release.package_digest)}` is loaded, and no customer is "
+                f"given its answers. {live.observed.candidate_percent:g} % of the requests are mirrored to it."
+            )
+            return
         st.markdown(
             f"{mark(SignalState.WARN)} On its way: the endpoint itself answers {live.observed.candidate_percent:g} % of the requests with "
             f"the approved digest `{short(release.package_digest)}`."
@@ -71,7 +78,7 @@ def stages(release: ReleaseView) -> None:
         with st.container(horizontal=True, gap="small"):
             for word, state in release.way():
                 colour = {"done": "green", "now": "orange", "next": "gray", "stopped": "red"}[state]
-                step = f", step {release.step}" if state == "now" and release.state.value == "canary" else ""
+                step = f", step {release.step}" if state == "now" and release.state.value in {"shadow", "canary"} else ""
                 st.badge(f"{SHAPES[state]} {word}{step}", color=colour)
         st.caption(
             plain(
@@ -79,5 +86,8 @@ def stages(release: ReleaseView) -> None:
                 f"{age(release.state_since, utc_now())}"
             )
         )
+        last = release.analysis[-1] if release.analysis else {}
+        if last.get("interim"):
+            st.markdown(f"**{plain(title(last))}.** {plain(last.get('sentence', ''))}")
         for text in filter(None, (release.waits, release.reason)):
             st.markdown(plain(text))

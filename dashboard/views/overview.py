@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.components.frame import CHOSEN, page
+from dashboard.components.live import does
 from dashboard.components.signal import badges, legend, mark
 from dashboard.components.states import empty
 from dashboard.components.words import age, moment, plain, short, usd
@@ -111,9 +112,8 @@ def _live(row: Row, seen: Overview) -> str:
     if slot is None:
         return "Nothing is live yet."
     since = f", live for {age(row.live_since, seen.asked_at)}" if row.live_since else ""
-    share = ""
-    if live.observed and live.observed.candidate:
-        share = f" Version {live.observed.candidate.version} answers {live.observed.candidate_percent:g} % of requests."
+    now = live.observed
+    share = f" Version {now.candidate.version} {does(now)} {now.candidate_percent:g} % of requests." if now and now.candidate else ""
     return f"Live: **version {slot.version}** `{short(slot.digest)}`{since}.{share}"
 
 
