@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup lint test demo up down clean bench docs lock
+.PHONY: help setup lint test reliability demo up down clean bench docs lock
 .DEFAULT_GOAL := help
 
 help:  ## This list
@@ -28,6 +28,10 @@ lint: $(READY)  ## ruff, mypy, import-linter
 
 test: lint  ## Lint, types, contracts and every test
 	$(BIN)/pytest
+
+reliability: $(READY)  ## Kills, power cuts, races, hostile input, overload, faults in full; writes docs/reliability.md (about an hour)
+	INTERLOCK_RELIABILITY=full $(BIN)/pytest tests/reliability --timeout 3600
+	$(BIN)/python -m tests.reliability.page
 
 demo: $(READY)  ## Half a year of real flights through the real loop (at most 5 minutes)
 	$(BIN)/python -m demo

@@ -45,7 +45,7 @@ def measured() -> Callable[..., None]:
         path = RESULTS / f"{check}.json"
         found = json.loads(path.read_text()) if path.is_file() else {"id": check, "parts": {}}
         found["parts"][part] = figures | {"at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M"), "machine": f"{os.cpu_count()} cores, "
-                                          f"{platform.system()} {platform.release()}"}
+                                          f"{platform.system()} {platform.release().partition('-')[0]}"}
         RESULTS.mkdir(exist_ok=True)
         path.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
     return write

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -28,6 +27,7 @@ from tests.reliability.installation import NAME, ROOT, Installation, until
 from tests.reliability.load import Load
 from tests.reliability.test_kills_under_load import first_version
 from tests.reliability.test_promotion_kills import route_to
+from tests.reliability.tracing import needs
 
 pytestmark = pytest.mark.end_to_end
 HOLD = """
@@ -96,12 +96,6 @@ def test_a_locked_store_stops_no_answer_and_no_rollback(installation: Installati
     assert ledger.verify(installation.store).ok
     measured("R8", f"store locked against {who}", failed_answers=0, answered=load.answered, command_to_old_version_s=round(swapped, 2),
              approval="refused in words", written_down_after=True)
-
-
-def needs(what: bool, why: str) -> None:
-    """What the machine must have for a check: without it CI fails, a person's test run skips."""
-    if not what:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(why)
 
 
 class Filler:
