@@ -21,6 +21,7 @@ from interlock.serving.limits import Limits
 from interlock.serving.options import WorkerOptions
 
 log = logging.getLogger("interlock.serving")
+WORKER = "interlock.serving.worker"  # the module that a worker process runs
 Key = tuple[int, str | None]  # generation and override that a use case is answered with
 Wanted = Callable[[], Mapping[str, tuple[Route, str | None]]]
 Versions = Callable[[str], dict[str, str]]          # versions of a use case that may be asked for by number
@@ -160,7 +161,7 @@ class Crew:
         ours, its = socket.socketpair()
         with its:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "interlock.serving.worker", f"--index={index}", f"--channel={its.fileno()}",
+                sys.executable, "-m", WORKER, f"--index={index}", f"--channel={its.fileno()}",
                 f"--listening={self._listening.fileno()}", f"--packages={self._home['packages']}", f"--capture={self._home['capture']}",
                 f"--limits={self._limits.to_json()}", f"--options={self._options}",
                 pass_fds=(its.fileno(), self._listening.fileno()), stdin=asyncio.subprocess.DEVNULL)
