@@ -56,9 +56,8 @@ def installation(make_world: Callable[..., World], monkeypatch: pytest.MonkeyPat
     """A use case without canary steps, real packages, the machine's own clock; servers and keepers as processes."""
     lines = ["steps = []" if line.startswith("steps =") else line for line in USE_CASE.partition("[staging]")[0].splitlines()]
     text = "\n".join([*lines, "[staging]", "real_rows = 0", "load_seconds = 0"]) + "\n"
-    made = Installation(make_world(text), staging=FULL)
-    if not FULL:
-        monkeypatch.setattr("interlock.control.deploying.rehearse", lambda *_: STAGED)
+    made = Installation(make_world(text))
+    monkeypatch.setattr("interlock.control.deploying.rehearse", lambda *_: STAGED)  # staging has tests of its own
     yield made
     made.stop()
 

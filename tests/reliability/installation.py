@@ -51,8 +51,8 @@ class Fake:
 class Installation:
     """The world of tests/control on the machine's own clock, with real packages and processes."""
 
-    def __init__(self, world: Any, *, staging: bool) -> None:
-        self.world, self.staging = world, staging
+    def __init__(self, world: Any) -> None:
+        self.world = world
         self.recoveries: list[float] = []
         world.clock = utc_now
         self.settings: Settings = world.settings
@@ -77,7 +77,7 @@ class Installation:
         generation = self.world.route.generation
         self.store.close()
         return subprocess.run([*(before or []), sys.executable, "-m", "tests.reliability.promotion", evidence, str(generation),
-                               *([] if self.staging else ["without-staging"]), *more],
+                               "without-staging", *more],
                               env=self.environment(), cwd=ROOT, capture_output=True, text=True, timeout=120)
 
     def start_server(self, **environment: str) -> float:
