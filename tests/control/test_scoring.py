@@ -228,16 +228,22 @@ def test_rows_without_id_or_time_get_the_same_ones_at_every_attempt(lender: Lend
 
 
 def test_chunks_depend_on_the_rows_alone(lender: Lender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from interlock.control.scoring import file_rows
     from interlock.control.scoring.file_rows import FileRows
     from interlock.modeling.package import read_package
     from interlock.records import byte_blocks
 
     manifest = read_package(lender.settings.folder("packages"), lender.digests[0]).manifest
-    path = write_csv(tmp_path / "new.csv", applicants(700, 9), row650={"income": "much"})
+    path = write_csv(tmp_path / "new.csv", applicants(698, 9), row650={"income": "much"})
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([lines[0], "few,cells", *lines[1:], "few"]) + "\n")
     whole = list(chunks(FileRows(lender.use_case, path, manifest, DAY0), 60))
+    monkeypatch.setattr(file_rows, "PART_ROWS", 7)
+    assert list(chunks(FileRows(lender.use_case, path, manifest, DAY0), 60)) == whole
     monkeypatch.setattr(byte_blocks.RecordBlocks.__init__, "__defaults__", (4_096,))
     assert list(chunks(FileRows(lender.use_case, path, manifest, DAY0), 60)) == whole
     assert [chunk.rows for chunk in whole] == [60] * 11 + [40]
+    assert [row.number for chunk in whole for row in chunk.refused] == [1, 651, 700]
 
 
 def test_a_folder_of_something_else_is_not_written_to(lender: Lender, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 KINDS = {"numeric": "float", "boolean": "boolean", "category": "category", "context": "category"}
 EVENT_TIME = "event_time"
+PART_ROWS = 5_000
 
 
 class FileRows:
@@ -54,8 +55,8 @@ class FileRows:
     def entries(self) -> Iterator[tuple[int, dict[str, Any] | RefusedRow]]:
         for block in row_blocks(self._file, self._source, list(self._case.columns)):
             even = block.evened()
-            rows = RawRows(even.text(), even.malformed, even.last_number)
-            yield from sorted(self._block(rows), key=lambda entry: entry[0])
+            for part in _parts(RawRows(even.text(), even.malformed, even.last_number)):
+                yield from sorted(self._block(part), key=lambda entry: entry[0])
 
     def _block(self, raw: RawRows) -> Iterator[tuple[int, dict[str, Any] | RefusedRow]]:
         numbers = raw.frame["_row_number"].to_list()
@@ -90,6 +91,20 @@ class FileRows:
     def _raw(self, raw: RawRows, row: int) -> str:
         values = raw.frame.row(row, named=True)
         return raw_text({name: value for name, value in values.items() if name not in self._hidden and name != "_row_number"})
+
+
+def _parts(raw: RawRows) -> Iterator[RawRows]:
+    """A block a few rows at a time: rows as records take ten times the memory of their text."""
+    import polars as pl
+
+    low = 0
+    for start in range(0, max(raw.frame.height, 1), PART_ROWS):
+        part, following = raw.frame.slice(start, PART_ROWS), raw.frame["_row_number"].slice(start + PART_ROWS, 1).to_list()
+        malformed = raw.malformed.filter(pl.col("_row_number") >= low)
+        if following:
+            low = following[0]
+            malformed = malformed.filter(pl.col("_row_number") < low)
+        yield RawRows(part, malformed, raw.last_number)
 
 
 def _digest(path: Path) -> tuple[str, int | None]:
