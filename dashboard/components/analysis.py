@@ -71,8 +71,10 @@ def _judgement(judgement: dict[str, Any]) -> None:
 
 def _measures(measures: list[dict[str, Any]]) -> None:
     for measure in measures:
+        sentence = plain(measure.get("sentence", measure.get("name", "")))
+        judged = measure.get("verdict") != "observed"
         state = STATES.get(str(measure.get("verdict")), SignalState.UNKNOWN)
-        st.markdown(f"{mark(state)} {plain(measure.get('sentence', measure.get('name', '')))}")
+        st.markdown(f"{mark(state)} {sentence}" if judged else f"○ {sentence} (shown, not judged)")
     rows = [
         {
             "measure": measure["name"],

@@ -98,7 +98,7 @@ def _verdict(measures: tuple[Measure, ...], candidate: ArmStats, needed: int, ov
         said = f", {candidate.refusals:,} were refused" if candidate.refusals else ""
         return StepVerdict.NO_TRAFFIC, f"no traffic: the candidate has answered no request{said}"
     if not over:
-        return StepVerdict.WAITING, f"{candidate.requests:,} of {needed:,} answers needed, {left_s:,.0f} s left to bake"
+        return StepVerdict.WAITING, f"{candidate.requests:,} answers of at least {needed:,}, {left_s:,.0f} s left to bake"
     unknown = [measure for measure in measures if measure.verdict == "unknown"]
     if unknown:
         waits = all(measure.name == "labels" and measure.value is None for measure in unknown)
