@@ -3,7 +3,7 @@
 `ours` runs the flows in process against a Prefect server and a prediction server that were started before; a person's approval is given at
 once, and the first model of a use case goes live without a bake time. `peer` calls the same functions in the same order on the same rows,
 with the same reports from the same list, without flows, store, ledger or seals: it writes the package, answers its golden rows in a child
-process, and loads it in a prediction server of its own. Neither mirrors anything to MLflow. The peer reads the parts of the case that only
+process, stages it, and loads it in a prediction server of its own. Neither mirrors anything to MLflow. The peer reads the parts of the case that only
 records hold (which package, which snapshot) from the home that `ours` left.
 """
 
@@ -86,6 +86,7 @@ def _plainly(left: Any, own: Any, folder: Path) -> dict[str, Any]:
     done = assess(open_case(left, store, path, use_case, candidate, None, None), gates_for(use_case))
     results = [judge(gate, [*done.findings, *done.observed]) for gate in gates_for(use_case)]
     stages["validate"], mark = time.perf_counter() - mark, time.perf_counter()
+    _stage(left, store, use_case, candidate, made.package.digest)
     _load(own, made.package.digest)
     stages["deploy"] = time.perf_counter() - mark
     store.close()
@@ -114,6 +115,20 @@ def _approved(settings: Any) -> str:
         found = session.scalars(select(Release)).one().id
     store.close()
     return found
+
+
+def _stage(left: Any, store: Any, use_case: Any, candidate: Any, digest: str) -> None:
+    """Smoke requests and the declared load, as a release has them: nothing of it rests on the release but the names."""
+    from types import SimpleNamespace
+
+    from interlock.control import staging
+    from interlock.rules.routes import Slot
+
+    plan: Any = SimpleNamespace(slot=Slot(version=1, digest=digest), release=SimpleNamespace(use_case=NAME), candidate=candidate,
+                                rollout=use_case.rollout, serving=use_case.serving)
+    judged = staging.rehearse(left, store, plan)
+    if judged.verdict != "pass":
+        raise SystemExit(judged.sentence)
 
 
 def _load(settings: Any, digest: str) -> None:
