@@ -61,7 +61,7 @@ class Domain:
         manifest = package.manifest
         try:
             seen = _baseline.decode(package.profile_json).columns
-            columns = {name: Column.model_validate(text) for name, text in manifest.columns.items()}
+            columns = {name: _column(text) for name, text in manifest.columns.items()}
         except (msgspec.DecodeError, ValueError) as error:
             raise PackageError("the package's profile or columns cannot be read", value=str(error)[:200],
                                next_step="train again") from error
@@ -101,6 +101,11 @@ def range_text(bounds: Range) -> str:
     if math.isinf(low) or math.isinf(high):
         return f"at most {high:.15g}" if math.isinf(low) else f"at least {low:.15g}"
     return f"{low:.15g} to {high:.15g}"
+
+
+def _column(text: Mapping[str, Any]) -> Column:
+    """What the file said of a column; keys that this version does not know are left aside, so that an older package still loads."""
+    return Column.model_validate({key: value for key, value in text.items() if key in Column.model_fields})
 
 
 def _bounds(column: Column) -> Range | None:
