@@ -54,7 +54,7 @@ class Settings(BaseSettings):
     usecases_dir: Path = Field(default_factory=lambda known: _usecases_of(known["home"]), description="Folder with the use-case files; default: `usecases` under `home` where it is there (the demo's copies), else `usecases`.")
     data_dir: Path = Field(default=Path("../shared/data"), description="Folder that relative source paths start from.")
     host: str = Field(default="127.0.0.1", description="Address every server binds to; loopback by default.")
-    allow_remote: bool = Field(default=False, description="Let `host` be another address than this machine's own. Nothing here asks who calls: put a proxy that signs people in before the ports, and let nobody around it.")
+    allow_remote: bool = Field(default=False, description="Let `host` be another address than this machine's own. Predictions then need API keys (`interlock keys`); nothing else here asks who calls: put a proxy that signs people in before the other ports, and let nobody around it.")
     dashboard_port: int = Field(default=8501, ge=0, le=65535, description="Control room.")
     prefect_port: int = Field(default=4200, ge=0, le=65535, description="Prefect's server.")
     mlflow_port: int = Field(default=5000, ge=0, le=65535, description="MLflow's server.")

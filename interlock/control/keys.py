@@ -96,7 +96,10 @@ def _issue(**fields: Any) -> Issued:
 
 
 def _record(store: Store, kind: str, key: Key, actor: str, reason: str, standing: dict[str, Any], now: datetime, **more: Any) -> None:
-    body = {"actor": actor, "reason": reason, "standing": standing, **key.model_dump(exclude={"hash"}), **more}
+    until = "" if key.expires_at is None else f" until {key.expires_at:%Y-%m-%d %H:%M}Z"
+    place = f" in place of {more['replaces']}" if "replaces" in more else ""
+    said = f"{actor}: {kind.removeprefix('key.')} key {key.id}{place} of {key.client} for {', '.join(key.use_cases)}{until} ({reason})"
+    body = {"actor": actor, "reason": reason, "standing": standing, "sentence": said, **key.model_dump(exclude={"hash"}), **more}
     with store.writing() as session:
         ledger.append(session, kind, body, None if ALL in key.use_cases or len(key.use_cases) > 1 else key.use_cases[0], at=now)
 

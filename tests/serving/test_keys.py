@@ -135,6 +135,7 @@ def guarded(settings: Settings, packages: tuple[Path, str, str], running: Any) -
 
 
 def test_a_running_server_follows_the_keys(guarded: Any, record: Callable[..., Any], store: Any) -> None:
+    from interlock.control.history import sentence
     from interlock.control.keys import add_key, list_keys, revoke_key, rotate_key
     from interlock.records import ledger
 
@@ -161,6 +162,8 @@ def test_a_running_server_follows_the_keys(guarded: Any, record: Callable[..., A
     with store.reading() as session:
         entries = ledger.entries(session)
     assert [entry.kind for entry in entries][:3] == ["key.revoked", "key.rotated", "key.added"]
+    assert sentence(entries[2]).startswith(f"ana: added key {issued.key.id} of shop for late until 20")
+    assert f"rotated key {second.key.id} in place of {issued.key.id} of shop" in sentence(entries[1])
     written = "".join(entry.body for entry in entries)
     for one in (issued, second):
         assert one.key.hash not in written
