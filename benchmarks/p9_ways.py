@@ -1,10 +1,10 @@
 """The two ways of P9, each in a process of its own: `python -m benchmarks.p9_ways WAY HOME` prints the seconds of each stage.
 
-`ours` runs the flows in process against a Prefect server and a prediction server that were started before; a person's approval is given at
-once, and the first model of a use case goes live without a bake time. `peer` calls the same functions in the same order on the same rows,
-with the same reports from the same list, without flows, store, ledger or seals: it writes the package, answers its golden rows in a child
-process, stages it, and loads it in a prediction server of its own. Neither mirrors anything to MLflow. The peer reads the parts of the case that only
-records hold (which package, which snapshot) from the home that `ours` left.
+`ours` runs the flows in process against a Prefect server and a prediction server that were started before; a person's approval is given
+at once, and the first model of a use case goes live without a bake time. `peer` calls the same functions in the same order on the same
+rows, with the same reports from the same list, without flows, store, ledger or seals: it writes the package, answers its golden rows in a
+child process, stages it, and loads it in a prediction server of its own. Neither mirrors anything to MLflow. The peer reads the parts of
+the case that only records hold (which package, which snapshot) from the home that `ours` left.
 """
 
 from __future__ import annotations
