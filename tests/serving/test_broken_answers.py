@@ -141,7 +141,7 @@ def test_a_default_section_is_no_policy_at_all(packages: tuple[Path, str, str]) 
 
 
 def test_a_package_from_another_version_of_the_format_still_loads(packages: tuple[Path, str, str]) -> None:
-    """Rolling back must not depend on words: unknown keys of a column are left aside, and without any there are neither ranges nor words."""
+    """Going back must not depend on words: unknown keys of a column are left aside; without any there are neither ranges nor words."""
     root, plain, _ = packages
     newer = described(root, plain, columns={"distance": {"type": "float", "min": 0.0, "colour": "red"}})
     for digest, declared in ((newer, {"distance": (0.0, float("inf"))}), (plain, {})):
