@@ -92,8 +92,14 @@ def _sampled(parts: list[pl.DataFrame], settings: Settings) -> pl.DataFrame:
 
 
 def load_labels(settings: Settings, use_case: str, since: datetime | None = None) -> pl.DataFrame:
-    """The latest delivered label of each request (corrections replace, history stays in the lake); empty with the columns if none.
-    `since`: files whose last label was received before it are not read."""
+    """The label of each request that was learned last (of several learned at one moment, the one delivered last); older ones stay in
+    `label_history`. Empty with the columns if there are none."""
+    return label_history(settings, use_case, since).unique("_request_id", keep="last", maintain_order=True)
+
+
+def label_history(settings: Settings, use_case: str, since: datetime | None = None) -> pl.DataFrame:
+    """Every label that was ever posted, corrections included, in the order in which they were learned (`_label_seen_time`), then
+    delivered (`_received_at`). `since`: files whose last label was received before it are not read."""
     import polars as pl
 
     manifest = read_manifest(settings.folder("capture") / use_case)
@@ -101,7 +107,7 @@ def load_labels(settings: Settings, use_case: str, since: datetime | None = None
     frame = read_frames(lake_from(settings), [file["key"] for file in files])
     if frame.is_empty():
         return pl.DataFrame(schema=labels_schema(pl.Float64()))
-    return frame.sort("_received_at", maintain_order=True).unique("_request_id", keep="last", maintain_order=True)
+    return frame.sort("_label_seen_time", "_received_at", maintain_order=True)
 
 
 def captured_files(settings: Settings, use_case: str) -> list[CapturedFile]:

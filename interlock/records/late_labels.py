@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from interlock.errors import SourceError
-from interlock.records.compaction import CapturedFile, load_labels
+from interlock.records.compaction import CapturedFile, label_history
 from interlock.records.lake import lake_from
 from interlock.settings import Settings
 from interlock.spec.usecase import UseCase
@@ -27,12 +27,13 @@ def labels_seen(settings: Settings, use_case: UseCase, as_of: datetime, *, since
     """`_request_id`, `_label` (binary 0/1 and regression Float64; multiclass String) and `_label_seen_time`, one row per request.
 
     Only labels seen by `as_of`; posted ones received before `since` may be left out (their files are not read). Of several for one
-    request the latest counts. Posted labels and those of `[labels] source` are put together. Labels of a file or table follow the same
-    convention as posted ones: binary is 0 or 1. Raises `SourceError` where the source cannot be read.
+    request the one learned last counts, in whatever order they were delivered (`label_history` keeps them all). Posted labels and those
+    of `[labels] source` are put together. Labels of a file or table follow the same convention as posted ones: binary is 0 or 1. Raises
+    `SourceError` where the source cannot be read.
     """
     import polars as pl
 
-    posted = load_labels(settings, use_case.name, since)
+    posted = label_history(settings, use_case.name, since)
     frames = [_typed(posted.select("_request_id", "_label", "_label_seen_time"), use_case)] if posted.height else []
     if use_case.labels.source != "post":
         read = _from_file(settings, use_case) if use_case.labels.source == "file" else _from_table(use_case, as_of)
@@ -42,7 +43,7 @@ def labels_seen(settings: Settings, use_case: UseCase, as_of: datetime, *, since
         types = {"_request_id": pl.String(), "_label": _label_type(use_case), "_label_seen_time": pl.Datetime("us", "UTC")}
         return pl.DataFrame(schema=types)
     seen = pl.concat(frames).filter(pl.col("_label_seen_time") <= as_of, pl.col("_label").is_not_null())
-    return seen.sort("_label_seen_time").unique("_request_id", keep="last", maintain_order=True)
+    return seen.sort("_label_seen_time", maintain_order=True).unique("_request_id", keep="last", maintain_order=True)
 
 
 def without_request(settings: Settings, files: Sequence[CapturedFile], ids: pl.Series) -> tuple[int, datetime | None]:

@@ -17,6 +17,7 @@ from interlock.records.compaction import (
     captured_span,
     compact,
     count_predictions,
+    label_history,
     load_labels,
     load_predictions,
     requests_by_day,
@@ -95,6 +96,17 @@ def test_the_latest_label_of_a_request_counts(settings: Settings, segment: Segme
     segment.append([pack({"kind": "labels", "rows": [label("a", 1.0, received=1)]})])
     compact(settings, lake_from(settings))
     assert sorted(load_labels(settings, "late").select("_request_id", "_label").rows()) == [("a", 1.0), ("b", 1.0)]
+
+
+def test_an_older_label_that_comes_late_does_not_win_and_all_are_kept(settings: Settings, segment: SegmentWriter) -> None:
+    for value, learned, received in ((1.0, 48, 1), (0.0, 24, 2), (1.0, 24, 3)):  # learned after two days, told first; then older ones
+        row = label("a", value, received=received) | {"_label_seen_time": DAY + timedelta(hours=learned)}
+        segment.append([pack({"kind": "labels", "rows": [row]})])
+        compact(settings, lake_from(settings))
+    assert load_labels(settings, "late")["_label"].to_list() == [1.0]
+    kept = label_history(settings, "late").select("_label", "_label_seen_time", "_received_at").rows()
+    assert kept == [(0.0, DAY + timedelta(hours=24), DAY + timedelta(hours=2)), (1.0, DAY + timedelta(hours=24), DAY + timedelta(hours=3)),
+                    (1.0, DAY + timedelta(hours=48), DAY + timedelta(hours=1))]
 
 
 def test_nothing_captured_is_an_empty_frame(settings: Settings) -> None:

@@ -74,6 +74,13 @@ def test_posted_labels_count_once_seen(settings: Settings) -> None:
     assert seen(settings, own) == [("a", 1.0), ("b", 0.0)]
 
 
+def test_what_was_known_at_a_moment_counts_then_however_late_it_was_delivered(settings: Settings) -> None:
+    own = use_case(settings)
+    post(settings, own, ("a", 1.0, 9), ("a", 0.0, 5), ("a", 1.0, 3))  # the newest was told first
+    moments = [datetime(2024, 3, day, tzinfo=UTC) for day in (4, 6, 10)]
+    assert [seen(settings, own, moment) for moment in moments] == [[("a", 1.0)], [("a", 0.0)], [("a", 1.0)]]
+
+
 def test_a_file_gives_the_latest_readable_label_seen_by_then(settings: Settings, csv: Path) -> None:
     assert seen(settings, use_case(settings, source="file", path=str(csv))) == [("a", 0.0)]
 
