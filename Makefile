@@ -31,6 +31,7 @@ test: lint  ## Lint, types, contracts and every test
 
 reliability: $(READY)  ## Kills, power cuts, races, hostile input, overload, faults in full; writes docs/reliability.md (about an hour)
 	INTERLOCK_RELIABILITY=full $(BIN)/pytest tests/reliability --timeout 3600
+	INTERLOCK_KILLS=25 $(BIN)/pytest tests/control/test_scoring_kills.py tests/records/test_ingest_kills.py --timeout 3600
 	$(BIN)/python -m tests.reliability.page
 
 demo: $(READY)  ## Half a year of real flights through the real loop (at most 5 minutes)
