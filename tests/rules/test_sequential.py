@@ -84,7 +84,7 @@ def test_a_fixed_size_test_that_is_looked_at_is_caught() -> None:
         z = abs(counts.hits - counts.hits_champion) / counts.n / spread if spread else 0.0
         return 1 - erf(z / sqrt(2)) < 0.05
 
-    assert false_alarms(z_test, 0.3) > 26  # about one in three
+    assert false_alarms(z_test, 0.3) > 26  # 148 of 300
 
 
 def test_a_difference_that_is_there_is_found() -> None:
