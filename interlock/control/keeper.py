@@ -28,6 +28,7 @@ from interlock.control.capture_watch import watch
 from interlock.control.dispatcher import Dispatcher
 from interlock.control.drill_schedule import tell_missed
 from interlock.control.endpoint import Endpoint, reached
+from interlock.control.expiring import expire_all
 from interlock.control.reconciler import Reconciled, reconcile
 from interlock.errors import InterlockError, SettingsError, StaleState, Unavailable, UseCaseError
 from interlock.records import ledger, outbox, releases
@@ -48,6 +49,7 @@ RETIRED_S = 60.0
 DRILLS_S = 60.0
 HEAD_S = 30.0
 CAPTURE_S = 5.0
+EXPIRE_S = 3_600.0
 HEAL_S = 20.0
 MIRROR_S = 10.0
 SILENT_S = 60.0  # people are told when the prediction server has been silent for longer
@@ -83,6 +85,7 @@ class Keeper:
         self._guard("outbox", self._dispatch)
         self._every("heal", HEAL_S, self._heal)
         self._every("watch the capture", CAPTURE_S, lambda: watch(self.settings, self.store, self.endpoint, self.clock()))
+        self._every("captured rows whose time is over", EXPIRE_S, lambda: expire_all(self.settings, self.store, self.clock()))
         self._every("missing drills", DRILLS_S, lambda: tell_missed(self.settings, self.store, self.clock()))
         self._every("compaction", COMPACTION_S, self._start_compaction)
         self._every("alerts", ALERTS_S, self._deliver)

@@ -53,8 +53,8 @@ def compact(settings: Settings, lake: Lake) -> dict[str, dict[str, int]]:
     """
     done: dict[str, dict[str, int]] = {}
     for folder in sorted(path for path in settings.folder("capture").iterdir() if path.is_dir()):
-        with _alone(folder) as alone:
-            if alone:
+        with alone(folder) as mine:
+            if mine:
                 done[folder.name] = _compact_one(folder, lake)
     return done
 
@@ -263,7 +263,7 @@ def _time(text: str) -> datetime:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[bool]:
+def alone(folder: Path) -> Iterator[bool]:
     """Whether this process is the only one that compacts the folder, for the length of the block."""
     handle = os.open(folder / "compaction.lock", os.O_CREAT | os.O_RDWR, 0o600)
     try:

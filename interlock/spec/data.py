@@ -123,3 +123,4 @@ class Privacy(Section):
 
     token_key_env: str | None = Field(default=None, description="Environment variable with the token key; default: a key file under `home`.")
     suppress_below: int = Field(default=5, ge=1, description="Counts below this are not listed in profiles.")
+    retention_days: float | None = Field(default=None, ge=1, description="Days after which captured predictions and labels are removed, once nothing needs them any more (windows not judged yet, labels to come, releases on their way); without it they stay.")
