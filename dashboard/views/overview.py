@@ -6,6 +6,7 @@ import streamlit as st
 
 from dashboard.components.frame import CHOSEN, page
 from dashboard.components.live import does
+from dashboard.components.parts import parts_in_trouble
 from dashboard.components.signal import badges, legend, mark
 from dashboard.components.states import empty
 from dashboard.components.words import age, moment, plain, short, usd
@@ -34,6 +35,7 @@ LINKS = {
 def show(desk: Desk) -> None:
     """Needs first, then one panel per use case."""
     seen = desk.live(overview)
+    parts_in_trouble(desk)
     if not seen.rows:
         empty(
             "No use case has any data yet.",

@@ -59,16 +59,30 @@ def status(settings: Settings, store: Store, *, endpoint: Endpoint | None = None
     with store.reading() as session:
         names = sorted({route.use_case for route in all_routes(session)} | set(session.scalars(select(Candidate.use_case).distinct())))
         stored = {name: (read_route(session, name), _release(session, name), undecided(settings, session, name)) for name in names}
-    urls = {"prediction server": settings.control_url, "Prefect": settings.prefect_url, "MLflow": settings.mlflow_url}
     with reached(settings, endpoint) as seam:
         observed = {name: _ask(partial(seam.observed, name)) for name in names[:ENDPOINTS_MAX]}
-        parts = {name: _ask(partial(_listens, url)) for name, url in urls.items()}
-        wait([*observed.values(), *parts.values()], timeout=ASK_S)
+        asked = _ask_parts(settings)
+        wait([*observed.values(), *asked.values()], timeout=ASK_S)
     found = {name: _answer(observed[name]) if name in observed else "not asked: too many use cases" for name in names}
-    told = {name: _told(future) for name, future in parts.items()}
-    told["keeper"] = keeper_state(settings, clock())
+    told = _tell(settings, asked, clock())
     told["backup"] = backup_state(settings, clock())
     return Status(clock(), told, [_use_case(name, found[name], *stored[name]) for name in names])
+
+
+def parts(settings: Settings) -> dict[str, str]:
+    """Prediction server, Prefect, MLflow, keeper: "up", or what is wrong, within `ASK_S`."""
+    asked = _ask_parts(settings)
+    wait(asked.values(), timeout=ASK_S)
+    return _tell(settings, asked, utc_now())
+
+
+def _ask_parts(settings: Settings) -> dict[str, Future[object]]:
+    urls = {"prediction server": settings.control_url, "Prefect": settings.prefect_url, "MLflow": settings.mlflow_url}
+    return {name: _ask(partial(_listens, url)) for name, url in urls.items()}
+
+
+def _tell(settings: Settings, asked: dict[str, Future[object]], now: datetime) -> dict[str, str]:
+    return {name: _told(future) for name, future in asked.items()} | {"keeper": keeper_state(settings, now)}
 
 
 def keeper_state(settings: Settings, now: datetime) -> str:
