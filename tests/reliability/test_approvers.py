@@ -18,7 +18,7 @@ import pytest
 
 from interlock.control.dispatcher import Dispatcher
 from interlock.errors import InterlockError
-from interlock.records import ledger
+from interlock.records import ledger, outbox
 from interlock.records.ids import new_id
 from interlock.records.store import utc_now
 from interlock.records.tables import Decision, Outbox, Release
@@ -98,6 +98,10 @@ def _one_deployment(world: World, cause: str, release_id: str, generation: int) 
         errors = [run.exception() for run in runs]
     assert all(error is None or isinstance(error, InterlockError) for error in errors), errors
     assert (world.route.generation, world.release(release_id).state) == (generation + 1, "probation")
+    with world.store.writing() as session:  # this run has ended; the next round has a Prefect of its own
+        row = session.query(Outbox).filter_by(cause=cause).one()
+        assert (row.state, row.attempt) == ("dispatched", 1)
+        outbox.move(session, row, utc_now(), state="done")
 
 
 def rounds(installation: Installation, number: int, broken: str = "") -> tuple[Counter[str], list[float]]:
