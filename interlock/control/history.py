@@ -36,9 +36,10 @@ def sentence(entry: LedgerEntry) -> str:
 
 def _route(route: dict[str, Any]) -> str:
     champion, candidate = route["champion"], route["candidate"]
-    share = f" + {float(route['candidate_percent']):g} % v{candidate['version']}" if candidate else ""
+    mirrored = " mirrored to" if route.get("candidate_mode") == "shadow" else ""  # routes of before the shadow have no mode
+    share = f" + {float(route['candidate_percent']):g} %{mirrored} v{candidate['version']}" if candidate else ""
     return f"g{route['generation']} {'v' + str(champion['version']) if champion else 'nothing'}{share}"
 
 
 def _state(state: dict[str, Any]) -> str:
-    return f"{state['state']}{' ' + str(state['step']) if state['state'] in {'canary', 'paused'} else ''}"
+    return f"{state['state']}{' ' + str(state['step']) if state['state'] in {'shadow', 'canary', 'paused'} else ''}"
