@@ -88,6 +88,8 @@ class _Lane:
     def report(self) -> dict[str, Any]:
         taken = {"rows": self._rows, "lost": self._lost, "syncs": self._syncs, "failing": self._gap["error"] if self._gap else ""}
         self._rows = self._lost = self._syncs = 0
+        if not self._committing and self._is_old():  # nothing came for long: what is compacted may leave, also where traffic has ended
+            self.give_up()
         return taken
 
     async def record(self, payload: bytes, rows: int) -> bool:
@@ -185,14 +187,16 @@ class _Lane:
 
     def _current(self) -> SegmentWriter:
         """The open segment; a new one when there is none or it is full or old."""
-        if self._writer is not None and (self._writer.size >= self._limits.segment_bytes_max
-                                         or time.monotonic() - self._opened >= self._limits.segment_age_s):
+        if self._writer is not None and (self._writer.size >= self._limits.segment_bytes_max or self._is_old()):
             self.give_up()
         if self._writer is None:
             start = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
             self._writer = SegmentWriter(self._folder / f"w{self._worker}-{start}-{os.getpid()}{SUFFIX}")
             self._opened = time.monotonic()
         return self._writer
+
+    def _is_old(self) -> bool:
+        return self._writer is not None and time.monotonic() - self._opened >= self._limits.segment_age_s
 
     def finish(self) -> None:
         """The end: what was taken on trust is written down, then the segment is given up."""

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from interlock.records.segments import Frame, read_frames
+from interlock.records.segments import Frame, in_use, read_frames
 from interlock.serving.capturing import Capture
 from interlock.serving.limits import Limits
 
@@ -155,6 +155,19 @@ def test_segments_are_rotated_by_size(tmp_path: Path) -> None:
     asyncio.run(run())
     assert len(list(tmp_path.glob("late/*.seg"))) == 4  # about 230 bytes a frame: five reach 1,000
     assert [body["id"] for body in bodies(tmp_path)] == [str(number) for number in range(20)]
+
+
+def test_an_old_segment_is_given_up_although_nothing_comes(tmp_path: Path) -> None:
+    async def run() -> None:
+        capture = Capture(tmp_path, 0, Limits(segment_age_s=0.05))
+        await capture.record("late", {"id": "a"}, 1)
+        path = next(tmp_path.glob("late/*.seg"))
+        assert in_use(path)
+        await asyncio.sleep(0.1)
+        capture.report()
+        assert not in_use(path)
+
+    asyncio.run(run())
 
 
 def test_what_waits_for_the_disk_is_bounded(tmp_path: Path, disk: Disk) -> None:
