@@ -82,7 +82,7 @@ class Worker:
         self._channel.send({"op": "hello", "pid": os.getpid(), "modules": loaded})
         while (message := await self._channel.receive()) is not None and message["op"] != "stop":
             self._obey(message)
-        await self._leave()
+        await self._leave(in_peace=message is not None)
         beat.cancel()
         self._channel.send(self._state())
         self._endpoint.shadows.close()
@@ -90,13 +90,17 @@ class Worker:
         if self._traces is not None:
             await asyncio.to_thread(self._traces.close)
 
-    async def _leave(self) -> None:
-        """Say in every answer, and to who asks for readiness, that the server goes; then take no new connection, and let requests end."""
+    async def _leave(self, *, in_peace: bool) -> None:
+        """Say in every answer, and to who asks for readiness, that the server goes; then take no new connection, and let requests end.
+
+        Without a supervisor (not `in_peace`) nobody is let in from now on.
+        """
         self._endpoint.leaving = self._front.leaving = True
         if self._serving is not None:
-            await asyncio.sleep(self._endpoint.limits.leave_s)
-            close_door(self._listening)
-            await asyncio.sleep(ACCEPT_S)
+            if in_peace:
+                await asyncio.sleep(self._endpoint.limits.leave_s)
+                close_door(self._listening)
+                await asyncio.sleep(ACCEPT_S)
             self._server.should_exit = True
             await self._serving
 

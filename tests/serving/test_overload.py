@@ -153,3 +153,14 @@ def test_a_stopping_server_fails_nothing_that_it_accepted(packages: Packages, st
     assert ends == ["no connection"] * 8
     assert set(answered) == {200}
     assert len(answered) > before > 0, "they were answered while it stopped"
+
+
+def test_without_its_supervisor_a_worker_gives_no_notice(packages: Packages, start_server: Callable[..., Any]) -> None:
+    """What nobody can control must not answer: the half minute for clients to leave is for a stop that somebody asked for."""
+    import psutil
+
+    server = start_server(leave_s=30.0)
+    server.client.converge(server.route(1, packages[1]))
+    [pid] = server.worker_pids()
+    server.kill(signal.SIGKILL)
+    server.wait(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE, 15)
