@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import socket
@@ -16,6 +17,17 @@ from interlock.settings import QUIET, Settings, load_settings
 
 ROOT = Path(__file__).resolve().parent.parent
 os.environ.update(QUIET)
+
+
+@pytest.fixture(autouse=True)
+def same_logging() -> Iterator[None]:
+    """A program that a test starts in this process may set logging up for itself: its handlers must not outlive the test."""
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    yield
+    if root.handlers != before:
+        root.handlers[:] = before
+    root.setLevel(level)
 
 
 def free_port() -> int:

@@ -68,7 +68,8 @@ class Rollout(Probation):
             raise ValueError("canary steps must grow")
         if self.strategy == "shadow" and not self.shadowed:
             raise ValueError('strategy = "shadow" needs `shadow_s` or `shadow_requests_min`: how long requests are mirrored')
-        given = self.model_fields_set
+        fields = type(self).model_fields  # a written-out default says nothing: a use case survives being stored and read
+        given = {name for name in self.model_fields_set if getattr(self, name) != fields[name].get_default(call_default_factory=True)}
         if self.strategy != "canary" and "steps" in given:
             raise ValueError('`steps` go with strategy = "canary"')
         if self.strategy != "linear" and given & {"percent_start", "percent_step"}:

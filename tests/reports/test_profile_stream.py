@@ -74,11 +74,15 @@ def stream_peak(batches: int) -> int:
 
 
 def test_memory_does_not_grow_with_the_rows() -> None:
-    """In a process of its own: the threads of a long test run allocate too, and tracemalloc counts them all."""
+    """In a process of its own: the threads of a long test run allocate too, and tracemalloc counts them all.
+
+    28 more batches hold 13 MB in one numeric column alone. Allowed is what chance makes of the same peak: how many of the columns' working
+    copies (0.5 MB each) are alive at once depends on the threads.
+    """
     script = "from test_profile_stream import stream_peak; print(stream_peak(4), stream_peak(32))"
     done = subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
     few, many = map(int, done.stdout.split())
-    assert many <= 1.3 * few
+    assert many - few <= 3 * 60_000 * 8
 
 
 def test_no_batch_and_empty_batches_are_a_profile_of_no_rows() -> None:

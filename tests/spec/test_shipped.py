@@ -9,8 +9,9 @@ import pytest
 from interlock.errors import UseCaseError
 from interlock.rules.catalogue import known_gates
 from interlock.settings import Settings
-from interlock.spec.load import all_use_cases, find_use_case, read_use_case, spec_digest
+from interlock.spec.load import all_use_cases, find_use_case, load_use_case, read_use_case, spec_digest
 from interlock.spec.reference import reference_page, undescribed
+from interlock.spec.usecase import UseCase
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = ["adult_income", "bank_marketing", "bike_hours", "credit_default", "elec2", "flight_delays", "loan_approvals"]
@@ -66,3 +67,9 @@ def test_the_reference_page_is_the_one_that_the_code_writes() -> None:
 def test_sensitive_attributes_stay_out_of_the_features(settings: Settings) -> None:
     for _, use_case in all_use_cases(settings):
         assert not set(use_case.sensitive_columns) & set(use_case.feature_columns)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_use_case_survives_being_stored_and_read(name: str) -> None:
+    use_case = load_use_case(ROOT / "usecases" / f"{name}.toml")
+    assert UseCase.model_validate_json(use_case.model_dump_json()) == use_case
