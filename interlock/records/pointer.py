@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 from datetime import datetime
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -80,7 +81,7 @@ def drop_override(run: Path, use_case: str) -> None:
 def write_durably(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     """Replace the file's content at once and for good. Raises OSError; the old content stays then."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")  # two threads may write the same file at once
     try:
         handle = os.open(temporary, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, mode)
         with os.fdopen(handle, "wb") as file:
