@@ -25,13 +25,15 @@ from interlock.records.tables import Candidate, Decision, Release
 from interlock.rules.arms import ArmStats
 from interlock.rules.gates import GateResult, Verdict
 from interlock.rules.releases import ReleaseState
+from tests.control.conftest import USE_CASE
 
 World = Any  # tests/control/conftest.py
 NAME = "small_loans"
 GOOD = ArmStats(requests=400, errors=0, refusals=0, latency_p99_ms=2.0, histogram=(40,) * 10, latency=(0,) * 17 + (400,) + (0,) * 52)
 BAD = ArmStats(requests=400, errors=40, refusals=0, latency_p99_ms=2.0, histogram=(40,) * 10, latency=(0,) * 17 + (400,) + (0,) * 52)
 DIES = st.sampled_from([0, 0, 0, 1, 2, 3, 4])  # at which call to the endpoint the process dies; 0: never
-OPEN = ("planned", "staged", "canary", "paused")
+OPEN = ("planned", "staged", "shadow", "canary", "paused")
+TEXT = USE_CASE.replace("steps = [", "shadow_s = 60\nshadow_requests_min = 100\nsteps = [")
 
 
 class Killed(BaseException):
@@ -98,7 +100,7 @@ class Releases(RuleBasedStateMachine):
             release = self.world.approve(self.world.candidate(self.number)).release_id
             for _ in range(upto):
                 self.world.run(release)
-                self.world.endpoint.arms = (GOOD, GOOD)
+                self.world.endpoint.arms = (GOOD,) * 4
                 self.world.clock.forward(61)
                 self.world.keep(release)
                 self.seen.update([self.world.release(release).state])
@@ -116,7 +118,7 @@ class Releases(RuleBasedStateMachine):
 
     @rule(champion=st.sampled_from([GOOD, GOOD, BAD]), candidate=st.sampled_from([GOOD, GOOD, BAD, ArmStats()]), dies=DIES)
     def keeper_advances(self, champion: ArmStats, candidate: ArmStats, dies: int) -> None:
-        self.world.endpoint.arms = (champion, candidate)
+        self.world.endpoint.arms = (champion, candidate, candidate, champion)
         for release in self.moving():
             self.dies_at = dies
             with self.attempt():
@@ -173,7 +175,7 @@ class Releases(RuleBasedStateMachine):
         assert live == ([champion.digest] if champion else [])
         opened = [release for release in found if release.state in OPEN]
         assert len(opened) <= 1
-        shown = [package[release.candidate_id] for release in opened if release.state in {"canary", "paused"}]
+        shown = [package[release.candidate_id] for release in opened if release.state in {"shadow", "canary", "paused"}]
         assert shown == ([candidate.digest] if candidate else [])
 
     @invariant()
@@ -194,8 +196,9 @@ class Releases(RuleBasedStateMachine):
 
 
 @pytest.fixture
-def machine(world: World) -> type[Releases]:
+def machine(make_world: Callable[..., World]) -> type[Releases]:
     """The machine over copies of one migrated, empty store."""
+    world = make_world(TEXT)
     template = Path(world.settings.store_address.removeprefix("sqlite:///"))
     world.store.close()
 
@@ -214,7 +217,7 @@ def test_in_any_order_and_with_crashes_anywhere(machine: type[Releases]) -> None
     run_state_machine_as_test(machine, settings=settings(
         max_examples=40, stateful_step_count=15, deadline=None, derandomize=True, phases=[Phase.generate],
         suppress_health_check=list(HealthCheck)))
-    assert {"canary", "probation", "live", "rolled back", "Killed"} <= set(machine.seen), machine.seen
+    assert {"shadow", "canary", "probation", "live", "rolled back", "Killed"} <= set(machine.seen), machine.seen
 
 
 @pytest.mark.parametrize("broken", ["interlock.control.rollbacks._end_releases", "interlock.control.stepping.end_open"])
