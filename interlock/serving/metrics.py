@@ -69,8 +69,6 @@ def _requests(supervisor: Supervisor) -> list[str]:
                [({"use_case": name, "reason": reason}, number) for (name, reason), number in sorted(supervisor.refused.items())]),
         _block("interlock_predictions_total", "counter", "Records received, by model.", [(labels, c.requests) for labels, c in arms]),
         _block("interlock_prediction_refusals_total", "counter", "Records that did not fit.", [(labels, c.refusals) for labels, c in arms]),
-        _block("interlock_abstentions_total", "counter", "Records in whose answer the model abstained, by who answered instead.",
-               [(labels | {"answered_by": kind}, number) for labels, c in arms for kind, number in sorted(c.abstentions.items())]),
         _block("interlock_prediction_errors_total", "counter", "Records a model failed on.", [(labels, c.errors) for labels, c in arms]),
         _block("interlock_abstentions_total", "counter", "Records that a model left to a fallback, by reason.",
                [(labels | {"reason": kind}, number) for labels, c in arms for kind, number in sorted(c.abstentions.items())]),

@@ -12,6 +12,7 @@ import httpx
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from interlock.serving.binary_tensors import DTYPES, decoded, encoded
@@ -144,6 +145,7 @@ def test_too_many_rows_are_refused_before_they_are_read(infer: Callable[..., Any
     assert infer(*body({"distance": ("BOOL", [2**40], b"")})).status_code == 413
 
 
+@hypothesis_settings(deadline=None)
 @given(st.sampled_from(sorted(DTYPES)), st.data())
 def test_numbers_survive_the_way_out_and_back(datatype: str, data: st.DataObject) -> None:
     dtype = np.dtype(DTYPES[datatype])
@@ -158,11 +160,13 @@ def test_numbers_survive_the_way_out_and_back(datatype: str, data: st.DataObject
     assert decoded("x", datatype, memoryview(encoded(datatype, values)), len(values)) == values
 
 
+@hypothesis_settings(deadline=None)
 @given(st.lists(st.text(max_size=30), max_size=20))
 def test_texts_survive_the_way_out_and_back(values: list[str]) -> None:
     assert decoded("x", "BYTES", memoryview(encoded("BYTES", values)), len(values)) == values
 
 
+@hypothesis_settings(deadline=None)
 @given(st.binary(max_size=60), st.integers(0, 8), st.sampled_from([*sorted(DTYPES), "BYTES"]))
 def test_any_bytes_are_read_or_refused(data: bytes, count: int, datatype: str) -> None:
     with contextlib.suppress(Refusal):
