@@ -15,7 +15,8 @@ from dashboard.components.words import moment, short
 from dashboard.desk import Desk
 from interlock.control.readmodel.directory import Entry
 from interlock.control.readmodel.rollouts import releases
-from interlock.control.readmodel.waiting import Waiting, taken, waiting
+from interlock.control.readmodel.waiting import taken, waiting
+from interlock.control.undecided import Waiting
 
 ABOUT = """A **candidate** is a trained and packaged version that is not live. Its **evidence** was measured on rows it never saw and
 sealed by one digest; your decision is bound to that digest. A gate says pass, fail or unknown, and only pass lets through.

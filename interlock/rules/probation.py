@@ -66,10 +66,12 @@ def from_windows(part: Part, windows: Sequence[Seen], limits: Monitoring, needed
 
     A window fails where the fall is over `performance_drop_max` and its 95 % interval excludes no change, passes where the fall is within
     the limit, and is open between the two or without a finding that counts. The newest window that says anything decides a fail; a pass
-    needs `needed` windows that passed. An estimate that real outcomes have replaced (STALE) may still pass, but fails nothing: the labels do.
+    needs `needed` windows that passed. An estimate that real outcomes have replaced (STALE) may still pass, but fails nothing: the labels
+    do.
     """
     judged = [(window, finding, _says(finding, limits)) for window in windows for finding in window.findings
-              if finding.metric == METRICS[part] and finding.segment == "all" and finding.state in {State.OK, State.STALE} and finding.value is not None]
+              if finding.metric == METRICS[part] and finding.segment == "all" and finding.state in {State.OK, State.STALE}
+              and finding.value is not None]
     n = sum(finding.sample_size for _, finding, _ in judged)
     passed = sum(said == "pass" for _, _, said in judged)
     if not judged:
