@@ -49,3 +49,10 @@ def live_strip(live: Live) -> None:
 def does(observed: Observed) -> str:
     """What the candidate does with its share of the requests."""
     return "in the shadow gets a copy of" if observed.candidate_mode == "shadow" else "answers"
+
+
+def beside(observed: Observed | None) -> str:
+    """A sentence about the candidate beside the champion; empty without one."""
+    if observed is None or observed.candidate is None:
+        return ""
+    return f" Version {observed.candidate.version} {does(observed)} {observed.candidate_percent:g} % of requests."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.components.frame import CHOSEN, page
-from dashboard.components.live import does
+from dashboard.components.live import beside
 from dashboard.components.parts import parts_in_trouble
 from dashboard.components.signal import badges, legend, mark
 from dashboard.components.states import empty
@@ -114,9 +114,7 @@ def _live(row: Row, seen: Overview) -> str:
     if slot is None:
         return "Nothing is live yet."
     since = f", live for {age(row.live_since, seen.asked_at)}" if row.live_since else ""
-    now = live.observed
-    share = f" Version {now.candidate.version} {does(now)} {now.candidate_percent:g} % of requests." if now and now.candidate else ""
-    return f"Live: **version {slot.version}** `{short(slot.digest)}`{since}.{share}"
+    return f"Live: **version {slot.version}** `{short(slot.digest)}`{since}.{beside(live.observed)}"
 
 
 show()

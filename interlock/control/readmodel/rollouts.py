@@ -16,11 +16,13 @@ from interlock.rules.releases import OPEN, ReleaseState
 from interlock.rules.routes import Slot
 
 S = ReleaseState
-WORDS = {S.PLANNED: "approved", S.STAGED: "verified", S.SHADOW: "loaded; no customer sees its answers", S.CANARY: "answers a share of requests",
+WORDS = {S.PLANNED: "approved", S.STAGED: "verified", S.SHADOW: "loaded; no customer sees its answers",
+         S.CANARY: "answers a share of requests",
          S.PAUSED: "waits for a person",
          S.PROBATION: "live on probation", S.LIVE: "live, confirmed", S.ROLLED_BACK: "rolled back", S.FAILED: "never went live",
          S.SUPERSEDED: "replaced by a newer one", S.RETIRED: "retired"}
-SIGNALS = {S.LIVE: SignalState.PASS, S.PROBATION: SignalState.WARN, S.CANARY: SignalState.WARN, S.SHADOW: SignalState.WARN, S.STAGED: SignalState.WARN,
+SIGNALS = {S.LIVE: SignalState.PASS, S.PROBATION: SignalState.WARN, S.CANARY: SignalState.WARN, S.SHADOW: SignalState.WARN,
+           S.STAGED: SignalState.WARN,
            S.PLANNED: SignalState.WARN, S.PAUSED: SignalState.UNKNOWN, S.ROLLED_BACK: SignalState.FAIL, S.FAILED: SignalState.FAIL,
            S.SUPERSEDED: SignalState.PASS, S.RETIRED: SignalState.UNKNOWN}
 WAY = (S.PLANNED, S.STAGED, S.SHADOW, S.CANARY, S.PROBATION, S.LIVE)
