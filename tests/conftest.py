@@ -9,6 +9,7 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from interlock.records.migrate import migrate_store
@@ -17,6 +18,8 @@ from interlock.settings import QUIET, Settings, load_settings
 
 ROOT = Path(__file__).resolve().parent.parent
 os.environ.update(QUIET)
+hypothesis.settings.register_profile("shared machine", deadline=None)  # how long an example takes says more about the machine
+hypothesis.settings.load_profile("shared machine")
 
 
 @pytest.fixture(autouse=True)
