@@ -119,7 +119,7 @@ def rounds(installation: Installation, number: int, broken: str = "") -> tuple[C
 
 def test_many_approvers_make_one_decision_and_one_deployment(installation: Installation, count: Callable[..., int],
                                                              measured: Callable[..., None]) -> None:
-    number = count(1_000, 15)
+    number = count(1_000, 12)
     done, waits = rounds(installation, number)
     assert done["people"] + done["both"] + done["one person's clicks"] == number
     waits.sort()

@@ -84,8 +84,8 @@ def test_a_locked_store_stops_no_answer_and_no_rollback(installation: Installati
                                    env=installation.environment(), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         until(lambda: installation.client.predict(NAME, [{"age": 30.0, "income": 50.0}])["digest"] == first, 0.01)
         swapped = time.monotonic() - began
-        said = command.communicate(timeout=60)[0]
-    assert "the keeper writes it down later" in said
+    said = command.communicate(timeout=60)[0]  # it tries for 10 s to write it down; what it cannot, the keeper does
+    assert "the endpoint answers with version 1" in said
     assert swapped < 8, "0.3 s for the store each time it is asked; its whole patience of 10 s, twice, was the fault"
     assert load.answered > answered
     load.stop()
@@ -242,13 +242,18 @@ def test_a_servers_clock_jumps_under_load(installation: Installation, tmp_path: 
     library = next(Path("/usr/lib").rglob("libfaketime.so.1"))
     offset = tmp_path / "offset"
     offset.write_text("+0")
-    load = first_version(installation, LD_PRELOAD=str(library), FAKETIME_TIMESTAMP_FILE=str(offset), FAKETIME_DONT_FAKE_MONOTONIC="1",
-                         FAKETIME_NO_CACHE="1")
+    load = first_version(installation)  # its package is proven now: libfaketime breaks time.sleep, which waiting for a child needs
+    installation.kill_server()
+    installation.start_server(LD_PRELOAD=str(library), FAKETIME_TIMESTAMP_FILE=str(offset), FAKETIME_DONT_FAKE_MONOTONIC="1",
+                              FAKETIME_NO_CACHE="1")
+    answered = load.answered
+    until(lambda: load.answered > answered + 10)
+    load.failed = 0  # nobody answered between the two servers
     pids = [worker["pid"] for worker in installation.client.health()["workers"]]
     for jump in ("+40d", "-40d", "+0"):
         offset.write_text(jump)
         answered = load.answered
-        until(lambda answered=answered: load.answered > answered + 100)
+        until(lambda answered=answered: load.answered > answered + 40)
     assert [worker["pid"] for worker in installation.client.health()["workers"]] == pids
     load.stop()
     assert (load.wrong, load.failed) == ([], 0)

@@ -134,7 +134,7 @@ def routes_of(world: World) -> set[tuple[int, int, str]]:
 def test_what_was_promised_survives_every_kill_and_every_answer_is_its_versions_own(
         installation: Installation, count: Callable[..., int], measured: Callable[..., None]) -> None:
     installation.settings = installation.world.settings = installation.settings.model_copy(update={"serving_workers": 2})
-    load, done = kills(installation, count(100, 5), {}, [kill_a_worker, kill_a_flow, kill_a_worker, kill_the_server])
+    load, done = kills(installation, count(100, 4), {}, [kill_a_worker, kill_a_flow, kill_a_worker, kill_the_server])
     assert len(load.promised) > 50
     measured("R3", "kills under load", kills=sum(done.values()), **done, promised=len(load.promised), lost=0, answered=load.answered,
              wrong_answers=0, versions=len({digest for *_, digest in load.named}), without_answer=load.failed)
@@ -143,7 +143,7 @@ def test_what_was_promised_survives_every_kill_and_every_answer_is_its_versions_
 def test_a_capture_that_writes_later_is_caught(installation: Installation, tmp_path: Path) -> None:
     environment = broken_server(tmp_path / "broken", LATE)
     with pytest.raises(AssertionError, match="promised predictions are lost"):
-        kills(installation, 3, environment, [kill_a_worker])
+        kills(installation, 2, environment, [kill_a_worker])
 
 
 def replies_before_sync(installation: Installation, folder: Path, requests: int, environment: dict[str, str]) -> tuple[int, int]:
