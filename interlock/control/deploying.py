@@ -180,8 +180,31 @@ def go_on(settings: Settings, store: Store, release_id: str, *, clock: Callable[
                 return _outcome(plan, plan.route, "; ".join(problems))
             return _to_step(session, plan, 1, now)
         if plan.state in STEPPING and passed(plan.release):
+            if why := overtaken(session, plan, now):
+                return _outcome(plan, plan.route, f"{why}: the keeper ends the release", changed=False)
             return _to_step(session, plan, plan.release.step + 1, now)
         return _outcome(plan, plan.route, f"nothing to do: the release is {plan.state.value}", changed=False)
+
+
+def overtaken(session: Session, plan: Plan, now: datetime) -> str:
+    """Why a release in its steps must end although it began rightly; empty: it may go on.
+
+    Until a customer has seen an answer, the end of a standing approval or of a waiver voids it. After that only a waiver does, one that
+    is not to be asked about (`on_expiry`).
+    """
+    until = plan.decision.detail.get("waived_until")
+    unseen = plan.state is ReleaseState.SHADOW or (plan.state is ReleaseState.PAUSED and all(
+        step.state is ReleaseState.SHADOW for step in steps_of(plan.rollout)[:plan.release.step]))
+    if unseen and plan.void:
+        return plan.void
+    expired = until is not None and now > datetime.fromisoformat(until)
+    return f"the waiver under version {plan.slot.version} expired on {until}" if expired and (unseen or not asks(session, plan)) else ""
+
+
+def asks(session: Session, plan: Plan) -> bool:
+    """Whether every waiver under the decision wants people asked when it ends, and nothing taken off."""
+    signed = [session.get(Decision, decision_id) for decision_id in plan.decision.detail.get("waivers", [])]
+    return all(row is not None and row.detail.get("on_expiry") == "ask" for row in signed)
 
 
 def passed(release: Release) -> bool:

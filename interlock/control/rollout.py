@@ -11,7 +11,7 @@ from interlock.control.people import AUTOMATIC
 from interlock.control.probation import alert_version, roll_back_live, watch
 from interlock.records import releases
 from interlock.records.store import Store, utc_now
-from interlock.records.tables import Decision, Release
+from interlock.records.tables import Release
 from interlock.rules.releases import ReleaseState
 from interlock.settings import Settings
 
@@ -21,6 +21,8 @@ def advance(settings: Settings, store: Store, release_id: str, endpoint: Endpoin
     plan = deploying.load(settings, store, release_id)
     if plan.state in {ReleaseState.PLANNED, ReleaseState.STAGED}:
         return _void(store, plan, clock)
+    if plan.state in {*deploying.STEPPING, ReleaseState.PAUSED} and (said := _overtaken(store, plan, clock)):
+        return said
     if plan.state in deploying.STEPPING:
         return stepping.step(settings, store, endpoint, plan, clock)
     if plan.state in releases.ANSWERING and (said := _waiver(settings, store, endpoint, plan, clock)):
@@ -44,23 +46,26 @@ def _void(store: Store, plan: deploying.Plan, clock: Callable[[], datetime]) -> 
     return "; ".join(problems)
 
 
+def _overtaken(store: Store, plan: deploying.Plan, clock: Callable[[], datetime]) -> str:
+    """What a release rested on ended while it was in its steps, or paused: the candidate leaves, the champion answers everything."""
+    now = clock()
+    with store.reading() as session:
+        why = deploying.overtaken(session, plan, now)
+    return stepping.end(store, plan, why, now) if why else ""
+
+
 def _waiver(settings: Settings, store: Store, endpoint: Endpoint, plan: deploying.Plan, clock: Callable[[], datetime]) -> str:
     """An expired waiver rolls back or re-asks, as it said when it was signed."""
     until = plan.decision.detail.get("waived_until")
     if until is None or clock() <= datetime.fromisoformat(until):
         return ""
-    asks = _on_expiry(store, plan) == "ask"
+    with store.reading() as session:
+        asks = deploying.asks(session, plan)
     reason = f"the waiver under version {plan.slot.version} expired on {until}"
     if not asks:
         return roll_back_live(settings, store, endpoint, plan, reason, f"release:{plan.release.id}:waiver", clock, guarded=False)
     alert_version(store, f"waiver:{plan.release.id}", plan, "it stays live: decide again", reason, clock())
     return ""
-
-
-def _on_expiry(store: Store, plan: deploying.Plan) -> str:
-    with store.reading() as session:
-        signed = [session.get(Decision, decision_id) for decision_id in plan.decision.detail.get("waivers", [])]
-    return "rollback" if any(row is None or row.detail.get("on_expiry") != "ask" for row in signed) else "ask"
 
 
 def waits_for_run(release: Release) -> bool:

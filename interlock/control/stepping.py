@@ -38,7 +38,7 @@ def step(settings: Settings, store: Store, endpoint: Endpoint, plan: deploying.P
         return ""  # the next step is the `deploy` run's, whose intent is in the outbox
     champion = plan.route.champion.digest if plan.route.champion else None
     if plan.decision.detail.get("champion_digest") != champion:
-        return _end(store, plan, "the champion changed during the canary", now)
+        return end(store, plan, "the champion changed during the canary", now)
     elapsed = (now - release.state_since).total_seconds()
     late = elapsed > plan.rollout.wait_max_s
     try:
@@ -134,7 +134,8 @@ def _pause(store: Store, plan: deploying.Plan, why: str, judgement: StepJudgemen
     return reason
 
 
-def _end(store: Store, plan: deploying.Plan, reason: str, now: datetime) -> str:
+def end(store: Store, plan: deploying.Plan, reason: str, now: datetime) -> str:
+    """End a release that is not live and that nobody judged: what it rested on is gone."""
     with store.writing() as session:
         end_open(session, plan.release.id, kind="rollback", actor=AUTOMATIC, reason=reason, now=now, detail={"nonce": plan.release.id},
                  expected_generation=read_route(session, plan.release.use_case).generation,
