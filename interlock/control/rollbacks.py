@@ -56,7 +56,11 @@ def roll_back(settings: Settings, store: Store, endpoint: Endpoint, *, actor: st
         return seen
     older = to_version if seen is None or seen.target != seen.previous else None
     observed = _swap_endpoint(endpoint, use_case, actor, reason, nonce, expected_generation, older, warnings)
-    if older is not None and observed is None and seen is not None:
+    if older is not None and observed is None:
+        if seen is None:  # neither has looked at it: the store now has all the time it needs, or nothing is done
+            seen = _seen(settings, store, use_case, expected_generation, actor, nonce, to_version)
+        if isinstance(seen, Receipt):
+            return seen
         prove(settings, seen.target)  # the endpoint did not: nobody answers with it unproven
     try:
         decision, route = _write(settings, store, use_case, expected_generation, observed, actor, reason, nonce,
@@ -98,9 +102,11 @@ def take_off(settings: Settings, session: Session, route: Route, *, target: Slot
 
 def way_back(settings: Settings, session: Session, use_case: str, without: set[str]) -> Slot | None:
     """The newest version superseded in good standing that is still on disk; None: there is no way back."""
-    for candidate in releases.superseded_candidates(session, use_case):
+    bad = decisions.taken_off(session, use_case)
+    for candidate, superseded_at in releases.superseded_candidates(session, use_case):
         folder = settings.folder("packages") / candidate.package_digest.removeprefix("sha256:")
-        if candidate.package_digest not in without and folder.is_dir():
+        later = candidate.package_digest in bad and bad[candidate.package_digest] > superseded_at  # it came back, and was taken off
+        if candidate.package_digest not in without and not later and folder.is_dir():
             return Slot(version=candidate.number, digest=candidate.package_digest)
     return None
 
@@ -124,21 +130,25 @@ class _Seen:
 
 def _before(settings: Settings, store: Store, use_case: str, expected: int, actor: str, nonce: str, to_version: int | None,
             warnings: list[str]) -> Receipt | _Seen | None:
-    """Checks that need the store; None where it does not answer: the endpoint decides alone then."""
+    """Checks that need the store; None where it does not answer at once: the endpoint decides alone then."""
     try:
-        with store.reading(hasty=True) as session:
-            first = decisions.known(session, decisions.on_generation(use_case, expected))
-            if first is not None:
-                return replay(first, "rollback", actor, nonce)
-            route = read_route(session, use_case)
-            if route.generation != expected:
-                raise StaleState(f"the route of '{use_case}' is not the one that you saw; nothing was changed",
-                                 value=f"generation {expected}", allowed=f"generation {route.generation}",
-                                 next_step="look again: interlock status")
-            target = route.previous if to_version is None else target_of(settings, session, use_case, to_version, route)
+        return _seen(settings, store, use_case, expected, actor, nonce, to_version, hasty=True)
     except (Unavailable, StoreError, SQLAlchemyError) as error:
         warnings.append(f"the store does not answer: {error}".partition("\n")[0])
         return None
+
+
+def _seen(settings: Settings, store: Store, use_case: str, expected: int, actor: str, nonce: str, to_version: int | None, *,
+          hasty: bool = False) -> Receipt | _Seen:
+    with store.reading(hasty=hasty) as session:
+        first = decisions.known(session, decisions.on_generation(use_case, expected))
+        if first is not None:
+            return replay(first, "rollback", actor, nonce)
+        route = read_route(session, use_case)
+        if route.generation != expected:
+            raise StaleState(f"the route of '{use_case}' is not the one that you saw; nothing was changed", value=f"generation {expected}",
+                             allowed=f"generation {route.generation}", next_step="look again: interlock status")
+        target = route.previous if to_version is None else target_of(settings, session, use_case, to_version, route)
     if route.champion is None or target is None:
         raise DecisionRefused(f"'{use_case}' has no way back: no earlier version is kept", value=_name(route.champion),
                               next_step="approve another candidate, or stop the prediction server")

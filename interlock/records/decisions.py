@@ -73,6 +73,17 @@ def automatic_rollbacks(session: Session, use_case: str, limit: int = 100) -> li
             and not str(row.detail.get("breach", "")).endswith(":waiver")]
 
 
+def taken_off(session: Session, use_case: str, limit: int = 1_000) -> dict[str, datetime]:
+    """Packages that a rollback took off as champion, by whomever, and when the last time."""
+    query = select(Decision.detail, Decision.created_at).where(Decision.use_case == use_case, Decision.kind == "rollback")
+    found: dict[str, datetime] = {}
+    for detail, at in session.execute(query.order_by(Decision.id.desc()).limit(limit)):
+        bad = (detail.get("from") or {}).get("digest")
+        if bad is not None and detail.get("from") != detail.get("to"):
+            found.setdefault(str(bad), at)
+    return found
+
+
 def waivers_for(session: Session, evidence_digest: str) -> list[Waiver]:
     """The waivers signed for this evidence."""
     rows = session.scalars(select(Decision).where(Decision.kind == "waive", Decision.evidence_digest == evidence_digest))

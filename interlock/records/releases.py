@@ -93,8 +93,9 @@ def of_package(session: Session, use_case: str, digest: str, states: tuple[Relea
     return session.scalars(query.order_by(Release.id.desc())).first()
 
 
-def superseded_candidates(session: Session, use_case: str, limit: int = 20) -> list[Candidate]:
-    """Candidates that were live, in good standing, before the present one; the newest first."""
-    query = (select(Candidate).join(Release, Release.candidate_id == Candidate.id)
+def superseded_candidates(session: Session, use_case: str, limit: int = 20) -> list[tuple[Candidate, datetime]]:
+    """Candidates that were live, in good standing, before the present one, and when they were superseded; the newest first."""
+    query = (select(Candidate, Release.state_since).join(Release, Release.candidate_id == Candidate.id)
              .where(Release.use_case == use_case, Release.state == ReleaseState.SUPERSEDED.value))
-    return list(session.scalars(query.order_by(Release.state_since.desc(), Release.id.desc()).limit(limit)))
+    rows = session.execute(query.order_by(Release.state_since.desc(), Release.id.desc()).limit(limit))
+    return [(candidate, since) for candidate, since in rows]

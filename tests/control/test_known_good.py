@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from interlock.control import known_good, rollbacks
 from interlock.control.reconciler import reconcile
-from interlock.errors import DecisionRefused, PackageError, StaleState
+from interlock.errors import DecisionRefused, PackageError, StaleState, Unavailable
 from interlock.records import ledger
 from interlock.records.tables import Decision
 from tests.control.conftest import NAME, USE_CASE, slot
@@ -172,3 +172,40 @@ def _impatient(store: Any) -> Any:
 
     event.listen(store.engine, "connect", lambda connection, _: connection.execute("PRAGMA busy_timeout=50"))
     return store
+
+
+def another_version_than_asked_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store is busy for a moment, and the endpoint forgot version 1: only version 1 may answer, or nothing changes."""
+    world.endpoint.served.clear()
+    reading = world.store.reading
+    monkeypatch.setattr(world.store, "reading", lambda *, hasty=False: _busy() if hasty else reading())
+    receipt = back_to(world, 1)
+    assert (world.route.champion, receipt.warnings[0]) == (slot(1), "the store does not answer: locked")
+
+
+def test_a_busy_store_does_not_turn_one_version_into_another(three: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    another_version_than_asked_for(three, monkeypatch)
+
+
+def test_an_unknown_version_changes_nothing_with_a_busy_store(three: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    reading = three.store.reading
+    monkeypatch.setattr(three.store, "reading", lambda *, hasty=False: _busy() if hasty else reading())
+    with pytest.raises(DecisionRefused, match="never answered"):
+        back_to(three, 8)
+    assert three.route.champion == slot(3)
+
+
+def _busy() -> Any:
+    raise Unavailable("locked")
+
+
+def test_what_came_back_and_was_taken_off_is_not_the_way_back(three: World) -> None:
+    """Version 2 was superseded in good standing, then the same bytes were released again as version 5 and taken off: 1 is the way back."""
+    release = three.approve(three.candidate(5, package=slot(2).digest)).release_id
+    three.run(release)
+    assert three.route.champion.digest == slot(2).digest
+    three.roll_back()
+    assert (three.route.champion, three.route.previous) == (slot(3), slot(1))
+    three.make_live(6)
+    three.roll_back()
+    assert (three.route.champion, three.route.previous) == (slot(3), slot(1))  # not version 2
