@@ -59,7 +59,7 @@ ROWS: dict[tuple[str, str], Row] = {
         "Goodput ≥ 90 % of peak; refusals clear; health and rollback p99 ≤ 100 ms",
         "{capacity_per_s} requests/s of {rows_per_request} rows stated; {offered_per_s}/s offered by an open-loop client on its own core",
         "goodput {goodput_per_s}/s of {peak_per_s}/s; refused in {refusal_p50_ms} ms (p99 {refusal_p99_ms}); health p99 {health_p99_ms} "
-        "ms, rollback p99 {rollback_p99_ms} ms ({rollbacks} rollbacks)"),
+        "ms, rollback p99 {rollback_p99_ms} ms ({rollbacks} rollbacks); goal met: {met}"),
     ("R8", "store locked against writers"): (
         GOES_ON, "another process holds BEGIN EXCLUSIVE", "{failed_answers} of {answered} answers failed; approval refused in words; "
         "`interlock rollback` swapped {command_to_old_version_s} s after it was typed, and was written down afterwards"),
