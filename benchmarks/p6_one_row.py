@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks.serving_peers import first_score, measure, one_answer, serving
+from benchmarks.serving_peers import first_score, load_then, measure, one_answer, serving
 
 ROUNDS, ROUND_S = 7, 3.0
 SERVERS = ["bare", "ours", "uncaptured", "mlflow"]
@@ -40,7 +40,7 @@ def run() -> dict[str, Any]:
                     f"{against('uncaptured'):.2f}× our own server without capture. " + "; ".join(
                         f"{name} {per_s:.0f}/s, p50 {p50:.1f} ms, p99 {p99:.1f} ms" for name, (per_s, p50, p99) in shown.items())
                     + f". {ROUNDS} rounds of {ROUND_S:.0f} s in turn; the bare app neither checks nor captures. The client is Python and "
-                      "takes part of the two cores.",
+                      f"takes part of the two cores. {load_then()}.",
             "versions": {name: version(name) for name in ("xgboost", "uvicorn", "msgspec", "mlflow")}}
 
 

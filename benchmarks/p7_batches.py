@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.p6_one_row import middle
-from benchmarks.serving_peers import first_score, measure, one_answer, serving
+from benchmarks.serving_peers import first_score, load_then, measure, one_answer, serving
 
-ROUNDS, ROUND_S, ROWS, CONNECTIONS = 5, 4.0, 1_000, 4
+ROUNDS, ROUND_S, ROWS, CONNECTIONS = 5, 3.0, 1_000, 4
 SERVERS = ["bare", "ours", "uncaptured", "mlflow"]
 
 
@@ -35,7 +35,7 @@ def run() -> dict[str, Any]:
             "note": f"{ratio['mlflow']:.2f}× MLflow's rows per second, {ratio['bare']:.2f}× the bare ASGI app's, "
                     f"{ratio['uncaptured']:.2f}× our own without capture. " + ", ".join(
                         f"{name} {per_s * ROWS:,.0f} rows/s" for name, per_s in shown.items())
-                    + f". {ROUNDS} rounds of {ROUND_S:.0f} s in turn.",
+                    + f". {ROUNDS} rounds of {ROUND_S:.0f} s in turn. {load_then()}.",
             "versions": {name: version(name) for name in ("xgboost", "uvicorn", "msgspec", "mlflow")}}
 
 

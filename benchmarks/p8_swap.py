@@ -18,6 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from benchmarks.serving_peers import load_then
 from benchmarks.swap_models import serving_alone, two_packages
 from interlock.rules.routes import Route, Slot
 from interlock.serving.client import ServingClient
@@ -69,7 +70,8 @@ def run() -> dict[str, Any]:
             "goal": "0 failed, 0 of another version than named; click to last old answer p99 ≤ 250 ms",
             "met": not failed and not other and p99 <= 250 and asked_per_s >= 0.95 * RATE_PER_S,
             "note": f"Click to last answer of the old version: p50 {last_old_ms[len(last_old_ms) // 2]:.0f} ms, p99 {p99:.0f} ms (worst of "
-                    f"{len(clicks)}: {last_old_ms[-1]:.0f} ms); {asked_per_s:.0f} requests/s were asked; seconds are the p99.",
+                    f"{len(clicks)}: {last_old_ms[-1]:.0f} ms); {asked_per_s:.0f} requests/s were asked; seconds are the p99. "
+                    f"{load_then()}.",
             "versions": {name: version(name) for name in ("xgboost", "uvicorn")}}
 
 

@@ -131,6 +131,11 @@ def measure(name: str, port: int, seconds: float, *, rows: int = 1, connections:
     return len(found) / (time.perf_counter() - began), found[len(found) // 2], found[int(len(found) * 0.99)]
 
 
+def load_then() -> str:
+    """How busy the machine was, for the note: what else ran takes from every server, and most from the one that waits for the disk."""
+    return f"Load average of the last 5 minutes {os.getloadavg()[1]:.1f} on {os.cpu_count()} cores"
+
+
 def one_answer(name: str, port: int) -> bytes:
     """The body of one reply to one row."""
     import httpx
