@@ -143,11 +143,12 @@ def keeper() -> None:
     import logging
 
     from interlock.control.keeper import run
+    from interlock.settings import load_settings
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     with _opened() as (settings, store):
-        run(settings, store)
+        run(settings, store, reread=load_settings)
 
 
 @contextmanager

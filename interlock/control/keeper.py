@@ -20,7 +20,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+from sqlalchemy import select
 
 from interlock.control import alerting, retiring, rollout, standing, stepping
 from interlock.control.backups.confirming import require_confirmed
@@ -66,6 +68,7 @@ class Keeper:
     clock: Callable[[], datetime] = utc_now
     dispatcher: Dispatcher | None = None
     compact: Callable[[], Any] | None = None
+    reread: Callable[[], Settings] | None = None  # for the roles that people have now
     found: dict[str, Reconciled] = field(default_factory=dict)
     _due: dict[str, datetime] = field(default_factory=dict)
     _heard: dict[str, tuple[str, datetime]] = field(default_factory=dict)
@@ -119,7 +122,7 @@ class Keeper:
             LOG.info("release %s: %s", release_id, said)
 
     def _use_standing(self) -> None:
-        for said in standing.use_all(self.settings, self.store, clock=self.clock):
+        for said in standing.use_all(self.reread() if self.reread else self.settings, self.store, clock=self.clock, guard=self._guard):
             LOG.info("%s", said)
 
     def _finish_retirements(self) -> None:
@@ -240,15 +243,15 @@ class Keeper:
 
 
 def run(settings: Settings, store: Store, *, endpoint: Endpoint | None = None, clock: Callable[[], datetime] = utc_now,
-        stop: threading.Event | None = None) -> None:
-    """Run until SIGTERM, SIGINT or `stop`. A second keeper of the same installation is refused."""
+        stop: threading.Event | None = None, reread: Callable[[], Settings] | None = None) -> None:
+    """Run until SIGTERM, SIGINT or `stop`; `reread` gives the settings as they are now. A second keeper of an installation is refused."""
     ended = stop or threading.Event()
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: ended.set())
     require_confirmed(settings)
     with only_one(settings), reached(settings, endpoint) as seam:
-        keeper = Keeper(settings, store, seam, clock)
+        keeper = Keeper(settings, store, seam, clock, reread=reread)
         LOG.info("keeper at work for %s", settings.home.resolve())
         if clock is not utc_now:
             with store.writing() as session:
@@ -286,11 +289,8 @@ def export_head(settings: Settings, store: Store) -> ledger.Head:
 
 
 def _intent(session: Any, release: Release) -> Outbox | None:
-    from sqlalchemy import select
-
     cause = release.decision_id if release.state in {"planned", "staged"} else stepping.breach_id(release)
-    found: Outbox | None = session.scalars(select(Outbox).where(Outbox.cause == cause)).first()
-    return found
+    return cast("Outbox | None", session.scalars(select(Outbox).where(Outbox.cause == cause)).first())
 
 
 def _compact(settings: Settings) -> Any:

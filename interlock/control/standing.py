@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
@@ -87,12 +88,29 @@ def revoke(settings: Settings, store: Store, *, actor: str, standing_id: str, re
     return once(store, f"revoke:{standing_id}", "revoke", actor, nonce, write)
 
 
-def use_all(settings: Settings, store: Store, *, clock: Callable[[], datetime] = utc_now) -> list[str]:
-    """Decide on everything that waits and is covered; sentences about what was approved."""
+def use_all(settings: Settings, store: Store, *, clock: Callable[[], datetime] = utc_now,
+            guard: Callable[[str, Callable[[], None]], None] = lambda step, action: action()) -> list[str]:
+    """Decide on everything that waits and is covered; sentences about what was approved.
+
+    `guard` carries out each piece of work by its name: with the keeper's, an error in one leaves the others alone.
+    """
     with store.reading() as session:
-        pairs = [(standing.id, waiting) for standing in active(session, clock())
-                 for waiting in undecided(settings, session, standing.use_case)]
-    return [said for standing_id, waiting in pairs if (said := use(settings, store, standing_id, waiting, clock=clock))]
+        ids = [(standing.id, standing.use_case) for standing in active(session, clock())]
+    pairs: list[tuple[str, Waiting]] = []
+    said: list[str] = []
+
+    def look(standing_id: str, name: str) -> None:
+        with store.reading() as session:
+            pairs.extend((standing_id, waiting) for waiting in undecided(settings, session, name))
+
+    def decide(standing_id: str, waiting: Waiting) -> None:
+        said.extend(filter(None, [use(settings, store, standing_id, waiting, clock=clock)]))
+
+    for standing_id, name in ids:
+        guard(f"see what waits for the standing approval of {name}", partial(look, standing_id, name))
+    for standing_id, waiting in pairs:
+        guard(f"use the standing approval of {waiting.use_case} for version {waiting.version}", partial(decide, standing_id, waiting))
+    return said
 
 
 def use(settings: Settings, store: Store, standing_id: str, waiting: Waiting, *, clock: Callable[[], datetime] = utc_now) -> str:

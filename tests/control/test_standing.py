@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from interlock.control import actions, standing
+from interlock.control.keeper import Keeper
 from interlock.control.undecided import undecided
-from interlock.errors import DecisionRefused
+from interlock.errors import DecisionRefused, EvidenceError
 from interlock.records import ledger
 from interlock.records.ids import new_id
 from interlock.records.standing import find, standings
-from interlock.records.tables import Alert, Decision
+from interlock.records.tables import Alert, Decision, EvidenceRow
 from interlock.rules.gates import Verdict
 from tests.control.conftest import NAME, USE_CASE, gate
 
@@ -318,3 +319,46 @@ def test_one_at_a_time_and_a_repeated_click_is_the_same_one(world: World) -> Non
         granted(world, "cas")
     revoke(world, str(first.decision_id))
     assert granted(world, "cas")
+
+
+def test_the_keeper_asks_anew_which_roles_people_have(make_world: Callable[..., World]) -> None:
+    world = make_world(people={"ben": ["approver"], "ada": ["approver"]})
+    world.make_live(1)
+    granted(world)
+    retraining(world)
+    now = {"people": {"ben": ["viewer"], "ada": ["approver"]}}
+    keeper = Keeper(world.settings, world.store, world.endpoint, world.clock, compact=lambda: None,
+                    reread=lambda: world.settings.model_copy(update=now))
+    keeper._use_standing()  # he lost the role while the keeper ran
+    assert approvals(world) == []
+    now["people"] = world.settings.people
+    keeper._use_standing()
+    assert len(approvals(world)) == 1
+
+
+def one_spoiled_evidence_and_a_good_one(world: World) -> None:
+    """The evidence of the newest candidate was altered: it is told, and the older one is approved all the same."""
+    world.make_live(1)
+    granted(world)
+    retraining(world, 2)
+    spoiled = retraining(world, 3)
+    with world.store.writing() as session:
+        row = session.get(EvidenceRow, spoiled)
+        row.body = row.body | {"findings": "?"}
+    keeper = Keeper(world.settings, world.store, world.endpoint, world.clock, compact=lambda: None)
+    keeper._use_standing()
+    assert len(approvals(world)) == 1
+    with world.store.reading() as session:
+        titles = [alert.title for alert in session.query(Alert).filter_by(severity="critical")]
+    assert titles == [f"the keeper cannot use the standing approval of {NAME} for version 3"]
+
+
+def test_one_spoiled_evidence_stops_no_other(world: World) -> None:
+    one_spoiled_evidence_and_a_good_one(world)
+
+
+def test_without_a_guard_around_each_it_is_caught(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = standing.use_all
+    monkeypatch.setattr(standing, "use_all", lambda settings, store, *, clock, guard: whole(settings, store, clock=clock))
+    with pytest.raises(EvidenceError):
+        one_spoiled_evidence_and_a_good_one(world)
