@@ -84,7 +84,7 @@ class Installation:
         """Start the prediction server; seconds until it answered."""
         began = time.monotonic()
         self.server = subprocess.Popen([sys.executable, "-m", "interlock.serving"], env=self.environment() | environment, cwd=ROOT)
-        until(lambda: self.client.health()["workers_live"] == 1)
+        until(lambda: self.client.health()["workers_live"] == self.settings.serving_workers)
         return time.monotonic() - began
 
     def kill_server(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -237,6 +238,12 @@ def test_a_clock_that_jumps_expires_decisions_and_moves_nothing(installation: In
              generation=route.generation)
 
 
+def listens(port: int) -> bool:
+    """Whether anybody, such as a worker that is just ending, takes connections there."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 def test_a_servers_clock_jumps_under_load(installation: Installation, tmp_path: Path, measured: Callable[..., None]) -> None:
     needs(shutil.which("faketime") is not None, "clock jumps need faketime: apt-get install faketime")
     library = next(Path("/usr/lib").rglob("libfaketime.so.1"))
@@ -244,6 +251,7 @@ def test_a_servers_clock_jumps_under_load(installation: Installation, tmp_path: 
     offset.write_text("+0")
     load = first_version(installation)  # its package is proven now: libfaketime breaks time.sleep, which waiting for a child needs
     installation.kill_server()
+    until(lambda: not listens(installation.settings.predictions_port))
     installation.start_server(LD_PRELOAD=str(library), FAKETIME_TIMESTAMP_FILE=str(offset), FAKETIME_DONT_FAKE_MONOTONIC="1",
                               FAKETIME_NO_CACHE="1")
     answered = load.answered
