@@ -112,7 +112,7 @@ def line(key: tuple[str, str], figures: dict[str, Any] | None) -> str:
     if figures is None:
         return f"| {key[0]} | {promise} | {experiment.partition('{')[0].strip()} | not run in full yet |"
     shown = {name: ", ".join(f"{number} {word}" for word, number in value.items()) if isinstance(value, dict) else
-             f"{value:,}" if isinstance(value, int) else value for name, value in figures.items()}
+             ("yes" if value else "no") if isinstance(value, bool) else f"{value:,}" if isinstance(value, int) else value for name, value in figures.items()}
     return f"| {key[0]} | {promise} | {experiment.format(**shown)} | {found.format(**shown)} ({figures['at'][:10]}) |"
 
 
