@@ -111,9 +111,17 @@ def line(key: tuple[str, str], figures: dict[str, Any] | None) -> str:
     promise, experiment, found = ROWS[key]
     if figures is None:
         return f"| {key[0]} | {promise} | {experiment.partition('{')[0].strip()} | not run in full yet |"
-    shown = {name: ", ".join(f"{number} {word}" for word, number in value.items()) if isinstance(value, dict) else
-             ("yes" if value else "no") if isinstance(value, bool) else f"{value:,}" if isinstance(value, int) else value for name, value in figures.items()}
+    shown = {name: _shown(value) for name, value in figures.items()}
     return f"| {key[0]} | {promise} | {experiment.format(**shown)} | {found.format(**shown)} ({figures['at'][:10]}) |"
+
+
+def _shown(value: Any) -> str:
+    """A figure as people read it."""
+    if isinstance(value, dict):
+        return ", ".join(f"{number} {word}" for word, number in value.items())
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def page() -> str:
