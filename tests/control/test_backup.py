@@ -21,6 +21,7 @@ from pydantic import SecretStr
 
 from interlock.control import actions, deploying
 from interlock.control.backups import confirming, schedule
+from interlock.control.backups.contents import CAPTURED_KINDS, LAKE_KINDS
 from interlock.control.backups.making import Made, make_backup
 from interlock.control.backups.restoring import check_backup, restore
 from interlock.control.backups.store_copy import copy_store, load_copy
@@ -34,7 +35,7 @@ from interlock.control.status import status
 from interlock.errors import InterlockError, SettingsError, StaleState, StoreError
 from interlock.modeling.package import read_package
 from interlock.records import ledger
-from interlock.records.compaction import compact, load_predictions
+from interlock.records.compaction import TIME_COLUMN, compact, load_predictions
 from interlock.records.ids import new_id
 from interlock.records.lake import lake_from
 from interlock.records.snapshots import latest_snapshot, load_snapshot
@@ -283,6 +284,32 @@ def test_an_edited_ledger_is_refused_although_every_digest_is_right(installed: I
     edit_store(damaged, statement)
     check_backup(damaged)
     assert says in refused(installed, damaged, tmp_path)
+
+
+@pytest.mark.parametrize("statement", [
+    "UPDATE routes SET body = json_set(body, '$.champion.version', 9)", "UPDATE routes SET body = json_set(body, '$.candidate_percent', 7)",
+    "DELETE FROM routes"])
+def test_a_route_that_the_ledger_does_not_tell_of_is_refused(installed: Installed, damaged: Path, tmp_path: Path, statement: str) -> None:
+    edit_store(damaged, statement)
+    check_backup(damaged)
+    assert "is not the one that the ledger tells of" in refused(installed, damaged, tmp_path)
+
+
+@pytest.mark.parametrize("planted", ["run/overrides/small.json", "keys/clients.json", "../outside.json", "/outside.json"])
+def test_files_that_no_backup_holds_are_refused(installed: Installed, damaged: Path, tmp_path: Path, planted: str) -> None:
+    """Somebody adds a rollback, keys, or a file elsewhere to the manifest, and makes its digest right again."""
+    path = Vault(damaged).backups()[-1]
+    body, _ = read_backup(path)
+    body["files"].append(body["files"][0] | {"path": planted})
+    path.write_bytes(canonical({"body": body, "digest": digest_bytes(canonical(body))}))
+    said = refused(installed, damaged, tmp_path)
+    assert "names what no backup holds" in said or "leads out of the home" in said
+
+
+def test_what_was_mirrored_is_in_a_backup_wherever_the_lake_is() -> None:
+    """A lake in the cloud cannot list its kinds: every kind that compaction writes is named."""
+    assert set(CAPTURED_KINDS) == set(TIME_COLUMN)
+    assert set(CAPTURED_KINDS) <= set(LAKE_KINDS)
 
 
 def test_a_ledger_written_anew_shows_against_a_head_kept_elsewhere(installed: Installed, damaged: Path, tmp_path: Path) -> None:

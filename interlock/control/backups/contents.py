@@ -27,8 +27,8 @@ LEFT_OUT = {  # first part of a path below home → why it is not in a backup
     "store.db": "copied on its own, consistently", "store.db-wal": "part of the store", "store.db-shm": "part of the store",
     "lake": "listed on its own", "capture": "copied on its own",
 }
-LAKE_KINDS = ("rows", "quarantine", "profiles", "windows", "predictions", "labels")
-CAPTURED_KINDS = ("predictions", "labels")
+LAKE_KINDS = ("rows", "quarantine", "profiles", "windows", "predictions", "shadow", "labels")
+CAPTURED_KINDS = ("predictions", "shadow", "labels")
 COMPACTION_WAIT_S = 120.0
 
 

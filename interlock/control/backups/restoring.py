@@ -20,7 +20,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from interlock.control.backups.contents import keys_named
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from interlock.control.backups.contents import LEFT_OUT, keys_named
 from interlock.control.backups.store_copy import load_copy, open_copy
 from interlock.control.backups.vault import Body, Vault, entries_of, newest, read_backup
 from interlock.errors import InterlockError, SettingsError, StoreError
@@ -29,8 +32,12 @@ from interlock.records.lake import Lake, lake_from
 from interlock.records.pointer import write_durably
 from interlock.records.routes import all_routes
 from interlock.records.segments import sync_folder
+from interlock.records.served import KIND as ROUTE_CHANGED
+from interlock.records.served import genuine
 from interlock.records.store import Store, utc_now
+from interlock.records.tables import LedgerEntry
 from interlock.rules.canonical import iso
+from interlock.rules.routes import Route
 from interlock.settings import Settings
 
 Progress = Callable[[str], None]
@@ -133,6 +140,7 @@ def _verify(settings: Settings, body: Body, head: Path | None, lake: Lake) -> _V
         problems = ledger.verify(store, recorded).problems + (ledger.verify(store, exported).problems if exported else [])
         with store.reading() as session:
             last, routes = ledger.head_of(session), all_routes(session)
+            problems += _unwitnessed(session, {route.use_case: route for route in routes})
             named = set(keys_named(session)) | set(_captured_keys(body, settings.home))
         if last.seq != recorded.seq:
             problems.append(f"the ledger ends at entry {last.seq}, the backup was made at entry {recorded.seq}")
@@ -152,6 +160,23 @@ def _verify(settings: Settings, body: Body, head: Path | None, lake: Lake) -> _V
     return _Verified(last, answering)
 
 
+def _unwitnessed(session: Session, routes: dict[str, Route]) -> list[str]:
+    """Routes that are not the last ones that the ledger saw being made: an edited one would put another version before customers."""
+    query = select(LedgerEntry.use_case).where(LedgerEntry.kind == ROUTE_CHANGED).distinct()
+    names = {*routes, *(str(name) for name in session.scalars(query))}
+    return [f"the route of '{name}' is not the one that the ledger tells of" for name in sorted(names)
+            if (route := routes.get(name)) is None or _told(session, name) != route]
+
+
+def _told(session: Session, use_case: str) -> Route | None:
+    """The route after its last change in the ledger; None where there is none, or the entry is not what was written."""
+    entries = ledger.entries(session, use_case=use_case, kinds=[ROUTE_CHANGED], limit=1)
+    try:
+        return Route.model_validate(ledger.body_of(entries[0])["after"]) if entries and genuine(entries[0]) else None
+    except (ValueError, KeyError):
+        return None
+
+
 def _captured_keys(body: Body, home: Path) -> Iterator[str]:
     for entry in body["files"]:
         if entry["path"].startswith("capture/") and entry["path"].endswith("/compaction.json"):
@@ -162,6 +187,8 @@ def _write(vault: Vault, entry: dict[str, Any], target: Path, home: Path) -> Non
     """Copy one object to its place and read it back; a path that leads out of the home is a `StoreError`."""
     if not target.resolve().is_relative_to(home.resolve()):
         raise StoreError("a path in the manifest leads out of the home", value=_name(entry))
+    if str(entry.get("path", "")).split("/")[0] in LEFT_OUT.keys() - {"capture"}:
+        raise StoreError("the manifest names what no backup holds", value=_name(entry), next_step="restore an older backup")
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(vault.path(entry["digest"]), target)
     with target.open("rb") as file:
