@@ -99,5 +99,6 @@ def _write_down(store: Store, use_case: str, removed: Removed) -> None:
 
 
 def _sentence(use_case: str, removed: Removed) -> str:
-    return (f"captured rows of '{use_case}' left after their time: {removed.predictions_rows} predictions and {removed.labels_rows} labels "
-            f"from before {removed.before}")
+    mirrored = f", {removed.mirrored_rows} mirrored answers" if removed.mirrored_rows else ""
+    return (f"captured rows of '{use_case}' left after their time: {removed.predictions_rows} predictions{mirrored} and "
+            f"{removed.labels_rows} labels from before {removed.before}")

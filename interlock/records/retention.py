@@ -23,7 +23,7 @@ FILES_MAX = 500  # leave in one run, oldest first; the rest has the next one
 
 @dataclass(frozen=True)
 class Removed:
-    """What left: numbers, and the first and last event time (predictions) or time of receipt (labels); "" without any."""
+    """What left: numbers, and the first and last event time (predictions, mirrored answers) or time of receipt (labels); "" without any."""
 
     id: str
     before: str
@@ -33,6 +33,8 @@ class Removed:
     labels_rows: int
     first: str
     last: str
+    mirrored_files: int = 0
+    mirrored_rows: int = 0
 
 
 def expire(folder: Path, lake: Lake, before: datetime, record: Callable[[Removed], None]) -> Removed | None:
@@ -65,9 +67,10 @@ def _name_leaving(manifest: dict[str, Any], before: datetime) -> bool:
     old = sorted((file for file in manifest["files"] if file["last"] < edge), key=lambda file: (file["last"], file["key"]))[:FILES_MAX]
     if not old:
         return False
-    of = {kind: [file for file in old if file["kind"] == kind] for kind in ("predictions", "labels")}
+    of = {kind: [file for file in old if file["kind"] == kind] for kind in ("predictions", "labels", "shadow")}
     removed = Removed(new_id(), edge, len(of["predictions"]), sum(file["rows"] for file in of["predictions"]), len(of["labels"]),
-                      sum(file["rows"] for file in of["labels"]), min(file["first"] for file in old), max(file["last"] for file in old))
+                      sum(file["rows"] for file in of["labels"]), min(file["first"] for file in old), max(file["last"] for file in old),
+                      len(of["shadow"]), sum(file["rows"] for file in of["shadow"]))
     keys = {file["key"] for file in old}
     manifest["files"] = [file for file in manifest["files"] if file["key"] not in keys]
     manifest["leaving"] = {"keys": sorted(keys), "removed": asdict(removed)}

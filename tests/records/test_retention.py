@@ -60,6 +60,18 @@ def test_whole_days_leave_with_their_labels_and_it_is_told_what(settings: Settin
     assert expire(folder, lake_from(settings), DAY + timedelta(days=2), told.append) is None
 
 
+def test_mirrored_answers_leave_too_and_are_counted(settings: Settings, folder: Path) -> None:
+    row = {"_request_id": "s", "_version": 2, "_digest": "sha256:b", "_generation": 2, "_arm": "shadow", "_event_time": DAY,
+           "_seen_time": DAY, "_score": 0.5, "_scores": None, "_prediction": "1", "_latency_ms": 1.0, "_flags": []}
+    segment = SegmentWriter(folder / "w1-1.seg")
+    segment.append([msgspec.msgpack.encode({"kind": "shadow", "columns": {"sha256:b": {}}, "rows": [row]})])
+    segment.close()
+    compact(settings, lake_from(settings))
+    removed = expire(folder, lake_from(settings), DAY + timedelta(days=1), lambda _: None)
+    assert removed is not None
+    assert (removed.predictions_rows, removed.labels_rows, removed.mirrored_files, removed.mirrored_rows) == (2, 1, 1, 1)
+
+
 def test_a_file_with_one_newer_row_stays(settings: Settings, folder: Path) -> None:
     assert expire(folder, lake_from(settings), DAY + timedelta(hours=12), lambda _: None) is None
     assert left(settings) == ["0", "1", "2", "3", "4"]
