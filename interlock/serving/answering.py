@@ -17,7 +17,7 @@ from interlock.serving.shelf import Arm, Loaded, Serving
 from interlock.serving.wire import Refusal
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Answer:
     """One record's answer. `score`: P(1), P(top class) or the value; `prediction`: 1 or 0, the class, or the value; `interval`: low and
     high end for a value whose model has intervals."""
@@ -73,9 +73,11 @@ async def capture_answers(capture: Capture, serving: Serving, answers: list[Answ
 
 def count_answers(counters: Counters, answers: list[Answer], latency_ms: float) -> None:
     """Add the answers to the counts of their arms."""
+    arm: Arm | None = None
     for answer in answers:
-        counts = answer.row.arm.counts(counters)
-        is_value = answer.row.arm.loaded.manifest.task == "regression"
+        if answer.row.arm is not arm:  # a batch has one or two arms: looked up when they change
+            arm = answer.row.arm
+            counts, is_value = arm.counts(counters), arm.loaded.manifest.task == "regression"
         counts.answered(answer.score, None if is_value else str(answer.prediction))
         counts.took(latency_ms, 1)
         if answer.outcome is not None and answer.outcome.kind is not None and answer.outcome.arm is not None:
@@ -123,7 +125,9 @@ def _by_arm(rows: list[Row]) -> list[tuple[Arm, list[int]]]:
 def captured_row(answer: Answer, serving: Serving, seen: datetime, latency_ms: float) -> dict[str, Any]:
     """What is written down about one answer."""
     row = answer.row
-    values = {name: _storable(value) for name, value in row.values.items()}
+    values = row.values
+    if large := [name for name, value in values.items() if type(value) is int and not -(2**63) <= value < 2**63]:
+        values = values | {name: _storable(values[name]) for name in large}
     return values | {"_request_id": row.id, "_version": row.arm.slot.version, "_digest": row.arm.slot.digest,
                      "_generation": serving.route.generation, "_arm": row.arm.name, "_event_time": row.event_time, "_seen_time": seen,
                      "_score": answer.score, "_scores": answer.scores, "_prediction": str(answer.prediction),
@@ -131,8 +135,6 @@ def captured_row(answer: Answer, serving: Serving, seen: datetime, latency_ms: f
                      "_latency_ms": latency_ms, "_flags": answer.flags}
 
 
-def _storable(value: Any) -> Any:
+def _storable(value: int) -> float:
     """MessagePack holds 64-bit integers; larger ones become the nearest float."""
-    if not isinstance(value, int) or -(2**63) <= value < 2**63:
-        return value
     return float(value) if abs(value) < 2**1023 else float("inf")

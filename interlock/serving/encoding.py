@@ -1,4 +1,5 @@
-"""A short way to the matrix for one or a few ordinary records: ten times faster than the general one, and equal bit for bit.
+"""Short ways to the matrix for ordinary records, row by row for a few and column by column for many: faster than the general one, and
+equal bit for bit.
 
 Anything out of the ordinary (an unseen category, a number beyond float32, a required value that is missing) takes the general way,
 `FeatureSpace.encode_records`; a test compares the two on drawn records.
@@ -8,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from types import NoneType
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from interlock.modeling.features import FeatureSpace, Matrix
 
@@ -37,7 +40,27 @@ class Encoder:
             if all(self._row(record, moment, cells) for record, moment in zip(records, event_times, strict=True)):
                 matrix = np.array(cells, dtype=np.float64).astype(np.float32).reshape(len(records), len(self._plan))
                 return matrix, [[] for _ in records]
+        elif (columns := self._columns(records, event_times)) is not None:
+            return columns, [[] for _ in records]
         return self._space.encode_records(records, event_times)
+
+    def _columns(self, records: list[dict[str, Any]], event_times: list[datetime]) -> Matrix | None:
+        """The matrix of a batch, column by column; None when one of its rows is not an ordinary one."""
+        matrix = np.empty((len(records), len(self._plan)), dtype=np.float32)
+        for place, (name, kind, codes, required) in enumerate(self._plan):
+            if kind == "calendar":
+                part = _PARTS[name]
+                matrix[:, place] = [part(moment) for moment in event_times]
+                continue
+            values = [record.get(name) for record in records]
+            found = set(map(type, values))
+            if NoneType in found and required:
+                return None
+            column = _codes(values, codes) if kind == "category" else _numbers(values, found, kind)
+            if column is None:
+                return None
+            matrix[:, place] = column
+        return matrix
 
     def _row(self, record: dict[str, Any], moment: datetime, cells: list[float]) -> bool:
         """Add the row's cells; False when it is not an ordinary one."""
@@ -60,3 +83,23 @@ class Encoder:
             else:
                 return False
         return True
+
+
+def _codes(values: list[Any], codes: dict[str, float]) -> list[float] | None:
+    """Codes of a column of categories, NaN where missing; None when a value is not a known text."""
+    if not all(value is None or type(value) is str for value in values):
+        return None
+    found = [NAN if value is None else codes.get(value) for value in values]
+    return None if None in found else found  # type: ignore[return-value]
+
+
+def _numbers(values: list[Any], types: set[type], kind: str) -> NDArray[np.float64] | None:
+    """A column of numbers or booleans, NaN where missing; None when a value is of another type or beyond float32."""
+    if not types <= ({bool, NoneType} if kind == "boolean" else {float, int, NoneType}):
+        return None
+    try:
+        column = np.array([NAN if value is None else value for value in values] if NoneType in types else values, dtype=np.float64)
+    except OverflowError:
+        return None
+    ordinary = int(np.count_nonzero(np.abs(column) <= FLOAT32_MAX))  # NaN is not
+    return column if ordinary + (values.count(None) if NoneType in types else 0) == len(values) else None

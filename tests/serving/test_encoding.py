@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from interlock.errors import DataError
 from interlock.modeling.features import FeatureSpace, FeatureSpec
+from interlock.serving import encoding
 from interlock.serving.encoding import Encoder
 
 SPACE = FeatureSpace(specs=[
@@ -25,11 +26,14 @@ RECORDS = st.fixed_dictionaries({}, optional={
 MOMENTS = st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31), timezones=st.just(UTC))
 
 
-@given(rows=st.lists(st.tuples(RECORDS, MOMENTS), min_size=1, max_size=20))
-@settings(max_examples=300, deadline=None)
-def test_both_ways_give_the_same_matrix_and_flags(rows: list[tuple[dict[str, Any], datetime]]) -> None:
+@pytest.mark.parametrize("few", [16, 0])
+@given(rows=st.lists(st.tuples(RECORDS, MOMENTS), min_size=1, max_size=16))
+@settings(max_examples=300)
+def test_all_ways_give_the_same_matrix_and_flags(few: int, rows: list[tuple[dict[str, Any], datetime]]) -> None:
     records, moments = [record for record, _ in rows], [moment for _, moment in rows]
-    short, flags = Encoder(SPACE).encode(records, moments)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(encoding, "ROWS_MAX", few)  # 0: every batch is encoded column by column
+        short, flags = Encoder(SPACE).encode(records, moments)
     general, expected = SPACE.encode_records(records, moments)
     assert short.tobytes() == general.tobytes()
     assert short.dtype == np.float32
