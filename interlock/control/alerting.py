@@ -51,6 +51,12 @@ def record_alert(
     return True
 
 
+def told(store: Store, identity: str) -> bool:
+    """Whether there is an alert of this identity."""
+    with store.reading() as session:
+        return session.scalars(select(Alert.id).where(Alert.identity == identity)).first() is not None
+
+
 def deliver(settings: Settings, store: Store, use_cases: Iterable[UseCase] = (), *, notifier: Notifier | None = None) -> int:
     """Tell every alert not told yet, at most `BATCH_MAX`; the number of alerts that reached every address."""
     envs = {use_case.name: use_case.alerts.url_envs for use_case in use_cases}

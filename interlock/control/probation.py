@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from interlock.control import deploying
+from interlock.control import alerting, deploying
 from interlock.control.alerting import record_alert
 from interlock.control.endpoint import Endpoint, EndpointStats
 from interlock.control.live_windows import LiveWindows
@@ -61,11 +61,17 @@ def watch(settings: Settings, store: Store, endpoint: Endpoint, plan: deploying.
 
 
 def roll_back_live(settings: Settings, store: Store, endpoint: Endpoint, plan: deploying.Plan, reason: str, breach: str,
-                   clock: Callable[[], datetime], *, guarded: bool = True, from_windows: bool = False) -> str:
-    """The automatic rollback of what is live; without a way back, or where the flap guard objects, people are told instead, once."""
-    now, name = clock(), plan.release.use_case
+                   clock: Callable[[], datetime], *, guarded: bool = True, from_windows: bool = False, news: str = "") -> str:
+    """The automatic rollback of what is live; without a way back, or where the flap guard objects, people are told instead, once.
+
+    What the guard left to a person stays with the person, also when it would no longer object; another breach, or `news` of the same
+    one, is asked about anew.
+    """
+    now, name, flap = clock(), plan.release.use_case, f"flap:{breach}{news}"
+    if guarded and alerting.told(store, flap):
+        return ""
     if guarded and (objection := _guard(store, plan, now, from_windows)):
-        alert_version(store, f"flap:{breach}", plan, "it is not rolled back without a person", f"{reason}. {objection}. "
+        alert_version(store, flap, plan, "it is not rolled back without a person", f"{reason}. {objection}. "
                       f"Decide: interlock rollback {name}", now)
         return ""
     try:
@@ -106,7 +112,8 @@ def _failed(settings: Settings, store: Store, endpoint: Endpoint, plan: deployin
     reason = f"on probation: {verdict.sentence}" if plan.state is ReleaseState.PROBATION else verdict.sentence
     breach = f"release:{plan.release.id}:{'probation' if verdict.part == 'operational' else f'{verdict.part}:{since.isoformat()}'}"
     if verdict.part in plan.rollout.probation_rollback_on:
-        return roll_back_live(settings, store, endpoint, plan, reason, breach, clock, from_windows=verdict.part != "operational")
+        return roll_back_live(settings, store, endpoint, plan, reason, breach, clock, from_windows=verdict.part != "operational",
+                              news=f":{verdict.windows}" if verdict.windows else "")
     alert_version(store, f"failed:{breach}", plan, f"its {verdict.part} verdict is fail", reason, clock())
     return ""
 

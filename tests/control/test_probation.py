@@ -162,6 +162,49 @@ def flapping(world: World) -> None:
     assert world.route.champion == slot(1)
 
 
+def left_to_a_person(world: World) -> None:
+    """The guard objected and told people that nothing happens without them: the end of its period does not change that."""
+    world.make_live(1)
+    for number in (2, 3):
+        release = on_probation(world, number)
+        world.endpoint.arms = (BAD, ArmStats())
+        world.keep(release)
+    world.clock.forward(2 * 86_400)
+    assert world.keep(release) == ""
+    assert world.route.champion == slot(3)
+    with world.store.reading() as session:
+        assert session.query(Alert).filter(Alert.identity.startswith("flap:")).count() == 1
+
+
+def test_what_was_left_to_a_person_stays_with_the_person(make_world: Callable[..., World]) -> None:
+    left_to_a_person(make_world(told("rollbacks_max = 1")))
+
+
+def test_a_guard_that_forgets_what_it_said_is_caught(make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("interlock.control.alerting.told", lambda store, identity: False)
+    with pytest.raises(AssertionError):
+        left_to_a_person(make_world(told("rollbacks_max = 1")))
+
+
+def test_a_newer_window_is_asked_about_anew(make_world: Callable[..., World]) -> None:
+    """Within the cooldown windows start nothing; a fail that still stands in a window after it does."""
+    world = make_world(told('rollback_cooldown_s = 7_200\nprobation_rollback_on = ["operational", "labels"]'))
+    world.make_live(1)
+    bad = on_probation(world, 2)
+    world.endpoint.arms = (BAD, ArmStats())
+    world.keep(bad)
+    release = on_probation(world, 3)
+    world.clock.forward(3_600)
+    window(world, 3, value=0.2, low=0.1)
+    world.keep(release)
+    world.clock.forward(7_200)
+    world.keep(release)
+    assert world.route.champion == slot(3)
+    window(world, 3, value=0.2, low=0.1)
+    assert world.keep(release).startswith("rolled back: fall of the primary metric")
+    assert world.route.champion == slot(1)
+
+
 def test_no_more_than_n_automatic_rollbacks_in_a_period(make_world: Callable[..., World]) -> None:
     flapping(make_world(told("rollbacks_max = 2")))
 
