@@ -20,6 +20,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+WORD_CHARACTERS_MAX = 100  # of a word that a hint is looked for; comparing a longer one would take seconds
+
 
 class InterlockError(Exception):
     """Base of all errors raised on purpose. `transient` says whether trying again can help."""
@@ -92,6 +94,8 @@ class Unavailable(InterlockError):
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A hint such as ``did you mean 'target'?``, or an empty text where nothing is close."""
+    if len(word) > WORD_CHARACTERS_MAX:
+        return ""
     close = get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"did you mean '{close[0]}'?" if close else ""
 

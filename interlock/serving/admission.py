@@ -19,6 +19,8 @@ from interlock.serving.limits import Limits
 from interlock.serving.wire import Refusal, Scope
 from interlock.spec.serving import Serving as Options
 
+TIMEOUT_US_MAX = 10**12  # longer than any request; a larger number need not be a float
+SMALL_BYTES = 65_536  # a body that needs no room
 DEADLINE = b"x-request-deadline-ms"
 
 
@@ -40,6 +42,7 @@ class Notes:
     deadline: float | None = None
     reason: str = ""
     rows: int = 0
+    body_bytes: int = 0
     version: int | None = None
     arm: str = ""
     began: float = 0.0
@@ -85,7 +88,7 @@ def heed_timeout(parameters: Mapping[str, Any]) -> None:
         raise Refusal(400, "parameter 'timeout' is no time", value=str(given)[:20], allowed="whole microseconds from 0")
     notes = NOTES.get()
     if notes is not None and given:
-        until = notes.began + given / 1_000_000
+        until = notes.began + min(given, TIMEOUT_US_MAX) / 1_000_000
         notes.deadline = until if notes.deadline is None else min(until, notes.deadline)
 
 
@@ -121,6 +124,7 @@ class Admission:
         self._limits = limits
         self.inflight = 0
         self.of: dict[str, int] = {}
+        self.body_bytes = 0
         self.refused: dict[tuple[str, str], int] = {}
         self._use_cases = 1
         self._kept, self._general, self._taken = 0, limits.inflight_max, 0
@@ -145,8 +149,22 @@ class Admission:
         self.of[use_case] = mine + 1
         self._taken += not own
 
-    def leave(self, use_case: str) -> None:
-        """Give the place back."""
+    def hold(self, notes: Notes, size: int) -> None:
+        """Count the bytes of this request's body until it leaves; 503 with Retry-After when there are too many beside others'.
+
+        Small ones need no room, so that a use case with large bodies does not shut out those with ordinary ones: places bound them.
+        """
+        if size <= SMALL_BYTES:
+            return
+        if self.body_bytes and self.body_bytes + size > self._limits.inflight_bytes_max:
+            raise TurnedAway(503, "the server is busy: too many bytes at work", "busy", 1)
+        self.body_bytes += size
+        notes.body_bytes += size
+
+    def leave(self, use_case: str, notes: Notes) -> None:
+        """Give the place back, and the room of its body."""
+        self.body_bytes -= notes.body_bytes
+        notes.body_bytes = 0
         self.inflight -= 1
         mine = self.of[use_case] = self.of[use_case] - 1
         self._taken -= mine >= self._kept

@@ -212,8 +212,8 @@ class _Lane:
 
     def _lose(self, rows: int, error: str) -> None:
         now = datetime.now(UTC)
-        self._gap = self._gap or {"kind": "gap", "from": now, "rows": 0, "error": error}
-        self._gap |= {"to": now, "rows": self._gap["rows"] + rows}
+        gap = self._gap or {"kind": "gap", "from": now, "rows": 0, "error": error}  # read once: a commit in the thread may end it meanwhile
+        self._gap = gap | {"to": now, "rows": gap["rows"] + rows}
 
 
 def _give_up_waiting(done: asyncio.Future[bool]) -> None:

@@ -91,7 +91,7 @@ class _Calls:
         use_case = request.path_params["use_case"]
         track = self._supervisor.tracks.known(use_case)
         since = request.query_params.get("since_generation", str(track.route.generation))
-        if not since.isdigit():
+        if not (since.isascii() and since.isdigit() and len(since) <= 18):
             return JSONResponse({"error": "since_generation is not a whole number", "value": since[:40]}, status_code=400)
         await self._supervisor.collect()
         generations: dict[tuple[int, str], dict[str, Any]] = {}

@@ -125,4 +125,4 @@ async def _admitted(endpoint: Endpoint, scope: Scope, notes: Notes, use_case: st
     try:
         return await work()
     finally:
-        endpoint.admission.leave(use_case)
+        endpoint.admission.leave(use_case, notes)

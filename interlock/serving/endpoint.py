@@ -23,7 +23,7 @@ from interlock.serving.settling import check_bound, settled
 from interlock.serving.shadowing import Shadows
 from interlock.serving.shelf import Serving, Shelf
 from interlock.serving.turns import Turns
-from interlock.serving.wire import Disconnected, Receive, Refusal, Scope, Send, busy, header, read_body, reply
+from interlock.serving.wire import Disconnected, Receive, Refusal, Scope, Send, header, read_body, reply
 
 log = logging.getLogger("interlock.serving")
 BodyT = TypeVar("BodyT")
@@ -47,7 +47,6 @@ class Endpoint:
         self.gathering, self.shadows = Gathering(counters), Shadows(capture, counters)
         self.keys: Keys | None = None
         self.leaving = False
-        self._inflight_bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -72,7 +71,8 @@ class Endpoint:
         """What the use case is answered with: 404 when nobody knows it."""
         found = self.shelf.serving.get(use_case)
         if found is None:
-            raise Refusal(404, f"there is no use case '{use_case[:80]}' here", allowed=", ".join(sorted(self.shelf.serving)) or "none yet")
+            known = ", ".join(sorted(self.shelf.serving)) or "none yet"
+            raise Refusal(404, f"there is no use case '{use_case[:80]}' here", allowed=known if self.keys is None else "see /docs")
         return found
 
     async def body(self, scope: Scope, receive: Receive, decoder: Decoder[BodyT], serving: Serving | None = None) -> BodyT:
@@ -83,17 +83,13 @@ class Endpoint:
         if serving is not None:
             most = min(most, serving.route.serving.body_bytes_max or most)
         data = await read_body(scope, receive, most, self.limits.body_timeout_s)
-        self._inflight_bytes += len(data)
+        self.admission.hold(NOTES.get() or Notes(), len(data))
         try:
-            if self._inflight_bytes > self.limits.inflight_bytes_max:
-                busy("the server is busy: too many bytes at work")
             return decoder.decode(data)
         except msgspec.ValidationError as error:
             raise Refusal(400, f"the body has the wrong shape: {error}") from error
         except (ValueError, RecursionError) as error:
             raise Refusal(400, f"the body is not JSON: {str(error)[:200]}") from error
-        finally:
-            self._inflight_bytes -= len(data)
 
     async def predict(self, serving: Serving, rows_at_most: int, prepare: Prepare, *,
                       explain: bool = False) -> tuple[list[Answer], Captured]:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
+from interlock.errors import did_you_mean
+
 TEXT_CHARACTERS_MAX = 65_536
+NAME_CHARACTERS_MAX = 100
+UNKNOWN_MAX, HINTS_MAX = 20, 3  # per record: a stranger's record may have hundred thousands of fields, and a hint takes a while
 OWN = ("id", "event_time")
 ALLOWED = {"numeric": "a number or null", "boolean": "true, false or null", "category": "a text, a whole number, true, false or null",
            "context": "a text, a number, true, false or null"}
@@ -40,3 +45,12 @@ def problem(field: str | None, what: str, value: Any, allowed: str) -> dict[str,
     """One problem as it is told: field, what is wrong, the value (cut), what is allowed."""
     text = repr(value)
     return {"field": field, "problem": what, "value": text if len(text) <= 100 else f"{text[:100]}…", "allowed": allowed}
+
+
+def unknown_field(name: str, value: Any, kinds: Mapping[str, str], problems: list[dict[str, Any]]) -> None:
+    """Add the problem that the model has no such field. A record's first ones are told, the very first with a hint."""
+    if len(problems) >= UNKNOWN_MAX:
+        return
+    hint = did_you_mean(name, kinds) if len(problems) < HINTS_MAX else ""
+    what = f"is not a field of this model{'; ' + hint if hint else ''}"
+    problems.append(problem(name[:NAME_CHARACTERS_MAX], what, value, ", ".join(kinds)))

@@ -74,7 +74,11 @@ class Older:
         return sorted(set(self._known.get(use_case, {})) - serving.versions, key=int)
 
     def rename(self, use_case: str) -> None:
-        """Count loaded versions under the use case's new generation: a new dict, for a new `Serving`."""
+        """Count loaded versions under the use case's new generation: a new dict, for a new `Serving`. Those that may not be asked for
+        any more, or that the route itself has now, go."""
+        allowed = self.versions(use_case)
+        for key in [key for key in self._held if key[0] == use_case and key[1] not in allowed]:
+            self._drop(key)
         self.arms[use_case] = {key[1]: self._shelf.asked(use_case, held.version, held.loaded)
                                for key, held in self._held.items() if key[0] == use_case}
 
@@ -145,6 +149,9 @@ class Older:
             self._failed[key] = (time.monotonic(), error)
             raise _refusal(version, error) from error
         self._failed.pop(key, None)
+        if self._known.get(use_case, {}).get(version) != digest or version not in {
+                *self.versions(use_case), *self._shelf.serving[use_case].versions}:
+            raise Refusal(404, f"version {version} was taken away a moment ago")  # retired, or switched off, while it was being loaded
         self.loads += 1
         self._held[key] = _Held(int(version), loaded, size)
         self.arms.setdefault(use_case, {})[version] = self._shelf.asked(use_case, int(version), loaded)

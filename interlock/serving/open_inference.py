@@ -42,7 +42,9 @@ async def infer(endpoint: Endpoint, name: str, version: str | None, scope: Scope
 
     def prepare() -> list[Row]:
         if version is None and serving.route.sticky_salt is not None:
-            return _of_one_arm(check_records(serving, records_of(request, request_id, rows)))
+            found = _of_one_arm(check_records(serving, records_of(request, request_id, rows)))
+            check_wanted(request.body, found[0].arm.loaded.manifest, abstains=_abstains(serving))
+            return found
         return check_records(serving, records_of(request, request_id, rows), arm)
 
     answers, captured = await endpoint.predict(serving, rows, prepare, explain=wants_reasons(request.body))

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from interlock.errors import did_you_mean
 from interlock.records.ids import new_id
-from interlock.serving.fields import ALLOWED, OWN, mistyped, problem
+from interlock.serving.fields import ALLOWED, OWN, mistyped, problem, unknown_field
 from interlock.serving.shelf import Arm, Loaded, Serving
 from interlock.serving.treatments import treated
 from interlock.serving.wire import Refusal
@@ -128,8 +127,7 @@ def _values(loaded: Loaded, record: dict[str, Any], problems: list[dict[str, Any
             if value is not None and mistyped(kind, value):
                 problems.append(problem(name, "has a value of the wrong type", value, ALLOWED[kind]))
         elif name not in OWN:
-            hint = did_you_mean(name, kinds)
-            problems.append(problem(name, f"is not a field of this model{'; ' + hint if hint else ''}", value, ", ".join(kinds)))
+            unknown_field(name, value, kinds, problems)
     for name in loaded.inputs:
         if name not in record:
             problems.append(problem(name, "is missing", None, f"{ALLOWED[kinds[name]]} (null says: not known)"))

@@ -9,7 +9,7 @@ from interlock.modeling.package import Manifest
 from interlock.serving.answering import Answer
 from interlock.serving.binary_tensors import encoded
 from interlock.serving.capturing import Captured
-from interlock.serving.shelf import Serving
+from interlock.serving.shelf import Arm, Serving
 from interlock.serving.tensors import InferBody
 from interlock.serving.wire import Content, Refusal, encode_json
 
@@ -60,7 +60,9 @@ def check_wanted(body: InferBody, manifest: Manifest, *, abstains: bool) -> None
 
 def infer_reply(name: str, request_id: str, body: InferBody, serving: Serving, answers: list[Answer], captured: Captured) -> Any:
     """The reply: JSON, or JSON and bytes where an output was asked for in binary."""
-    arm = answers[0].row.arm
+    slots = [answer.row.arm.slot for answer in answers]
+    several = any(slot != slots[0] for slot in slots)  # the champion answers rows from which the candidate abstained
+    arm = asked(answers[0]) if several else answers[0].row.arm
     found = {output.name: output for output in _outputs(answers, explained=wants_reasons(body))}
     by_default = body.parameters.get("binary_data_output") is True
     chosen = [(found[wanted.name], wanted.parameters.get("binary_data", by_default)) for wanted in body.outputs or []] or [
@@ -74,9 +76,11 @@ def infer_reply(name: str, request_id: str, body: InferBody, serving: Serving, a
         else:
             told["data"] = output.data
         outputs.append(told)
-    head = {"model_name": name, "model_version": str(arm.slot.version), "id": request_id, "outputs": outputs,
+    head: dict[str, Any] = {"model_name": name, "model_version": str(arm.slot.version), "id": request_id, "outputs": outputs,
             "parameters": {"digest": arm.slot.digest, "generation": serving.route.generation, "arm": arm.name, "captured": captured,
                            "ids": [answer.row.id for answer in answers], "flags": [answer.flags for answer in answers]}}
+    if several:
+        head["parameters"] |= {"versions": [str(slot.version) for slot in slots], "digests": [slot.digest for slot in slots]}
     if not any(is_binary for _, is_binary in chosen):
         return head
     text = encode_json(head)
@@ -85,8 +89,7 @@ def infer_reply(name: str, request_id: str, body: InferBody, serving: Serving, a
 
 def _outputs(answers: list[Answer], *, explained: bool) -> list[Output]:
     first, rows = answers[0], len(answers)
-    manifest = first.row.arm.loaded.manifest
-    kinds = output_kinds(manifest, abstains=first.outcome is not None, explained=explained)
+    kinds = output_kinds(asked(first).loaded.manifest, abstains=first.outcome is not None, explained=explained)
     return [Output(name, datatype, [rows, *shape[1:]], _column(name, datatype, shape, answers)) for name, datatype, shape in kinds]
 
 
@@ -98,10 +101,21 @@ def _column(name: str, datatype: str, shape: list[int], answers: list[Answer]) -
         return [item for value in values for item in value or []] if len(shape) > 1 else values
     bodies = [answer.as_json(answer.scores is not None) for answer in answers]
     if len(shape) > 1:
-        return [value for body in bodies for value in (body[name] or [None] * shape[1])]
+        return [value for body in bodies for value in _as_wide(body.get(name), shape[1])]
     if name == "prediction":
         return [NOBODY[datatype] if body[name] is None else body[name] for body in bodies]
     return [body.get(name, "") for body in bodies]
+
+
+def asked(answer: Answer) -> Arm:
+    """The arm that the request went to; where it abstained and the champion answers, not the one that answered."""
+    outcome = answer.outcome
+    return outcome.arm if outcome is not None and outcome.answered_by == "champion" and outcome.arm is not None else answer.row.arm
+
+
+def _as_wide(values: list[Any] | None, width: int) -> list[Any]:
+    """A row of the tensor: nothing where nothing was answered, or where another model, which answered, has another number of values."""
+    return values if values is not None and len(values) == width else [None] * width
 
 
 def _is_flag(parameters: dict[str, Any], name: str) -> None:

@@ -11,6 +11,7 @@ import msgspec
 from interlock.serving.binary_tensors import KINDS, decoded
 from interlock.serving.wire import Refusal, Scope, header
 
+DIMENSIONS_MAX = 8  # of which all but the first are 1; the product of very many would take seconds
 HEADER = b"inference-header-content-length"
 
 
@@ -77,7 +78,7 @@ def row_count(request: Request) -> int:
     rows = inputs[0].shape[0] if inputs[0].shape else 0
     size, names = 0, set()
     for tensor in inputs:
-        if not tensor.shape or tensor.shape[0] != rows or rows < 1 or math.prod(tensor.shape) != rows:
+        if not 0 < len(tensor.shape) <= DIMENSIONS_MAX or tensor.shape[0] != rows or rows < 1 or math.prod(tensor.shape) != rows:
             raise _refused(tensor, "has the wrong shape", f"shape {tensor.shape[:8]}", f"[{max(rows, 1)}] or [{max(rows, 1)}, 1]")
         if tensor.name in names:
             raise _refused(tensor, "is there twice", tensor.name[:80], "one tensor per name")

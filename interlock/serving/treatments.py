@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from interlock.errors import did_you_mean
 from interlock.serving.domain import Domain, listed, range_text, spelled
-from interlock.serving.fields import ALLOWED, OWN, mistyped, problem
+from interlock.serving.fields import ALLOWED, OWN, mistyped, problem, unknown_field
 from interlock.spec.serving import Serving as Options
 
 if TYPE_CHECKING:
@@ -65,8 +64,7 @@ def _unknown(options: Options, unknown: list[str], record: dict[str, Any], kinds
              said: list[str]) -> None:
     if options.unknown == "refuse":
         for name in unknown:
-            hint = did_you_mean(name, kinds)
-            problems.append(problem(name, f"is not a field of this model{'; ' + hint if hint else ''}", record[name], ", ".join(kinds)))
+            unknown_field(name, record[name], kinds, problems)
         return
     shown = [name[:NAME_CHARACTERS_MAX].encode("utf-8", "backslashreplace").decode() for name in unknown[:UNKNOWN_FLAGS_MAX]]
     said += [f"unknown:{name}" for name in shown]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Generator, MutableMapping
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any
 
 import msgspec
 
@@ -30,11 +30,6 @@ class Refusal(Exception):
 
 class Disconnected(Exception):
     """The client has gone before its request was whole."""
-
-
-def busy(message: str) -> NoReturn:
-    """503 with Retry-After."""
-    raise Refusal(503, message, headers={"retry-after": "1"}, close=False)
 
 
 def header(scope: Scope, name: bytes) -> str | None:

@@ -20,13 +20,14 @@ RULE = Abstention(unseen_in=["carrier"], fallback="rule", otherwise=None, rules=
     Rule(column="distance", operator=">=", value=2000, answer=1), Rule(column="night", operator="==", value=True, answer=1),
     Rule(column="carrier", operator="==", value="ZZ", answer=0)])
 CASES = {"domain": Abstention(out_of_range=1, missing_in=["sex"]), "unsure": Abstention(confidence_min=0.999), "ruled": RULE,
-         "sure": Abstention(confidence_min=0.5), "canary": Abstention(out_of_range=1, fallback="champion")}
+         "sure": Abstention(confidence_min=0.5), "canary": Abstention(out_of_range=1, fallback="champion"),
+         "mixed": Abstention(out_of_range=1, fallback="champion")}
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, running: type, free_ports: Callable[[int], list[int]],
            build_package: Callable[..., str]) -> Iterator[Any]:
-    """One worker. `canary` has a candidate that takes every request and knows a narrower range than its champion."""
+    """One worker. `canary` and `mixed` have a candidate that takes every request and knows a narrower range than its champion."""
     from interlock.serving.limits import Limits
 
     predictions, control = free_ports(2)
@@ -36,7 +37,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, running: type, free_ports: 
     for use_case, rules in CASES.items():
         champion = build_package(root, 1, use_case=use_case)  # no baseline profile: it knows no range and never abstains for one
         candidate = described(root, build_package(root, 2, use_case=use_case))
-        slots = (champion, None, candidate, 100) if use_case == "canary" else (candidate,)
+        slots = (champion, None, candidate, 100) if use_case in ("canary", "mixed") else (candidate,)
         started.client.converge(started.route(1, *slots, use_case=use_case, serving=Serving(abstention=rules)))
     kind = build_package(root, 3, use_case="kind", task="multiclass")
     started.client.converge(started.route(1, kind, use_case="kind", serving=Serving(abstention=Abstention(confidence_min=1.0))))
@@ -140,6 +141,39 @@ def test_the_inference_protocol_says_so_in_tensors_that_have_no_null(http: httpx
     scores = np.frombuffer(reply.content[head:head + 16], dtype="<f8")
     assert scores[0] == found["score"][0]
     assert np.isnan(scores[1])
+
+
+def test_an_inference_reply_names_who_answered_each_row(server: Any, http: httpx.Client) -> None:
+    """Where the candidate answers one row and the champion another, the model is the one that was asked, whichever row comes first."""
+    observed = server.client.observed("mixed")
+    digests = {700: observed.candidate.digest, 4_000: observed.champion.digest}
+    for distances in ([700, 4_000], [4_000, 700]):
+        inputs = [{"name": "distance", "shape": [2], "datatype": "FP64", "data": distances},
+                  {"name": "carrier", "shape": [2], "datatype": "BYTES", "data": ["AA", "AA"]},
+                  {"name": "night", "shape": [2], "datatype": "BOOL", "data": [False, False]}]
+        reply = http.post("/v2/models/mixed/infer", json={"inputs": inputs}).json()
+        said = reply["parameters"]
+        assert (reply["model_version"], said["digest"]) == (str(observed.candidate.version), observed.candidate.digest)
+        assert said["digests"] == [digests[distance] for distance in distances]
+    alone = [one | {"shape": [1], "data": one["data"][:1]} for one in inputs]
+    reply = http.post("/v2/models/mixed/infer", json={"inputs": alone}).json()
+    assert (reply["model_version"], reply["parameters"]["digest"]) == (str(observed.champion.version), observed.champion.digest)
+    assert "digests" not in reply["parameters"]
+
+
+def test_rows_of_a_model_without_the_output_are_empty_in_it() -> None:
+    """A candidate with intervals leaves a row to a champion without: the tensor keeps its shape."""
+    from interlock.serving.answering import Answer
+    from interlock.serving.outcomes import ANSWERED, Outcome
+    from interlock.serving.records import Row
+    from interlock.serving.tensor_replies import _column
+
+    slot = type("Slot", (), {"version": 1, "digest": "d"})()
+    arm: Any = type("Arm", (), {"slot": slot, "name": "candidate"})()
+    row = Row("a", None, {}, arm)  # type: ignore[arg-type]
+    mine = Answer(row, 3.0, None, 3.0, [], [1.0, 5.0], ANSWERED)
+    its = Answer(row, 2.0, None, 2.0, [], None, Outcome("out_of_range", "far", "champion", arm))
+    assert _column("interval", "FP64", [-1, 2], [its, mine]) == [None, None, 1.0, 5.0]
 
 
 def _captured(server: Any, use_case: str) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from interlock.serving.admission import NOTES, Admission, Bucket, Notes, TurnedAway, deadline_of
+from interlock.serving.admission import NOTES, Admission, Bucket, Notes, TurnedAway, deadline_of, heed_timeout
 from interlock.serving.limits import Limits
 from interlock.serving.turns import Turns
 from interlock.serving.wire import Refusal
@@ -35,7 +35,7 @@ def fill(admission: Admission, use_case: str, use_cases: int, options: Serving =
 def test_one_use_case_alone_may_take_every_place() -> None:
     admission = Admission(Limits(inflight_max=8))
     assert fill(admission, "a", 1) == 8
-    admission.leave("a")
+    admission.leave("a", Notes())
     assert fill(admission, "a", 1) == 1
 
 
@@ -68,13 +68,44 @@ def test_places_are_never_lost_nor_made_up(steps: list[tuple[str, bool, int]]) -
             else:
                 held.append(use_case)
         elif use_case in held:
-            admission.leave(use_case)
+            admission.leave(use_case, Notes())
             held.remove(use_case)
         assert admission.inflight == len(held)
         assert admission.of == {name: held.count(name) for name in set(held)}
     for use_case in held:
-        admission.leave(use_case)
+        admission.leave(use_case, Notes())
     assert fill(admission, "a", 1) == 12
+
+
+def test_large_bodies_share_their_room_and_small_ones_need_none() -> None:
+    """Room for 200,000 bytes: two of 90,000, not a third, but any small one; what leaves gives its room back. One alone always fits."""
+    admission = Admission(Limits(inflight_bytes_max=200_000))
+    first, second, third = Notes(), Notes(), Notes()
+    for notes in (first, second):
+        admission.enter("a", ANY, 1, paced=True)
+        admission.hold(notes, 90_000)
+    admission.enter("b", ANY, 2, paced=True)
+    with pytest.raises(TurnedAway) as refused:
+        admission.hold(third, 90_000)
+    assert (refused.value.status, refused.value.reason, refused.value.headers["retry-after"]) == (503, "busy", "1")
+    admission.hold(third, 65_536)
+    admission.leave("a", first)
+    admission.hold(third, 90_000)
+    admission.leave("a", second)
+    admission.leave("b", third)
+    assert admission.body_bytes == 0
+    admission.enter("a", ANY, 2, paced=True)
+    admission.hold(first, 300_000)
+
+
+def test_a_timeout_that_is_no_float_is_a_long_one() -> None:
+    notes = Notes(began=5.0)
+    token = NOTES.set(notes)
+    try:
+        heed_timeout({"timeout": 10**400})
+    finally:
+        NOTES.reset(token)
+    assert notes.deadline == 1_000_005.0  # 10^12 microseconds from the beginning
 
 
 def test_a_bucket_lets_its_rate_through(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,6 +97,35 @@ def test_a_use_case_may_serve_its_route_only(packages: Packages, start_server: C
     assert ask(server, 1, record()).status_code == 404
     server.client.converge(server.route(3, two))
     assert ask(server, 1, record()).status_code == 200
+    server.client.converge(server.route(4, two, serving={"versions": "route"}))
+    assert ask(server, 1, record()).status_code == 404, "also where it was loaded already"
+
+
+def test_a_version_that_is_retired_while_it_is_loaded_answers_nobody(packages: Packages) -> None:
+    import asyncio
+
+    from interlock.rules.routes import Route, Slot
+    from interlock.serving.wire import Refusal
+
+    root, one, two = packages
+    shelf = Shelf(root, Limits())
+    shelf.put(shelf.read("late", [two]))
+    shelf.switch(Route(use_case="late", generation=1, champion=Slot(version=2, digest=two)), None, {"1": one})
+
+    async def retired(use_case: str, digest: str) -> None:
+        shelf.older.know(use_case, {})  # the supervisor's word comes while the package is being proven
+
+    shelf.older.prove = retired
+
+    async def scenario() -> None:
+        with pytest.raises(Refusal) as refused:
+            async with shelf.older.lent("late", "1"):
+                pytest.fail("it was lent")
+        assert refused.value.status == 404
+
+    asyncio.run(scenario())
+    assert shelf.serving["late"].arm_of_version("1") is None
+    assert shelf.older.count == 0
 
 
 def test_a_damaged_or_archived_version_is_told_and_the_champion_goes_on(packages: Packages, third: str, start_server: Callable[..., Any],
