@@ -178,6 +178,9 @@ def _compared(name: str, one: Smoke) -> Measure:
     if one.problems:
         return Measure(name, "fail", _told(name, one.problems), one.worst, TOLERANCE, sample_size=one.asked)
     source = f" ({one.source})" if one.source else ""
+    if one.compared + len(one.strangers) < one.asked:
+        return Measure(name, "unknown", f"{name}: only {one.compared:,} of {one.asked:,} rows{source} were answered", one.worst, TOLERANCE,
+                       sample_size=one.asked)
     return Measure(name, "pass", f"{name}: {one.compared:,} of {one.asked:,} rows{source} answered as the package answers",
                    one.worst, TOLERANCE, sample_size=one.asked)
 

@@ -283,3 +283,17 @@ def test_a_chunk_that_counts_before_it_is_written_is_found_out(lender: Lender, t
 
     monkeypatch.setattr(ParquetFolder, "write", progress_first)
     assert crash_in_the_second_chunk(tmp_path / "broken") < 250
+
+
+def test_of_two_that_begin_at_once_one_settles_what_the_job_is(lender: Lender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, write, refused = write_csv(tmp_path / "new.csv", applicants(50, 9)), scoring.write_durably, []
+
+    def meanwhile(target: Path, data: bytes) -> None:
+        monkeypatch.setattr(scoring, "write_durably", write)
+        with pytest.raises(StaleState, match="being scored already") as caught:  # the same call, before the first has settled its time
+            run(lender, path, tmp_path / "out")
+        refused.append(caught.value)
+        write(target, data)
+
+    monkeypatch.setattr(scoring, "write_durably", meanwhile)
+    assert (run(lender, path, tmp_path / "out").answered, len(refused)) == (50, 1)

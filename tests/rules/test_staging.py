@@ -81,6 +81,7 @@ def test_one_reply_from_other_bytes_fails() -> None:
 
 def test_a_wrong_answer_fails_and_nothing_compared_is_unknown() -> None:
     assert verdicts(judge_smoke(GOLDEN, Smoke(asked=5, compared=5, problems=("row 1 was answered 0.2 instead of 0.3",))))["rows"] == "fail"
+    assert verdicts(judge_smoke(GOLDEN, Smoke(asked=5, compared=4)))["rows"] == "unknown"  # a reply left a row out
     nothing = judge_smoke(Smoke(skipped="the server computes ratio itself"), Smoke(skipped="no request was captured yet"))
     assert verdicts(nothing)["answers"] == "unknown"
     assert judge(nothing, {}).verdict == "unknown"

@@ -82,7 +82,7 @@ def score(settings: Settings, store: Store, use_case: UseCase, source: str, to: 
     target = to(manifest.task)
     try:
         rows, head = _begin(settings, store, use_case, source, target, route, manifest, id_column, capture, chunk_rows)
-        with _alone(settings, head):
+        with _alone(settings, head.job):
             done = _work(settings, head, route, manifest, rows, target, CapturedPieces(settings, use_case.name, f"job-{head.job[7:23]}")
                          if capture else None, progress, after)
             summary = _summary(head, done, capture)
@@ -103,17 +103,18 @@ def _begin(settings: Settings, store: Store, use_case: UseCase, source: str, tar
                   "source": opened.digest, "id": id_column, "chunk_rows": chunk_rows, "capture": capture, "to": target.name})
     folder = job_folder(settings, job)
     path = folder / "job.json"
-    if path.is_file():
-        head = Head(**json.loads(path.read_bytes()))
-        return _open_source(settings, store, use_case, source, manifest, datetime.fromisoformat(head.moment), id_column), head
-    for view in manifest.views:
-        table, own = table_path(settings.home.resolve(), view.view), table_path(folder, view.view)
-        own.parent.mkdir(parents=True, exist_ok=True)
-        if table.is_file():
-            shutil.copyfile(table, own)
-    head = Head(job, use_case.name, slot.version, slot.digest, opened.name, opened.digest, chunk_rows, iso(now))
-    write_durably(path, json.dumps(head.to_json(), indent=1).encode())
-    return opened, head
+    with _alone(settings, job):  # of two that begin at once one settles it, and the other one reads it
+        if path.is_file():
+            head = Head(**json.loads(path.read_bytes()))
+            return _open_source(settings, store, use_case, source, manifest, datetime.fromisoformat(head.moment), id_column), head
+        for view in manifest.views:
+            table, own = table_path(settings.home.resolve(), view.view), table_path(folder, view.view)
+            own.parent.mkdir(parents=True, exist_ok=True)
+            if table.is_file():
+                shutil.copyfile(table, own)
+        head = Head(job, use_case.name, slot.version, slot.digest, opened.name, opened.digest, chunk_rows, iso(now))
+        write_durably(path, json.dumps(head.to_json(), indent=1).encode())
+        return opened, head
 
 
 def job_folder(settings: Settings, job: str) -> Path:
@@ -189,13 +190,15 @@ def _tell(store: Store, head: Head, summary: Summary, actor: str) -> None:
 
 
 @contextmanager
-def _alone(settings: Settings, head: Head) -> Iterator[None]:
+def _alone(settings: Settings, job: str) -> Iterator[None]:
     """One attempt at a time; the kernel frees the lock when a process dies."""
-    handle = os.open(job_folder(settings, head.job) / ".lock", os.O_CREAT | os.O_RDWR, 0o600)
+    folder = job_folder(settings, job)
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     except BlockingIOError as error:
-        raise StaleState("this batch is being scored already", value=head.job, next_step="wait for it") from error
+        raise StaleState("this batch is being scored already", value=job, next_step="wait for it") from error
     finally:
         os.close(handle)
