@@ -264,3 +264,20 @@ def test_the_store_going_down_does_not_stop_it(lender: Lender, tmp_path: Path, m
     run(lender, tmp_path, after=lambda step: monkeypatch.setattr(Store, "reading", gone), say=said.append)
     assert len(take(tmp_path)) == 60
     assert sum("goes on" in text for text in said) == 1
+
+
+def test_another_file_under_the_same_name_is_not_put_away_unread(tmp_path: Path) -> None:
+    """A producer uses a name again while its first file is being answered."""
+    with contextlib.closing(LocalSpool(tmp_path)) as spool:
+        (tmp_path / "in" / "a.jsonl").write_text('{"n": 1}\n')
+        first = spool.poll(10)
+        assert first is not None
+        (tmp_path / "new").write_text('{"n": 2}\n')
+        (tmp_path / "new").replace(tmp_path / "in" / "a.jsonl")
+        spool.commit(first, [{"n": 1}], [])
+        second = spool.poll(10)
+        assert second is not None
+        assert [message.line for message in second.messages] == [b'{"n": 2}\n']
+        spool.commit(second, [{"n": 2}], [])
+        assert spool.poll(10) is None
+        assert list((tmp_path / "in").iterdir()) == []

@@ -98,7 +98,7 @@ class LocalSpool:
         with self._db:
             self._db.execute("INSERT OR IGNORE INTO spool VALUES (1, ?, 0, NULL, NULL, 0)", (new_id().replace("-", "")[-12:],))
         self.name, self.replays, self.finished = str(self._db.execute("SELECT id FROM spool").fetchone()[0]), 0, 0
-        self._seen: tuple[str, tuple[int, int, int]] | None = None
+        self._seen: tuple[str, tuple[int, int, int]] = ("", (0, 0, 0))
         self._settle()
 
     @property
@@ -135,7 +135,7 @@ class LocalSpool:
         self._publish(step)
         if polled.finished:
             self.finished += 1
-            self._put_away(polled.name, polled.file)
+            self._put_away(polled.name, *self._seen)
 
     def close(self) -> None:
         """Give up the folder."""
@@ -145,11 +145,11 @@ class LocalSpool:
     def _next_file(self) -> tuple[str, str] | None:
         """Digest and name of the first file nobody has read; replays on the way are put away."""
         for path in sorted(path for path in (self.folder / "in").glob("[!.]*") if path.is_file()):
-            digest = _digest(path)
+            state, digest = _state(path), _digest(path)
             if self._db.execute("SELECT 1 FROM files WHERE digest = ?", (digest,)).fetchone() is None:
                 return digest, path.name
             self.replays += 1
-            self._put_away(path.name, digest)
+            self._put_away(path.name, digest, state)
         return None
 
     def _unchanged(self, name: str, digest: str) -> bool:
@@ -157,9 +157,12 @@ class LocalSpool:
         path = self.folder / "in" / name
         return path.is_file() and (self._seen == (digest, _state(path)) or _digest(path) == digest)
 
-    def _put_away(self, name: str, digest: str) -> None:
-        (self.folder / "in" / name).replace(self.folder / "done" / f"{digest.removeprefix('sha256:')}.jsonl")
-        sync_folder(self.folder / "done")
+    def _put_away(self, name: str, digest: str, state: tuple[int, int, int]) -> None:
+        """Out of `in/`, unless a producer has put another file under the same name meanwhile: that one is still to be read."""
+        path = self.folder / "in" / name
+        if path.is_file() and _state(path) == state:
+            path.replace(self.folder / "done" / f"{digest.removeprefix('sha256:')}.jsonl")
+            sync_folder(self.folder / "done")
 
     def _settle(self) -> None:
         step = self.step
