@@ -48,6 +48,7 @@ PICTURES = (
     Picture("decision", "approvals", scroll_to="What a yes starts"),
     Picture("waive", "approvals", use_case="loan_approvals", scroll_to="Your decision", press="Waive"),
     Picture("releases", "releases"),
+    Picture("time-machine", "time_machine"),
     Picture("drift", "drift"),
     Picture("performance", "performance"),
     Picture("explainability", "explainability"),

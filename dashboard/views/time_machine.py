@@ -68,9 +68,10 @@ def _answer(found: Moment) -> None:
             gates = [{"gate": gate, "verdict": verdict} for gate, verdict in sorted(found.proof.gates.items())]
             st.dataframe(gates, hide_index=True)
     if found.stretch is not None and found.stretch.champion is not None:
-        st.caption("Digest of the package that answered, policy and snapshots of its evidence:")
-        proven = [found.proof.policy, *found.proof.snapshots] if found.proof is not None else []
-        st.code("\n".join(filter(None, [found.stretch.champion.digest, *proven])), language=None)
+        st.caption("Digests of what answered and of what its evidence rests on:")
+        proven = [("use case", found.proof.policy), *(("snapshot", one) for one in found.proof.snapshots)] if found.proof else []
+        named = [("package", found.stretch.champion.digest), *proven]
+        st.code("\n".join(f"{name:<9} {digest}" for name, digest in named if digest), language=None)
 
 
 def _title(found: Moment) -> str:

@@ -113,7 +113,7 @@ def preview_rollback(live: Live) -> RollbackPreview:
     now, then = (source.champion, source.previous) if source else (None, None)
     if now is None or then is None:
         what = "Nothing is live." if now is None else "No earlier model is kept ready."
-        return RollbackPreview(False, f"{what} A rollback has nothing to go back to.", now, then, generation)
+        return RollbackPreview(False, f"{what} A rollback at once has nothing to go back to.", now, then, generation)
     when = ("at once" if live.reachable else f"as soon as the prediction server is back (it does not answer at {live.address} now)")
     return RollbackPreview(True, f"Version {then.version} answers instead of version {now.version}, {when} and for all requests. "
                                  "Gates are skipped. A candidate that answers a share of requests stops answering. Then the rollback "
