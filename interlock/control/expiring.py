@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from interlock.control.alerting import record_alert
-from interlock.errors import UseCaseError
+from interlock.errors import InterlockError, UseCaseError
 from interlock.records import ledger
 from interlock.records.lake import lake_from
 from interlock.records.retention import Removed, expire
@@ -32,21 +33,30 @@ LATE_DAYS = 7    # people are told when rows are kept this long beyond their tim
 
 def expire_all(settings: Settings, store: Store, now: datetime) -> list[Removed]:
     """What left; for the keeper. Every removal has its ledger entry. Use cases whose file cannot be read are left alone."""
-    found = []
+    found, failed = [], list[Exception]()
     for use_case in _readable(settings):
         folder = settings.folder("capture") / use_case.name
         if use_case.privacy.retention_days is None or not folder.is_dir():
             continue
-        with store.writing() as session:
-            before = may_leave_before(session, use_case, now)
-            _tell_kept(session, use_case, before, now)
-        if before is None:
+        try:
+            removed = _expire_one(settings, store, use_case, folder, now)
+        except (InterlockError, OSError) as error:  # told below: it must not keep the others' rows
+            failed.append(error)
             continue
-        removed = expire(folder, lake_from(settings), before, lambda gone, name=use_case.name: _write_down(  # type: ignore[misc]
-            store, name, gone))
         if removed is not None:
             found.append(removed)
+    if failed:
+        raise failed[0]
     return found
+
+
+def _expire_one(settings: Settings, store: Store, use_case: UseCase, folder: Path, now: datetime) -> Removed | None:
+    with store.writing() as session:
+        before = may_leave_before(session, use_case, now)
+        _tell_kept(session, use_case, before, now)
+    if before is None:
+        return None
+    return expire(folder, lake_from(settings), before, lambda gone: _write_down(store, use_case.name, gone))
 
 
 def may_leave_before(session: Session, use_case: UseCase, now: datetime) -> datetime | None:

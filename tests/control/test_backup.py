@@ -356,6 +356,18 @@ def test_killed_at_any_step_the_earlier_backup_stays_and_the_next_run_completes(
     assert restore(installed.settings, damaged, tmp_path / "new").head == made.head
 
 
+def test_a_backup_made_after_the_clock_was_put_back_stays(tmp_path: Path) -> None:
+    vault = Vault(tmp_path)
+    body: dict[str, Any] = {"format": 1, "store": {"digest": "sha256:a"}, "files": [], "lake": {"included": False, "files": []}}
+    for name in ("20310101T000000Z", "20320101T000000Z", "20260101T000000Z"):
+        vault.write(name, body)
+        vault.prune(2, name)
+    assert [path.stem for path in vault.backups()] == ["20260101T000000Z", "20310101T000000Z", "20320101T000000Z"]
+    vault.write("20260102T000000Z", body)
+    vault.prune(2, "20260102T000000Z")
+    assert [path.stem for path in vault.backups()] == ["20260102T000000Z", "20310101T000000Z", "20320101T000000Z"]
+
+
 def test_two_backups_at_once_are_refused(installed: Installed, tmp_path: Path) -> None:
     with Vault(tmp_path / "vault").alone(), pytest.raises(SettingsError, match="another backup"):
         back_up(installed, tmp_path / "vault")

@@ -116,7 +116,7 @@ def make_backup(settings: Settings, store: Store, destination: Path, *, manifest
         name = iso(at).replace("-", "").replace(":", "").replace(".", "")
         digest = vault.write(name, body)
         after("manifest")
-        removed = vault.prune(keep)
+        removed = vault.prune(keep, name)
     made = Made(vault.root / "backups" / f"{name}.json", digest, at, head, len(making.files) + len(making.lake),
                 sum(int(entry["bytes"]) for entry in [body["store"], *making.files, *making.lake]), making.new_bytes, removed)
     _tell(settings, store, made, actor)

@@ -123,12 +123,13 @@ class Vault:
         """Manifests, oldest first."""
         return sorted((self.root / "backups").glob("[!.]*.json"))
 
-    def prune(self, keep: int) -> int:
+    def prune(self, keep: int, made: str = "") -> int:
         """Keep the newest `keep` backups (at least 1) and what they name; the number of backups removed.
 
+        The one just `made` stays in any case: a clock that was put back makes it look like the oldest.
         A manifest that cannot be read names objects nobody knows, so then no object is removed.
         """
-        gone = self.backups()[:-max(keep, 1)]
+        gone = [path for path in self.backups()[:-max(keep, 1)] if path.stem != made]
         for path in gone:
             path.unlink()
         if not gone:
