@@ -38,6 +38,46 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
+class TextLines(logging.Formatter):
+    """The same in plain lines: time, process, level, message, and the fields as JSON, so that no text of a caller can look like a line."""
+
+    def __init__(self, process: str) -> None:
+        super().__init__()
+        self._process = process
+
+    def format(self, record: logging.LogRecord) -> str:
+        message = record.getMessage()[:MESSAGE_CHARACTERS_MAX].replace("\n", "\\n")
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        line = f"{at} {self._process} {record.levelname} {message}"
+        fields = dict(getattr(record, "fields", {}))
+        if record.exc_info is not None and record.exc_info[1] is not None:
+            fields["error"] = place_of(record.exc_info[1])
+        return f"{line} {json.dumps(fields, ensure_ascii=False, default=str)}" if fields else line
+
+
+class Bounded(logging.Filter):
+    """At most `most` lines a second of the HTTP library, which has one for every request that is no HTTP; the next one says how many
+    were left out."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self._most, self._second, self._written, self._left_out = most, 0, 0, 0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not record.name.startswith("uvicorn"):
+            return True
+        second = int(time.monotonic())
+        if second != self._second:
+            self._second, self._written = second, 0
+        self._written += 1
+        if self._written > self._most:
+            self._left_out += 1
+            return False
+        if self._left_out:
+            record.msg, self._left_out = f"{record.msg} (and {self._left_out} lines that were left out)", 0
+        return True
+
+
 def place_of(error: BaseException) -> str:
     """Kind of an exception and where it was raised, without its text, which may hold data."""
     frames = traceback.extract_tb(error.__traceback__)[-8:]
@@ -47,8 +87,8 @@ def place_of(error: BaseException) -> str:
 def set_up(process: str, form: str, level: int) -> None:
     """Let this process log to its standard error, as `json` or `text`."""
     handler = logging.StreamHandler()
-    plain = logging.Formatter(f"%(asctime)s {process} %(levelname)s %(message)s")
-    handler.setFormatter(JsonLines(process) if form == "json" else plain)
+    handler.setFormatter(JsonLines(process) if form == "json" else TextLines(process))
+    handler.addFilter(Bounded(Limits.log_lines_per_s))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     log.setLevel(logging.INFO)

@@ -1,4 +1,8 @@
-"""Uvicorn's HTTP protocol with one write per answer: head and body leave together, so the client wakes up once."""
+"""Uvicorn's HTTP protocol with one write per answer: head and body leave together, so the client wakes up once.
+
+And with bounds on what comes before a request is known: httptools waits for a head of any length for ever, so that a few thousand silent
+connections, or one that never ends its head, would take a worker's connections or its memory.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,9 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+HEAD_S = 10.0            # a connection on which no whole head came by then is closed
+HEAD_BYTES_MAX = 65_536  # of a head, from the second piece on: 431
+TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 INTERIM = b"HTTP/1.1 100 "
 
 
@@ -46,7 +53,39 @@ class OneWrite(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._joined = _Joined(transport)
+        self._in_head, self._head_bytes = False, 0
+        self._patience: asyncio.TimerHandle | None = self.loop.call_later(HEAD_S, self._joined.close)
         super().connection_made(self._joined)  # type: ignore[arg-type]
+
+    def data_received(self, data: bytes) -> None:
+        before = self._in_head
+        super().data_received(data)
+        if self._in_head:
+            self._head_bytes += len(data) if before else 0
+            if self._patience is None:
+                self._patience = self.loop.call_later(HEAD_S, self._joined.close)
+            if self._head_bytes > HEAD_BYTES_MAX and not self._joined.is_closing():
+                if self.cycle is None or self.cycle.response_complete:
+                    self._joined.write(TOO_LARGE)
+                self._joined.close()
+
+    def on_message_begin(self) -> None:
+        self._in_head, self._head_bytes = True, 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        self._be_patient()
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._be_patient()
+        super().connection_lost(exc)
+
+    def _be_patient(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
 
     def on_response_complete(self) -> None:
         self._joined.flush()

@@ -46,7 +46,11 @@ def wants_reasons(body: InferBody) -> bool:
 def check_wanted(body: InferBody, manifest: Manifest, *, abstains: bool) -> None:
     """422 when an output is asked for that there is not, or in a way that is not understood. Before anything is scored."""
     known = [name for name, _, _ in output_kinds(manifest, abstains=abstains, explained=True)]
+    seen: set[str] = set()
     for wanted in body.outputs or []:
+        if wanted.name in seen:  # a reply of any size could be asked for
+            raise Refusal(422, f"output '{wanted.name[:80]}' is asked for twice", allowed="each once")
+        seen.add(wanted.name)
         if wanted.name not in known:
             raise Refusal(422, f"there is no output '{wanted.name[:80]}'", allowed=", ".join(known))
         odd = [name for name in wanted.parameters if name.startswith("shared_memory") or name == "classification"]

@@ -128,6 +128,7 @@ def test_outputs_come_as_they_were_asked_for(infer: Callable[..., Any]) -> None:
     (*body(WHOLE, outputs=[{"name": "score", "parameters": {"binary_data": 1}}]), 422, "is no flag"),
     (*body(WHOLE, outputs=[{"name": "score", "parameters": {"classification": 2}}]), 422, "not understood"),
     (*body(WHOLE, outputs=[{"name": "nothing"}]), 422, "there is no output 'nothing'"),
+    (*body(WHOLE, outputs=[{"name": "score"}] * 1_000), 422, "output 'score' is asked for twice"),
     (b'{"inputs": [{"name": "distance", "shape": [1], "datatype": "FP64", "parameters": {"binary_data_size": "8"}}]}', {}, 422,
      "no length"),
     (b'{"inputs": [{"name": "distance", "shape": [1], "datatype": "FP64", "parameters": {"shared_memory_region": "x"}}]}', {}, 422,

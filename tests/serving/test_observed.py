@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from interlock.serving.access_log import AccessLog, JsonLines, place_of
+from interlock.serving.access_log import AccessLog, Bounded, JsonLines, TextLines, place_of
 from interlock.serving.limits import Limits
 
 SECRET = "tail-number-N12345"
@@ -135,6 +135,31 @@ def test_an_exception_is_logged_without_its_text() -> None:
     line = json.loads(JsonLines("worker 1").format(record))
     assert (line["message"], line["process"]) == ("it failed", "worker 1")
     assert SECRET not in found + json.dumps(line)
+
+
+def test_a_plain_line_holds_the_fields_and_is_one_line() -> None:
+    record = logging.LogRecord("x", logging.INFO, "f", 1, "request", None, None)
+    record.fields = {"status": 404, "path": "/v2/models/late/versions/1\n2026 worker 0 ERROR made up"}  # type: ignore[attr-defined]
+    line = TextLines("worker 0").format(record)
+    assert "\n" not in line
+    assert line.endswith('worker 0 INFO request {"status": 404, "path": "/v2/models/late/versions/1\\n2026 worker 0 ERROR made up"}')
+    try:
+        float(SECRET)
+    except ValueError as error:
+        failed = logging.LogRecord("x", logging.ERROR, "f", 1, "it failed", None, (type(error), error, error.__traceback__))
+    assert SECRET not in TextLines("worker 0").format(failed)
+
+
+def test_lines_of_the_http_library_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [10.0]
+    monkeypatch.setattr("interlock.serving.access_log.time.monotonic", lambda: now[0])
+    bounded = Bounded(3)
+    lines = [logging.LogRecord("uvicorn.error", logging.WARNING, "f", 1, "Invalid HTTP request received.", None, None) for _ in range(9)]
+    assert [bounded.filter(line) for line in lines[:8]] == [True] * 3 + [False] * 5
+    assert bounded.filter(logging.LogRecord("interlock.serving", logging.ERROR, "f", 1, "ours", None, None))
+    now[0] = 11.0
+    assert bounded.filter(lines[8])
+    assert lines[8].getMessage() == "Invalid HTTP request received. (and 5 lines that were left out)"
 
 
 def test_a_flood_of_refusals_does_not_fill_the_disk(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
