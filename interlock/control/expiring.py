@@ -3,6 +3,7 @@ labels have had their time, and no release is being judged on them."""
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
@@ -15,6 +16,7 @@ from sqlalchemy.orm import Session
 from interlock.control.alerting import record_alert
 from interlock.errors import InterlockError, UseCaseError
 from interlock.records import ledger
+from interlock.records.compaction import captured_files
 from interlock.records.lake import lake_from
 from interlock.records.retention import Removed, expire
 from interlock.records.store import Store
@@ -27,6 +29,7 @@ from interlock.spec.load import load_use_case
 from interlock.spec.usecase import UseCase
 
 KIND = "capture.expired"
+OVERLAPS = 50    # windows of other lengths, from before the use-case file changed, may overlap
 ALIGN_MAX = 400  # days gone back to find a midnight at which a window begins
 LATE_DAYS = 7    # people are told when rows are kept this long beyond their time
 
@@ -52,14 +55,27 @@ def expire_all(settings: Settings, store: Store, now: datetime) -> list[Removed]
 
 def _expire_one(settings: Settings, store: Store, use_case: UseCase, folder: Path, now: datetime) -> Removed | None:
     with store.writing() as session:
-        before = may_leave_before(session, use_case, now)
+        before = may_leave_before(session, use_case, now, not_judged(settings, session, use_case))
         _tell_kept(session, use_case, before, now)
     if before is None:
         return None
     return expire(folder, lake_from(settings), before, lambda gone: _write_down(store, use_case.name, gone))
 
 
-def may_leave_before(session: Session, use_case: UseCase, now: datetime) -> datetime | None:
+def not_judged(settings: Settings, session: Session, use_case: UseCase) -> datetime | None:
+    """The earliest first or last event of a captured file that lies in no recorded window: `monitor` catches up newest first."""
+    query = select(Window.start, Window.end).where(Window.use_case == use_case.name).distinct().order_by(Window.start)
+    windows = [(start, end) for start, end in session.execute(query)]
+    starts = [start for start, _ in windows]
+    events = {moment for file in captured_files(settings, use_case.name) for moment in (file.first, file.last)}
+    for moment in sorted(events):
+        place = bisect_right(starts, moment)
+        if not any(moment < end for _, end in windows[max(0, place - OVERLAPS):place]):
+            return moment
+    return None
+
+
+def may_leave_before(session: Session, use_case: UseCase, now: datetime, unjudged: datetime | None = None) -> datetime | None:
     """The moment before which nothing is needed any more: a midnight (UTC) at which a window begins, so that neither a file nor a window
     is torn. None: everything is needed."""
     monitoring = use_case.monitoring
@@ -69,7 +85,7 @@ def may_leave_before(session: Session, use_case: UseCase, now: datetime) -> date
     if judged is None:
         return None
     hours = use_case.labels.delay_hours + monitoring.watermark_hours + monitoring.window_hours
-    edge = min(found for found in (_due(use_case, now), now - timedelta(hours=hours), judged, moving) if found is not None)
+    edge = min(found for found in (_due(use_case, now), now - timedelta(hours=hours), judged, moving, unjudged) if found is not None)
     for _ in range(ALIGN_MAX):
         midnight = edge.replace(hour=0, minute=0, second=0, microsecond=0)
         start, _end = window_of(midnight, monitoring.window_hours)

@@ -72,6 +72,30 @@ def test_no_window_is_torn(store: Store, own: UseCase) -> None:
     assert found == datetime(2024, 5, 30, tzinfo=UTC)  # weeks from 1970-01-01, a Thursday
 
 
+def older_windows_still_to_be_judged(settings: Settings, store: Store, own: UseCase) -> None:
+    """After a long pause `monitor` judged the newest windows, and has not come to 30 May yet."""
+    folder = settings.folder("capture") / own.name
+    folder.mkdir()
+    files = [{"kind": "predictions", "key": f"k{day}", "rows": 3, "day": f"2024-05-{day}", "first": f"2024-05-{day}T01:00:00.000000Z",
+              "last": f"2024-05-{day}T02:00:00.000000Z"} for day in (29, 30)]
+    write_manifest(folder, {"version": 1, "segments": {}, "files": files, "gaps": []})
+    judged(store, datetime(2024, 5, 30, tzinfo=UTC))
+    judged(store, datetime(2024, 6, 29, tzinfo=UTC))
+    assert [removed.predictions_rows for removed in expire_all(settings, store, NOW)] == [3]
+    assert [file.key for file in captured_files(settings, own.name)] == ["k30"]
+
+
+def test_a_window_that_is_still_to_be_judged_keeps_its_rows(settings: Settings, store: Store, own: UseCase) -> None:
+    older_windows_still_to_be_judged(settings, store, own)
+
+
+def test_a_rule_that_asks_for_the_newest_window_alone_is_caught(settings: Settings, store: Store, own: UseCase,
+                                                                monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(expiring, "not_judged", lambda settings, session, use_case: None)
+    with pytest.raises(AssertionError):
+        older_windows_still_to_be_judged(settings, store, own)
+
+
 def test_what_left_is_in_the_ledger_and_late_rows_are_told(settings: Settings, store: Store, own: UseCase) -> None:
     folder = settings.folder("capture") / own.name
     folder.mkdir()
@@ -82,7 +106,8 @@ def test_what_left_is_in_the_ledger_and_late_rows_are_told(settings: Settings, s
     assert expire_all(settings, store, NOW) == []  # nothing is judged
     with store.reading() as session:
         assert [row.title for row in session.scalars(select(Alert))] == ["loan_approvals: captured rows are kept longer than 30 days"]
-    judged(store, datetime(2024, 6, 29, tzinfo=UTC))
+    for until in (datetime(2024, 5, 30, tzinfo=UTC), datetime(2024, 5, 31, tzinfo=UTC), datetime(2024, 6, 29, tzinfo=UTC)):
+        judged(store, until)
     assert [removed.predictions_rows for removed in expire_all(settings, store, NOW)] == [6]
     assert expire_all(settings, store, NOW) == []
     assert [file.key for file in captured_files(settings, own.name)] == ["k2"]
