@@ -10,14 +10,16 @@ from interlock.serving import open_inference, plain_records
 from interlock.serving.admission import NOTES, Notes, deadline_of
 from interlock.serving.documents import Documents
 from interlock.serving.keys import ALL
-from interlock.serving.wire import Receive, Refusal, Scope
+from interlock.serving.wire import Receive, Refusal, Scope, header
 
 if TYPE_CHECKING:
     from interlock.serving.endpoint import Endpoint
 
 DOCUMENTS = Documents()
+OTHER_SITES = ("cross-site", "same-site")  # browsers say so; without keys any page could send labels to a loopback port
 Reply = tuple[int, Any, dict[str, str]]
-REASONS = {400: "malformed", 404: "unknown", 405: "method", 408: "slow", 413: "too_large", 415: "media", 422: "invalid", 503: "unready"}
+REASONS = {400: "malformed", 403: "forbidden", 404: "unknown", 405: "method", 408: "slow", 413: "too_large", 415: "media", 422: "invalid",
+           503: "unready"}
 
 
 async def dispatch(endpoint: Endpoint, scope: Scope, receive: Receive) -> Reply:
@@ -118,6 +120,8 @@ async def _admitted(endpoint: Endpoint, scope: Scope, notes: Notes, use_case: st
     if scope["method"] != "POST":
         raise Refusal(405, "this address takes POST", headers={"allow": "POST"}, close=True)
     _known(endpoint, scope, notes, use_case)
+    if endpoint.keys is None and header(scope, b"sec-fetch-site") in OTHER_SITES:
+        raise Refusal(403, "a web page of another site may not ask here", allowed="programs, and pages of this address")
     serving = endpoint.serving(use_case)
     notes.began = time.perf_counter()
     notes.deadline = deadline_of(scope, endpoint.limits, notes.began)

@@ -268,3 +268,10 @@ def test_a_capture_that_fails_is_told_or_refused(start_server: Callable[..., Any
     assert httpx.post(f"{url}/labels", json={"labels": [{"id": "a", "label": 1}]}, trust_env=False).status_code == 503
     os.unlink(folder / "late")
     server.wait(lambda: httpx.post(f"{url}/predict", json={"records": [record()]}, trust_env=False).json().get("captured") is True)
+
+
+def test_a_page_of_another_site_sends_neither_records_nor_labels(post: Callable[..., httpx.Response], record: Callable[..., Any]) -> None:
+    """A browser would send them to a loopback port without asking anybody; what it says of the page cannot be made up by the page."""
+    for path, body in (("/v1/late/predict", {"records": [record()]}), ("/v1/late/labels", {"labels": [{"id": "x", "label": 1}]})):
+        for site, status in (("cross-site", 403), ("same-site", 403), ("same-origin", 200), ("none", 200)):
+            assert post(path, body, headers={"sec-fetch-site": site}).status_code == status
