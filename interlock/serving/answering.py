@@ -16,6 +16,8 @@ from interlock.serving.records import Row
 from interlock.serving.shelf import Arm, Loaded, Serving
 from interlock.serving.wire import Refusal
 
+FRAME_ROWS = 2_048  # written down at once: a wide row takes some kilobytes
+
 
 @dataclass(slots=True)
 class Answer:
@@ -57,14 +59,19 @@ def score_rows(rows: list[Row], counters: Counters) -> list[Answer]:
 async def capture_answers(capture: Capture, serving: Serving, answers: list[Answer], started: float) -> Captured:
     """Write the answers down; True once they are on the disk, `relaxed` where the use case does not wait for that.
 
-    503 when they cannot be and the use case says `refuse`.
+    A large batch is written in parts, one after the other: its frames stay within what may wait for the disk, and other requests get
+    their turn in between. 503 when they cannot be written and the use case says `refuse`.
     """
     seen = datetime.now(UTC)
     latency_ms = round((time.perf_counter() - started) * 1000, 3)
-    kinds = {answer.row.arm.slot.digest: answer.row.arm.loaded.captured for answer in answers}
-    frame = {"kind": "predictions", "columns": kinds, "rows": [captured_row(answer, serving, seen, latency_ms) for answer in answers]}
     record = capture.record_relaxed if serving.route.serving.capture == "relaxed" else capture.record
-    captured: Captured = await record(serving.route.use_case, frame, len(answers))
+    captured: Captured = True
+    for start in range(0, len(answers), FRAME_ROWS):
+        part = answers[start:start + FRAME_ROWS]
+        kinds = {answer.row.arm.slot.digest: answer.row.arm.loaded.captured for answer in part}
+        frame = {"kind": "predictions", "columns": kinds, "rows": [captured_row(answer, serving, seen, latency_ms) for answer in part]}
+        said: Captured = await record(serving.route.use_case, frame, len(part))
+        captured = said if said is not True and captured else captured
     if not captured and serving.route.on_capture_failure == "refuse":
         raise Refusal(503, "the answer cannot be recorded now, and this use case refuses to answer unrecorded",
                       headers={"retry-after": "1"})
