@@ -23,7 +23,7 @@ from interlock.records.tables import Candidate, Cost, Usage
 from interlock.settings import Settings
 from interlock.spec.usecase import UseCase
 
-LAKE_KINDS = ("rows", "quarantine", "profiles", "windows", "predictions", "labels")
+LAKE_KINDS = ("rows", "quarantine", "profiles", "windows", "predictions", "shadow", "labels")
 SERVING = "serving"
 
 

@@ -121,9 +121,10 @@ def test_separation_of_duties_is_said_before_the_click(world: Settings, store: S
 def test_the_plan_is_in_words_and_a_first_release_has_no_canary(settings: Settings) -> None:
     case = find_use_case(settings, FLIGHTS)[1]
     first, later = plan(case, None), plan(case, 2)
-    assert len(first.steps) == 2
+    assert len(first.steps) == 3  # verified, staged, on probation
+    assert "bears 50 requests a second for 3 s" in first.steps[1]
     assert first.rules == ()
-    assert len(later.steps) == 2 + len(case.rollout.steps)
+    assert len(later.steps) == 3 + len(case.rollout.steps)
     assert later.way_back.startswith("Version 2 stays loaded.")
 
 

@@ -81,7 +81,10 @@ def plan(case: UseCase | None, champion_version: int | None) -> Plan:
     if case is None:
         return Plan(("The use-case file cannot be read, so the steps cannot be shown here.",), (), back)
     rollout = case.rollout
-    steps = ["The package is verified byte by byte and answers known rows in a separate process."]
+    load = case.staging
+    borne = f" and bears {load.load_rate_per_s:g} requests a second for {load.load_seconds:g} s" if load.load_seconds else ""
+    steps = ["The package is verified byte by byte and answers known rows in a separate process.",
+             f"On a staging server that no customer reaches it answers known and real rows{borne}."]
     if champion_version is not None:
         steps += [_step_words(step) for step in steps_of(rollout)]
     steps.append(f"It answers everything, on probation for {_span(rollout.probation_s)}; then it counts as confirmed.")
