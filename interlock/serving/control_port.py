@@ -54,7 +54,7 @@ def control_app(supervisor: Supervisor, token: str, host: str, rollback_token: s
         Address("/routes/{use_case}", calls.route), Address("/stats/{use_case}", calls.stats),
         Address("/converge", _changing(calls.converge, token), methods=["POST"]),
         Address("/rollback/{use_case}", _changing(calls.rollback, token, rollback_token), methods=["POST"]),
-        Address("/versions/{use_case}/{version:int}/withdrawn", _changing(calls.withdrawn, token), methods=["POST"]),
+        Address("/versions/{use_case}/{version}/withdrawn", _changing(calls.withdrawn, token), methods=["POST"]),
         Address("/overrides/{use_case}/absorbed", _changing(calls.absorbed, token), methods=["POST"]),
     ], exception_handlers={InterlockError: _refused, ValidationError: _malformed, 404: _nothing_here})
     return _HostCheck(app, LOOPBACK | {host}) if host in LOOPBACK | {"::1"} else app
@@ -117,8 +117,10 @@ class _Calls:
         return JSONResponse(observed.model_dump(mode="json"))
 
     async def withdrawn(self, request: Request) -> Response:
-        left = await self._supervisor.withdraw(request.path_params["use_case"], request.path_params["version"])
-        return JSONResponse({"use_case": request.path_params["use_case"], "versions": left})
+        use_case, version = request.path_params["use_case"], request.path_params["version"]
+        if not (version.isascii() and version.isdigit() and len(version) <= 18):
+            return JSONResponse({"error": "this is no version", "value": version[:40]}, status_code=404)
+        return JSONResponse({"use_case": use_case, "versions": await self._supervisor.withdraw(use_case, int(version))})
 
     def _observed(self, request: Request) -> Response:
         use_case = request.path_params["use_case"]

@@ -207,3 +207,14 @@ def test_a_damaged_list_of_what_served_forgets_only_that_use_case(tmp_path: Path
     again = Served(tmp_path)
     assert (again.of("late"), again.of("kind")) == ({}, {"4": slot.digest})
     assert "late.json is damaged" in caplog.text
+
+
+def test_the_control_port_takes_numbers_that_are_none(packages: Packages, start_server: Callable[..., Any]) -> None:
+    """`²` is a digit to some, and 5,000 digits are no int: both are told, neither ends the connection."""
+    server = start_server()
+    server.client.converge(server.route(1, packages[1]))
+    token = (server.settings.folder("run") / "control.token").read_text().strip()
+    with httpx.Client(base_url=server.settings.control_url, trust_env=False, headers={"authorization": f"Bearer {token}"}) as http:
+        for number in ("%C2%B2", "9" * 5_000, "-1"):
+            assert http.get(f"/stats/late?since_generation={number}").status_code == 400
+            assert http.post(f"/versions/late/{number}/withdrawn").status_code == 404
