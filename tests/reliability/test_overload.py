@@ -88,7 +88,7 @@ def overloaded(test: Overload, seconds: float) -> dict[str, Any]:
     assert refused, "ten times the capacity, and nobody was turned away"
     assert found["unclear"] == 0, "a refusal says why, and when to come back"
     assert p99(latencies["200"]) < 5_000
-    assert good >= 0.5 * peak  # the goal is 0.9: `met` says whether it was reached
+    assert good >= (0.9 if seconds >= 10 else 0.5) * peak  # the goal is 0.9; two seconds hold too few requests to tell it from 0.7
     return {"peak_per_s": round(peak, 1), "goodput_per_s": round(good, 1), "goodput_of_peak": round(good / peak, 3),
             "offered_per_s": 10 * CAPACITY_PER_S, "answered": len(latencies["200"]), "refused": len(refused),
             "answered_p99_ms": round(p99(latencies["200"]), 1), "refusal_p50_ms": round(sorted(refused)[len(refused) // 2], 1),
