@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard.components.signal import mark
+from dashboard.components.staging import of_staging
 from dashboard.components.words import number, plain
 from dashboard.theme import LOOKS
 from interlock.control.readmodel.rollouts import ReleaseView
@@ -34,13 +35,14 @@ SHARES = {"errors", "refusals", "decisions", "flips", "abstentions", "labels"}
 def analysis(release: ReleaseView) -> None:
     """Every judgement with its measures and both arms."""
     st.subheader(f"Analysis of version {release.version}", anchor=False)
-    if not release.analysis:
+    judged = [one for one in release.analysis if not of_staging(one)]  # staging stands above, in words of its own
+    if not judged:
         st.markdown("No step was judged yet. A step is judged when it has lasted long enough and answered enough requests.")
         return
-    for n, judgement in reversed(list(enumerate(release.analysis, 1))):
+    for n, judgement in reversed(list(enumerate(judged, 1))):
         state = STATES.get(str(judgement.get("verdict")), SignalState.UNKNOWN)
         with st.expander(
-            f"{LOOKS[state].shape} {plain(title(judgement))}: {plain(judgement.get('sentence', ''))}", expanded=n == len(release.analysis)
+            f"{LOOKS[state].shape} {plain(title(judgement))}: {plain(judgement.get('sentence', ''))}", expanded=n == len(judged)
         ):
             _judgement(judgement)
 

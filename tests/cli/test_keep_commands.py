@@ -46,7 +46,7 @@ def test_back_up_check_restore_confirm(command: Command, lender: Lender, tmp_pat
     assert "secrets" in said
     monkeypatch.setenv("INTERLOCK_HOME", str(tmp_path / "new"))
     assert "nobody confirmed" in command("keeper")
-    assert "confirmed, ledger entry 1" in command("confirm-restore", "--reason", "rehearsal")
+    assert "confirmed, ledger entry 2" in command("confirm-restore", "--reason", "rehearsal")
     assert command("confirm-restore", "--reason", "rehearsal").startswith("1\n")
     store = Store(f"sqlite:///{tmp_path / 'new' / 'store.db'}")
     with store.reading() as session:

@@ -12,8 +12,10 @@ import numpy as np
 import polars as pl
 
 from interlock.modeling.making import make_package
+from interlock.records import ledger
 from interlock.records.candidates import add_candidate
 from interlock.records.ids import new_id
+from interlock.records.routes import read_route
 from interlock.records.store import Store, utc_now
 from interlock.records.tables import Candidate, Decision, Release, RouteRow
 from interlock.rules.routes import Route, Slot
@@ -125,7 +127,10 @@ class Lender:
         """Let a version be the champion."""
         route = Route(use_case=NAME, generation=generation, champion=self.slot(version))
         with self.store.writing() as session:
+            before = read_route(session, NAME)
             session.merge(RouteRow(use_case=NAME, generation=generation, body=route.model_dump(mode="json"), updated_at=utc_now()))
+            ledger.append(session, "route.changed", {"actor": "ben", "reason": "the test", "decision_id": None,
+                                                     "before": before.model_dump(), "after": route.model_dump()}, NAME)
         return route
 
     def decide(self, version: int, kind: str = "approve", state: str = "live") -> None:
