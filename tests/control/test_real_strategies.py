@@ -164,7 +164,7 @@ def test_blue_green(staged: Callable[[str], Stage], server: Server) -> None:
 
 def test_ab(staged: Callable[[str], Stage], server: Server) -> None:
     """Customers keep their arm; labels say that the candidate's are late far less often, and the test stops for it by itself."""
-    # these small models know nothing: the candidate's loss on such labels is 8 to 15 % higher, by the draw of the arms, which is not the point
+    # these small models know nothing: the candidate's loss on such labels is 8 to 15 % higher, by the draw of the arms; not the point here
     stage = staged('strategy = "ab"\ninterval_s = 0.2\nrequests_min = 50\nlabel_loss_increase_max = 1.0\n'
                    'ab = { key = "age", samples_max = 5000 }')
     release = stage.begin(server)
