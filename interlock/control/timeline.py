@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from interlock.control.known_good import Choice, choices
 from interlock.errors import DataError
 from interlock.records import ledger
-from interlock.records.served import genuine
+from interlock.records.served import genuine, slot_of
 from interlock.records.store import Store
 from interlock.records.tables import LedgerEntry
 from interlock.rules.routes import Slot
@@ -213,12 +213,8 @@ def _stretch(entry: LedgerEntry, body: dict[str, Any], decision: Signature | Non
     told = decision.detail.get("override_at") if decision is not None and decision.kind == "rollback" else None
     since = datetime.fromisoformat(told).astimezone(UTC) if told else entry.created_at
     by_server = told is not None and since < entry.created_at
-    return Stretch(since=min(since, entry.created_at), until=None, generation=int(after["generation"]), champion=_slot(after["champion"]),
-                   candidate=_slot(after["candidate"]), candidate_percent=float(after["candidate_percent"]),
+    return Stretch(since=min(since, entry.created_at), until=None, generation=int(after["generation"]), champion=slot_of(after["champion"]),
+                   candidate=slot_of(after["candidate"]), candidate_percent=float(after["candidate_percent"]),
                    candidate_mode=str(after.get("candidate_mode", "share")), actor=body["actor"], reason=body["reason"],
                    decision_id=body.get("decision_id"), seq=entry.seq, by_server=by_server,
                    recorded_at=entry.created_at if by_server else None)
-
-
-def _slot(value: dict[str, Any] | None) -> Slot | None:
-    return None if value is None else Slot(version=int(value["version"]), digest=str(value["digest"]))

@@ -38,7 +38,7 @@ def served_versions(session: Session, use_case: str) -> list[Served]:
         if not genuine(entry):
             continue
         body = ledger.body_of(entry)
-        after = _slot(body["after"]["champion"])
+        after = slot_of(body["after"]["champion"])
         if after == now:
             continue
         if now is not None:
@@ -60,5 +60,6 @@ def genuine(entry: LedgerEntry) -> bool:
                                            at=entry.created_at, body=body)
 
 
-def _slot(value: dict[str, Any] | None) -> Slot | None:
+def slot_of(value: dict[str, Any] | None) -> Slot | None:
+    """A slot of a route as the ledger holds it."""
     return None if value is None else Slot(version=int(value["version"]), digest=str(value["digest"]))

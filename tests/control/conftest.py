@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -293,3 +294,23 @@ def make_world(settings: Settings, store: Store, clock: Clock, tmp_path: Path) -
 @pytest.fixture
 def world(make_world: Callable[..., World]) -> World:
     return make_world()
+
+
+@pytest.fixture
+def copies_of(make_world: Callable[..., World]) -> Callable[[str], Callable[[Path], World]]:
+    """Makes worlds with this use-case text in folders, each with a copy of one migrated, empty store: for state machines."""
+    def prepared(text: str) -> Callable[[Path], World]:
+        world = make_world(text)
+        template = Path(world.settings.store_address.removeprefix("sqlite:///"))
+        world.store.close()
+
+        def make(folder: Path) -> World:
+            shutil.copy(template, folder / "store.db")
+            clock, cases = type(world.clock)(), folder / "usecases"
+            shutil.copytree(world.settings.usecases_dir, cases)
+            changed = world.settings.model_copy(update={"home": folder, "usecases_dir": cases})
+            return type(world)(changed, Store(changed.store_address), type(world.endpoint)(clock), clock)
+
+        return make
+
+    return prepared

@@ -20,7 +20,6 @@ from interlock.control.reconciler import reconcile
 from interlock.errors import DecisionRefused, StaleState, Unavailable
 from interlock.records import ledger, releases
 from interlock.records.ids import new_id
-from interlock.records.store import Store
 from interlock.records.tables import Candidate, Decision, Release
 from interlock.rules.arms import ArmStats
 from interlock.rules.gates import GateResult, Verdict
@@ -196,21 +195,9 @@ class Releases(RuleBasedStateMachine):
 
 
 @pytest.fixture
-def machine(make_world: Callable[..., World]) -> type[Releases]:
+def machine(copies_of: Callable[[str], Callable[[Path], World]]) -> type[Releases]:
     """The machine over copies of one migrated, empty store."""
-    world = make_world(TEXT)
-    template = Path(world.settings.store_address.removeprefix("sqlite:///"))
-    world.store.close()
-
-    def make(folder: Path) -> World:
-        shutil.copy(template, folder / "store.db")
-        clock = type(world.clock)()
-        cases = folder / "usecases"
-        shutil.copytree(world.settings.usecases_dir, cases)
-        changed = world.settings.model_copy(update={"home": folder, "usecases_dir": cases})
-        return type(world)(changed, Store(changed.store_address), type(world.endpoint)(clock), clock)
-
-    return type("OneRun", (Releases,), {"make": staticmethod(make), "seen": Counter()})
+    return type("OneRun", (Releases,), {"make": staticmethod(copies_of(TEXT)), "seen": Counter()})
 
 
 def test_in_any_order_and_with_crashes_anywhere(machine: type[Releases]) -> None:

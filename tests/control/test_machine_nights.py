@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
@@ -19,7 +18,6 @@ from interlock.control import actions, known_good, probation, retiring, rollback
 from interlock.records import ledger
 from interlock.records.ids import new_id
 from interlock.records.standing import standings
-from interlock.records.store import Store
 from interlock.records.tables import Candidate, Decision, EvidenceRow, LedgerEntry, Release, Window
 from interlock.rules.approval import identities
 from tests.control.conftest import USE_CASE, gate
@@ -245,22 +243,10 @@ class Nights(Releases):
 
 
 @pytest.fixture
-def nights(make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch) -> type[Nights]:
+def nights(copies_of: Callable[[str], Callable[[Path], World]], monkeypatch: pytest.MonkeyPatch) -> type[Nights]:
     """The machine over copies of one migrated, empty store; packages have tests of their own."""
     monkeypatch.setattr(rollbacks, "prove", lambda settings, slot: None)
-    world = make_world(TEXT)
-    template = Path(world.settings.store_address.removeprefix("sqlite:///"))
-    world.store.close()
-
-    def make(folder: Path) -> World:
-        shutil.copy(template, folder / "store.db")
-        clock = type(world.clock)()
-        cases = folder / "usecases"
-        shutil.copytree(world.settings.usecases_dir, cases)
-        changed = world.settings.model_copy(update={"home": folder, "usecases_dir": cases})
-        return type(world)(changed, Store(changed.store_address), type(world.endpoint)(clock), clock)
-
-    return type("OneNight", (Nights,), {"make": staticmethod(make), "seen": Counter()})
+    return type("OneNight", (Nights,), {"make": staticmethod(copies_of(TEXT)), "seen": Counter()})
 
 
 def go(machine: type[Nights], examples: int) -> None:

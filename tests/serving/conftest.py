@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
+import httpx
 import numpy as np
 import pytest
 
@@ -196,3 +197,10 @@ def free_ports() -> Callable[[int], list[int]]:
         return find(count) if any(8000 <= port <= 9000 for port in ports) else ports
 
     return find
+
+
+@pytest.fixture
+def http(server: Any) -> Iterator[httpx.Client]:
+    """A client of the predictions port of the file's own `server`."""
+    with httpx.Client(base_url=server.settings.predictions_url, timeout=10, trust_env=False) as client:
+        yield client

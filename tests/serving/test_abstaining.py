@@ -47,12 +47,6 @@ def server(tmp_path_factory: pytest.TempPathFactory, running: type, free_ports: 
 
 
 @pytest.fixture
-def http(server: Any) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.settings.predictions_url, timeout=10, trust_env=False) as client:
-        yield client
-
-
-@pytest.fixture
 def ask(http: httpx.Client) -> Callable[..., list[dict[str, Any]]]:
     def send(use_case: str, *records: Any) -> list[dict[str, Any]]:
         reply = http.post(f"/v1/{use_case}/predict", json={"records": list(records)})

@@ -39,12 +39,6 @@ def server(tmp_path_factory: pytest.TempPathFactory, running: type, free_ports: 
 
 
 @pytest.fixture
-def http(server: Any) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.settings.predictions_url, timeout=10, trust_env=False) as client:
-        yield client
-
-
-@pytest.fixture
 def document(http: httpx.Client) -> dict[str, Any]:
     found: dict[str, Any] = http.get("/openapi.json").json()
     return found

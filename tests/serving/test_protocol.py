@@ -37,12 +37,6 @@ def server(tmp_path_factory: pytest.TempPathFactory, running: type, free_ports: 
     started.client.close()
 
 
-@pytest.fixture(scope="module")
-def http(server: Any) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.settings.predictions_url, timeout=10, trust_env=False) as client:
-        yield client
-
-
 @pytest.fixture
 def post(http: httpx.Client) -> Callable[..., httpx.Response]:
     def send(path: str, body: Any, **options: Any) -> httpx.Response:

@@ -11,31 +11,8 @@ from interlock.errors import UseCaseError
 from interlock.rules.routes import Route
 from interlock.spec.load import load_use_case
 from interlock.spec.serving import Abstention, Serving
+from tests.spec.test_value import BINARY, HEAD, REGRESSION
 
-HEAD = """spec_version = 1
-name = "x_case"
-title = "x"
-description = "x"
-owner = "x"
-[prediction]
-{prediction}
-moment = "now"
-[source]
-kind = "files"
-files = [{{ path = "x.csv" }}]
-[columns.a]
-type = "float"
-[columns.b]
-type = "category"
-[columns.y]
-type = "integer"
-role = "target"
-[training]
-split = "seeded"
-{more}
-"""
-BINARY = 'task = "binary"\ntarget = "y"\npositive = [1]'
-REGRESSION = 'task = "regression"\ntarget = "y"'
 CLASSES = 'task = "multiclass"\ntarget = "y"'
 ABSTENTION = "[serving.abstention]\n"
 
