@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,6 +32,16 @@ def same_logging() -> Iterator[None]:
     if root.handlers != before:
         root.handlers[:] = before
     root.setLevel(level)
+
+
+@pytest.fixture(autouse=True)
+def no_pings_after_the_test() -> Iterator[None]:
+    """Prefect's event client pings for as long as it lives, from a thread that draws from Python's one random generator; Hypothesis, in a
+    later test, takes that for a strategy that is not repeatable. It ends with the test that started it; the next flow starts another."""
+    yield
+    worker = sys.modules.get("prefect.events.worker")
+    if worker is not None and worker.EventsWorker._instances:
+        worker.EventsWorker.drain_all(timeout=30)
 
 
 def free_port() -> int:
