@@ -33,9 +33,13 @@ def load_use_case(path: Path, *, known_gates: KnownGates | None = None) -> UseCa
     return use_case
 
 
-def read_use_case(path: Path, *, known_gates: KnownGates | None = None) -> tuple[UseCase | None, list[Problem]]:
-    """The use case (None where the types refuse it) and all problems, in the order of their lines."""
-    raw, text, broken = parse_file(Path(path))
+def read_use_case(path: Path, *, known_gates: KnownGates | None = None,
+                  data: bytes | None = None) -> tuple[UseCase | None, list[Problem]]:
+    """The use case (None where the types refuse it) and all problems, in the order of their lines.
+
+    `data`: read this as the file's content (views beside the file still count), for a change that is only proposed.
+    """
+    raw, text, broken = parse_file(Path(path), data)
     if raw is None:
         return None, broken
     found = cross_problems(raw) + view_use_problems(Path(path).parent, raw)

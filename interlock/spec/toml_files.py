@@ -12,9 +12,12 @@ from interlock.spec.problems import Problem
 BYTES_MAX = 1_000_000  # such a file is written by hand
 
 
-def parse_file(path: Path) -> tuple[dict[str, Any] | None, str, list[Problem]]:
-    """The file's table and text; None and the problem where it is not UTF-8 or not TOML. `UseCaseError` where it cannot be read."""
-    data = file_bytes(path)
+def parse_file(path: Path, data: bytes | None = None) -> tuple[dict[str, Any] | None, str, list[Problem]]:
+    """The file's table and text; None and the problem where it is not UTF-8 or not TOML. `UseCaseError` where it cannot be read.
+
+    `data`: what the file would hold, instead of what it holds.
+    """
+    data = file_bytes(path) if data is None else data
     try:
         text = data.decode()
         return tomllib.loads(text), text, []

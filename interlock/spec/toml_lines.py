@@ -26,7 +26,7 @@ def key_lines(text: str) -> dict[KeyPath, int]:
                 found.setdefault(table[:-1], number)  # the list itself begins where its first table does
             continue
         if not inside:
-            key, _, rest = _key_and_rest(line)
+            key, _, rest = key_and_rest(line)
             if key:
                 found.setdefault(table + key, number)
             line = rest
@@ -61,7 +61,8 @@ def _with_indices(parts: KeyPath, counts: dict[KeyPath, int]) -> KeyPath:
     return path
 
 
-def _key_and_rest(line: str) -> tuple[KeyPath, str, str]:
+def key_and_rest(line: str) -> tuple[KeyPath, str, str]:
+    """Key path, `=` and what follows it; an empty path, and the whole line, where the line begins no key."""
     parts = _parts(line)
     if not parts or line.lstrip().startswith("#"):
         return (), "", line
@@ -104,14 +105,15 @@ def _follow(text: str, depth: int, fence: str) -> tuple[int, str]:
         if character == "#":
             break
         if character in "\"'":
-            position = _string_end(text, position)
+            position = string_end(text, position)
             continue
         depth += (character in "[{") - (character in "]}")
         position += 1
     return depth, fence
 
 
-def _string_end(text: str, start: int) -> int:
+def string_end(text: str, start: int) -> int:
+    """Behind the one-line string whose first quote stands at `start`."""
     quote, position = text[start], start + 1
     while position < len(text) and text[position] != quote:
         position += 2 if text[position] == "\\" and quote == '"' else 1
