@@ -9,8 +9,10 @@ import streamlit as st
 
 from dashboard.components.states import trouble
 from dashboard.components.words import plain
+from dashboard.components.zone import sentence
 from dashboard.desk import open_desk
 from interlock.errors import InterlockError
+from interlock.records.store import utc_now
 
 HOME = "overview"
 VIEWS = Path(__file__).parent / "views"
@@ -29,6 +31,7 @@ def main() -> None:
     chosen = st.navigation(pages, expanded=True)
     with st.sidebar:
         _person()
+        st.caption(plain(sentence(utc_now())))
     chosen.run()
 
 

@@ -1,10 +1,13 @@
-"""Values as people read them: numbers with units, times in UTC, digests short, foreign text made harmless."""
+"""Values as people read them: numbers with units, times in the viewer's zone and UTC, digests short, foreign text made harmless."""
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 
+from dashboard.components.zone import is_utc, viewer
+
+STAMP = "%Y-%m-%d %H:%M"
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>$~&^=])")
 _DIRECTIVE = re.compile(r":(?=[A-Za-z_+-][\w+-]*[:\[/(])")  # :red[…], :material/…:, :smile:
 _LINK = re.compile(r"(?=://|(?<=www)\.|@)")  # addresses become links by themselves unless something invisible parts them
@@ -17,13 +20,31 @@ def plain(text: object) -> str:
 
 
 def moment(value: datetime | None) -> str:
-    """`2013-05-04 14:03 UTC`, `never` for None."""
-    return f"{value.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if value else "never"
+    """In the viewer's zone with UTC beside it: `2013-05-04 16:03 (14:03 UTC)`; `2013-05-04 14:03 UTC` where both are one; `never` for None.
+
+    Beside it, not on hover: a phone has no pointer, and neither paper nor a screen reader hovers.
+    """
+    if value is None:
+        return "never"
+    zone = viewer()
+    if is_utc(value, zone):
+        return f"{value.astimezone(UTC):{STAMP}} UTC"
+    return f"{value.astimezone(zone):{STAMP}} ({_utc_beside(value, zone)} UTC)"
 
 
 def span(start: datetime, end: datetime) -> str:
-    """`2013-05-04 00:00 to 2013-05-05 00:00 UTC`."""
-    return f"{start.astimezone(UTC):%Y-%m-%d %H:%M} to {end.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    """`2013-05-04 00:00 to 2013-05-05 00:00 UTC`; in another zone `2013-05-04 02:00 to 2013-05-05 02:00 (00:00 to 00:00 UTC)`."""
+    zone = viewer()
+    if is_utc(start, zone) and is_utc(end, zone):
+        return f"{start.astimezone(UTC):{STAMP}} to {end.astimezone(UTC):{STAMP}} UTC"
+    both = f"{_utc_beside(start, zone)} to {_utc_beside(end, zone)} UTC"
+    return f"{start.astimezone(zone):{STAMP}} to {end.astimezone(zone):{STAMP}} ({both})"
+
+
+def _utc_beside(value: datetime, zone: tzinfo) -> str:
+    """The time of day in UTC, with the day where it is another one there."""
+    utc = value.astimezone(UTC)
+    return f"{utc:%H:%M}" if utc.date() == value.astimezone(zone).date() else f"{utc.day} {utc:%b %H:%M}"
 
 
 def age(value: datetime | None, now: datetime) -> str:
