@@ -44,9 +44,9 @@ def same_package(session: Session, use_case: str, package_digest: str) -> Candid
 
 def rests_on(champion_digest: str | None, policy_digest: str | None) -> ColumnElement[bool]:
     """Whether a row of evidence rests on this champion and this policy; a policy of None is not compared."""
-    champion = EvidenceRow.body["champion_digest"].as_string()
+    champion = EvidenceRow.champion_digest
     same = champion.is_(None) if champion_digest is None else champion == champion_digest
-    return same if policy_digest is None else and_(same, EvidenceRow.body["policy_digest"].as_string() == policy_digest)
+    return same if policy_digest is None else and_(same, EvidenceRow.policy_digest == policy_digest)
 
 
 def newest_unvalidated(session: Session, use_case: str, policy_digest: str | None) -> Candidate | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import JSON, CheckConstraint, DateTime, Float, ForeignKey, Index, Integer, String, Text, UniqueConstraint
 from sqlalchemy.engine import Dialect
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, validates
 from sqlalchemy.types import TypeDecorator
 
 
@@ -49,6 +49,7 @@ class Snapshot(Table):
     time_to: Mapped[datetime | None]
     manifest: Mapped[dict[str, Any]]
     created_at: Mapped[datetime]
+    __table_args__ = (Index("snapshots_by_time", "use_case", "created_at"),)
 
 
 class Batch(Table):
@@ -96,6 +97,16 @@ class EvidenceRow(Table):
     verdict: Mapped[str] = mapped_column(String(10))
     body: Mapped[dict[str, Any]]
     created_at: Mapped[datetime]
+    champion_digest: Mapped[str | None] = mapped_column(String(71))
+    policy_digest: Mapped[str | None] = mapped_column(String(71))
+    __table_args__ = (Index("evidence_rests", "candidate_id", "champion_digest", "policy_digest", "created_at", "verdict", "use_case",
+                            "digest"),)
+
+    @validates("body")
+    def _beside(self, _: str, body: dict[str, Any]) -> dict[str, Any]:
+        """What the body says about champion and policy stands beside it too: a list of what waits then reads no bodies."""
+        self.champion_digest, self.policy_digest = body.get("champion_digest"), body.get("policy_digest")
+        return body
 
 
 class Decision(Table):
@@ -145,6 +156,7 @@ class Release(Table):
     analysis: Mapped[list[Any]]
     state_since: Mapped[datetime]
     created_at: Mapped[datetime]
+    __table_args__ = (Index("releases_by_time", "use_case", "created_at"),)
 
 
 class Outbox(Table):
@@ -196,7 +208,8 @@ class Window(Table):
     revision: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime]
     __table_args__ = (UniqueConstraint("use_case", "start", "end", "package_digest", name="window_identity"),
-                      Index("windows_by_time", "use_case", "start"))
+                      Index("windows_by_time", "use_case", "start"),
+                      Index("windows_seen", "use_case", "start", "version", "revision"))  # spares lists the long findings
 
 
 class Alert(Table):
@@ -225,6 +238,7 @@ class Cost(Table):
     requests: Mapped[int] = mapped_column(default=0)
     usd: Mapped[float] = mapped_column(Float, default=0.0)
     updated_at: Mapped[datetime]
+    __table_args__ = (Index("costs_by_day", "day", "use_case", "usd"),)
 
 
 class Usage(Table):
@@ -263,3 +277,14 @@ class DrillRow(Table):
     finished_at: Mapped[datetime]
     __table_args__ = (CheckConstraint("verdict in ('pass','fail')", name="drill_verdict"),
                       Index("drills_by_time", "use_case", "finished_at"))
+
+
+class Prepared(Table):
+    """What takes long to work out for a page: `body` was made from what `key` names, and is made again when that changes."""
+
+    __tablename__ = "prepared"
+    kind: Mapped[str] = mapped_column(String(20), primary_key=True)
+    name: Mapped[str] = mapped_column(String(200), primary_key=True)
+    key: Mapped[str] = mapped_column(Text)
+    body: Mapped[dict[str, Any]]
+    prepared_at: Mapped[datetime]
