@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from interlock.control.deployments import DEPLOY
 from interlock.errors import DecisionRefused, EvidenceError
-from interlock.records import decisions, ledger, outbox, releases
+from interlock.records import decisions, ledger, outbox, policies, releases
 from interlock.records.routes import read_route
 from interlock.records.tables import Candidate, Decision, EvidenceRow
 from interlock.rules.approval import ApprovalFacts, objections, valid_waivers
@@ -31,9 +31,12 @@ def approve_in(settings: Settings, session: Session, *, actor: str, evidence_dig
     """
     row, evidence, candidate = sealed(session, evidence_digest)
     facts, use_case = facts_of(settings, session, actor, evidence, candidate, evidence_digest, expected_generation, now)
+    path = find_use_case(settings, candidate.use_case)[0]
     if found := objections(facts):
         raise DecisionRefused(f"version {candidate.number} of '{row.use_case}' cannot be approved: {'; '.join(found)}",
                               next_step="interlock status")
+    if policies.keep(settings, path) != facts.policy_digest:  # what the release will run under, to its end
+        raise DecisionRefused("the use-case file was changed at this very moment: nothing was decided", next_step="interlock status")
     used = [waiver for waiver in valid_waivers(facts) if blocking(evidence.gates)]
     decision = decisions.record(
         session, kind="approve", identity=decisions.on_evidence(evidence_digest), use_case=row.use_case, actor=actor, reason=reason,

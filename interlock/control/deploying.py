@@ -18,6 +18,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from interlock.control.alerting import record_alert
+from interlock.control.approved import policy_of
 from interlock.control.endpoint import Endpoint
 from interlock.control.people import AUTOMATIC
 from interlock.control.standing import ended_words
@@ -32,9 +33,9 @@ from interlock.rules.routes import Observed, Route, Slot
 from interlock.rules.staging import StagingJudgement
 from interlock.rules.strategies import route_changes, step_of, steps_of
 from interlock.settings import Settings
-from interlock.spec.load import find_use_case, spec_digest
 from interlock.spec.rollout import Rollout
 from interlock.spec.serving import Serving
+from interlock.spec.usecase import UseCase
 
 PROBE_TIMEOUT_S = 60.0
 STEPPING = (ReleaseState.SHADOW, ReleaseState.CANARY)
@@ -48,10 +49,24 @@ class Plan:
     decision: Decision
     candidate: Candidate
     route: Route
-    rollout: Rollout
-    policy_digest: str
-    serving: Serving = Serving()
+    policy_digest: str | None  # of the use-case file as it is now; what the release runs under is `use_case`
+    use_case: UseCase
     void: str = ""  # why the standing approval under the decision counts no longer
+    unsealed: str = ""  # why `use_case` is not what was approved: then no step is taken without a person
+
+    @property
+    def rollout(self) -> Rollout:
+        """Steps, limits and analysis as they were approved."""
+        return self.use_case.rollout
+
+    @property
+    def serving(self) -> Serving:
+        return self.use_case.serving
+
+    @property
+    def edited(self) -> bool:
+        """Whether the use-case file is another one by now than the release runs under."""
+        return self.policy_digest != self.decision.policy_digest
 
     @property
     def slot(self) -> Slot:
@@ -89,9 +104,9 @@ def plan_of(settings: Settings, session: Session, release: Release) -> Plan:
     decision, candidate = session.get(Decision, release.decision_id), session.get(Candidate, release.candidate_id)
     if decision is None or candidate is None:
         raise StoreError("the release has lost its decision or candidate", value=release.id, next_step="interlock verify")
-    path, use_case = find_use_case(settings, release.use_case)
-    return Plan(release, decision, candidate, read_route(session, release.use_case), use_case.rollout, spec_digest(path),
-                use_case.serving, ended_words(session, decision))
+    digest, use_case, unsealed = policy_of(settings, release, decision)
+    return Plan(release, decision, candidate, read_route(session, release.use_case), digest, use_case, ended_words(session, decision),
+                unsealed)
 
 
 def objections(plan: Plan, now: datetime) -> list[str]:
@@ -101,7 +116,7 @@ def objections(plan: Plan, now: datetime) -> list[str]:
         found.append("the decision does not approve this package")
     if decision.expires_at is not None and now > decision.expires_at:
         found.append("the decision expired before it was carried out")
-    if decision.policy_digest != plan.policy_digest:
+    if plan.edited:
         found.append("the use-case file changed since the decision")
     champion = plan.route.champion.digest if plan.route.champion else None
     if decision.detail.get("champion_digest") != champion:
@@ -182,6 +197,8 @@ def go_on(settings: Settings, store: Store, release_id: str, *, clock: Callable[
         if plan.state in STEPPING and passed(plan.release):
             if why := overtaken(session, plan, now):
                 return _outcome(plan, plan.route, f"{why}: the keeper ends the release", changed=False)
+            if plan.unsealed:
+                return _outcome(plan, plan.route, f"{plan.unsealed}: the keeper asks a person", changed=False)
             return _to_step(session, plan, plan.release.step + 1, now)
         return _outcome(plan, plan.route, f"nothing to do: the release is {plan.state.value}", changed=False)
 
@@ -208,8 +225,9 @@ def asks(session: Session, plan: Plan) -> bool:
 
 
 def passed(release: Release) -> bool:
-    """Whether the keeper judged the present step, and it passed."""
-    return any(item.get("step") == release.step and item.get("verdict") == "pass" and not item.get("interim") for item in release.analysis)
+    """Whether the keeper judged the present step, it passed, and nobody paused it since: then it is judged anew."""
+    judged = [item for item in release.analysis if item.get("step") == release.step and not item.get("interim")]
+    return bool(judged) and judged[-1].get("verdict") == "pass"
 
 
 def carry_out(settings: Settings, store: Store, endpoint: Endpoint, release_id: str, *,

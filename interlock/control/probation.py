@@ -19,13 +19,14 @@ from interlock.control.endpoint import Endpoint, EndpointStats
 from interlock.control.live_windows import LiveWindows
 from interlock.control.people import AUTOMATIC
 from interlock.control.rollbacks import roll_back
-from interlock.errors import DecisionRefused
+from interlock.errors import DecisionRefused, UseCaseError
 from interlock.records import decisions, releases
 from interlock.records.store import Store
 from interlock.rules.probation import PartVerdict, breach_of, from_windows, guard_objection, operational
 from interlock.rules.releases import ReleaseState
 from interlock.settings import Settings
 from interlock.spec.load import find_use_case
+from interlock.spec.operation import Monitoring
 from interlock.spec.probation import Part
 
 LIVE_WINDOWS = LiveWindows()
@@ -37,7 +38,7 @@ def watch(settings: Settings, store: Store, endpoint: Endpoint, plan: deploying.
     """What is due for a release that is live, on probation or confirmed; in words, empty where nothing was done."""
     release, now = plan.release, clock()
     since, on_probation = _since(plan), plan.state is ReleaseState.PROBATION
-    limits = find_use_case(settings, release.use_case)[1].monitoring
+    limits = _limits(settings, plan)
     live = LIVE_WINDOWS.of(store, release.use_case, plan.slot.digest, since, limits.window_hours)
     if not on_probation and LIVE_WINDOWS.looked_at(live):
         return ""  # nothing came since it was looked at
@@ -58,6 +59,17 @@ def watch(settings: Settings, store: Store, endpoint: Endpoint, plan: deploying.
         return _confirm(store, plan, verdicts, stats, since, now)
     LIVE_WINDOWS.remember(live)
     return ""
+
+
+def _limits(settings: Settings, plan: deploying.Plan) -> Monitoring:
+    """What windows are held against: on probation as it was approved (windows as long as they are made now), once confirmed as the file
+    says now; as approved too where the file cannot be read."""
+    try:
+        present = find_use_case(settings, plan.release.use_case)[1].monitoring
+    except UseCaseError:  # `interlock check` and the control room tell; what is live is watched all the same
+        return plan.use_case.monitoring
+    approved = plan.use_case.monitoring.model_copy(update={"window_hours": present.window_hours})
+    return approved if plan.state is ReleaseState.PROBATION else present
 
 
 def roll_back_live(settings: Settings, store: Store, endpoint: Endpoint, plan: deploying.Plan, reason: str, breach: str,

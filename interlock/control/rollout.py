@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from interlock.control import deploying, stepping
+from interlock.control.approved import tell_edited
 from interlock.control.endpoint import Endpoint
 from interlock.control.people import AUTOMATIC
 from interlock.control.probation import alert_version, roll_back_live, watch
@@ -21,6 +22,8 @@ def advance(settings: Settings, store: Store, release_id: str, endpoint: Endpoin
     plan = deploying.load(settings, store, release_id)
     if plan.state in {ReleaseState.PLANNED, ReleaseState.STAGED}:
         return _void(store, plan, clock)
+    if plan.state is not ReleaseState.LIVE:
+        tell_edited(store, plan, clock())
     if plan.state in {*deploying.STEPPING, ReleaseState.PAUSED} and (said := _overtaken(store, plan, clock)):
         return said
     if plan.state in deploying.STEPPING:

@@ -22,7 +22,6 @@ from interlock.records.store import Store
 from interlock.rules.routes import Route, Slot
 from interlock.rules.staging import TOLERANCE, Load, Measure, Smoke, StagingJudgement, judge, judge_load, judge_smoke
 from interlock.settings import Settings
-from interlock.spec.load import find_use_case
 from interlock.spec.usecase import UseCase
 
 if TYPE_CHECKING:
@@ -59,7 +58,7 @@ def _attempt(settings: Settings, store: Store, plan: Plan, number: int, up: Up |
     facts: dict[str, Any] = {"attempt": number, "version": plan.slot.version, "digest": plan.slot.digest}
     measures: list[Measure] = []
     try:
-        use_case, package = find_use_case(settings, plan.release.use_case)[1], read_package(settings.folder("packages"), plan.slot.digest)
+        use_case, package = plan.use_case, read_package(settings.folder("packages"), plan.slot.digest)
         real = real_records(settings, store, use_case, package, plan.candidate.snapshot_digest, rows=use_case.staging.real_rows)
         stage = _Stage(settings, plan, use_case, package, golden_records(package), real)
         facts["rows"] = {"golden": len(stage.golden.records), "real": len(real.records), "source": real.source, "note": real.note}

@@ -16,8 +16,7 @@ from interlock.records.step_rows import rows_of_generation, stamp_of
 from interlock.rules.arms import Outcomes
 from interlock.rules.sequential import AbCounts
 from interlock.settings import Settings
-from interlock.spec.load import find_use_case
-from interlock.spec.rollout import AbTest
+from interlock.spec.usecase import UseCase
 
 if TYPE_CHECKING:
     import polars as pl
@@ -29,31 +28,32 @@ CLIP = 1e-15       # a probability of 0 or 1 has no finite log loss
 _KNOWN: dict[tuple[str, int, str], tuple[Any, Any]] = {}
 
 
-def outcomes_of(settings: Settings, name: str, generation: int, since: datetime, now: datetime, *, shadow: bool) -> Outcomes | None:
+def outcomes_of(settings: Settings, use_case: UseCase, generation: int, since: datetime, now: datetime, *, shadow: bool) -> Outcomes | None:
     """Losses on labels seen by `now` for answers of this generation; None without a label in either arm.
 
     In the shadow both models answered the same requests: the difference is paired. Else each arm has its own requests, and the
     difference of means has Welch's standard error.
     """
     def read() -> Outcomes | None:
-        use_case = find_use_case(settings, name)[1]
-        rows = rows_of_generation(settings, name, generation, since, ("predictions", "shadow") if shadow else ("predictions",))
+        rows = rows_of_generation(settings, use_case.name, generation, since, ("predictions", "shadow") if shadow else ("predictions",))
         if rows.is_empty():
             return None
         joined = rows.join(labels_seen(settings, use_case, now, since=since), on="_request_id", how="inner")
         losses = joined.with_columns(_loss(use_case.prediction.task).alias("_loss")).filter(_finite("_loss"))
         return _paired(losses, LOSSES[use_case.prediction.task]) if shadow else _apart(losses, LOSSES[use_case.prediction.task])
 
-    found: Outcomes | None = _once(settings, name, generation, now, "labels", read)
+    found: Outcomes | None = _once(settings, use_case.name, generation, now, "labels", read)
     return found
 
 
-def ab_counts(settings: Settings, name: str, generation: int, since: datetime, now: datetime, test: AbTest) -> AbCounts:
-    """Hits and counted answers per arm, in the order of the answers, at most `samples_max` in all; each entity counts once."""
+def ab_counts(settings: Settings, use_case: UseCase, generation: int, since: datetime, now: datetime) -> AbCounts:
+    """Of its A/B test: hits and counted answers per arm, in the order of the answers, `samples_max` in all; each entity counts once."""
+    test = use_case.rollout.ab
+
     def read() -> AbCounts:
         import polars as pl
 
-        rows = rows_of_generation(settings, name, generation, since, ("predictions",), extra=test.key).sort("_seen_time")
+        rows = rows_of_generation(settings, use_case.name, generation, since, ("predictions",), extra=test.key).sort("_seen_time")
         rows = rows.filter(pl.col("_arm").is_in(["champion", "candidate"]))
         if test.key is not None and test.key in rows.columns:
             unit = pl.col(test.key).cast(pl.String)
@@ -61,13 +61,13 @@ def ab_counts(settings: Settings, name: str, generation: int, since: datetime, n
             rows = rows.unique(["_unit", "_arm"], keep="first", maintain_order=True)
         hit = pl.col("_prediction") == "1"
         if test.outcome == "labels":
-            rows = rows.join(labels_seen(settings, find_use_case(settings, name)[1], now, since=since), on="_request_id", how="inner")
+            rows = rows.join(labels_seen(settings, use_case, now, since=since), on="_request_id", how="inner")
             hit = pl.col("_label") == 1
         rows = rows.head(test.samples_max).with_columns(hit.alias("_hit"))
         sums = {arm: (hits, n) for arm, hits, n in rows.group_by("_arm").agg(pl.col("_hit").sum(), pl.len()).iter_rows()}
         return AbCounts(*(int(value) for arm in ("candidate", "champion") for value in sums.get(arm, (0, 0))))
 
-    found: AbCounts = _once(settings, name, generation, now, "ab", read)
+    found: AbCounts = _once(settings, use_case.name, generation, now, "ab", read)
     return found
 
 

@@ -14,6 +14,7 @@ from interlock.control import deploying
 from interlock.control.alerting import record_alert
 from interlock.control.deployments import DEPLOY
 from interlock.control.endpoint import Endpoint, EndpointStats
+from interlock.control.pausing import PAUSED
 from interlock.control.people import AUTOMATIC
 from interlock.control.steering import brake, end_open
 from interlock.control.step_outcomes import ab_counts, outcomes_of
@@ -34,6 +35,8 @@ NOTED_S = 30.0  # how a step stands is written down at least this often while it
 def step(settings: Settings, store: Store, endpoint: Endpoint, plan: deploying.Plan, clock: Callable[[], datetime]) -> str:
     """What is due for a release in a step; in words, empty where nothing was done."""
     release, now = plan.release, clock()
+    if plan.unsealed:
+        return _pause(store, plan, plan.unsealed, None, (now - release.state_since).total_seconds(), now)
     if deploying.passed(release):
         return ""  # the next step is the `deploy` run's, whose intent is in the outbox
     champion = plan.route.champion.digest if plan.route.champion else None
@@ -67,9 +70,9 @@ def judge(settings: Settings, plan: deploying.Plan, stats: EndpointStats, elapse
     present = step_of(plan.rollout, plan.release.step)
     champion, candidate = arms_of(present, stats)
     ready = elapsed >= present.bake_s
-    outcomes = outcomes_of(settings, plan.release.use_case, plan.route.generation, plan.release.state_since, now,
+    outcomes = outcomes_of(settings, plan.use_case, plan.route.generation, plan.release.state_since, now,
                            shadow=present.kind is StepKind.SHADOW) if ready and present.kind is not StepKind.PREVIEW else None
-    tested = ab_counts(settings, plan.release.use_case, plan.route.generation, plan.release.state_since, now, plan.rollout.ab) \
+    tested = ab_counts(settings, plan.use_case, plan.route.generation, plan.release.state_since, now) \
         if present.kind is StepKind.AB else None
     return judge_step(plan.rollout, present, champion, candidate, elapsed, outcomes=outcomes, ab=tested)
 
@@ -80,8 +83,9 @@ def arms_of(present: Step, stats: EndpointStats) -> tuple[ArmStats, ArmStats]:
 
 
 def breach_id(release: Release) -> str:
-    """Identity of what happens at the end of this step: one judgement, one effect."""
-    return f"release:{release.id}:step:{release.step}"
+    """Identity of what happens at the end of this step: one judgement, one effect; after a person's pause there is another judgement."""
+    pauses = sum(item.get("step") == release.step and item.get("verdict") == PAUSED for item in release.analysis)
+    return f"release:{release.id}:step:{release.step}{f':{pauses}' if pauses else ''}"
 
 
 def _body(plan: deploying.Plan, judgement: StepJudgement, now: datetime) -> dict[str, Any]:

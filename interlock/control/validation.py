@@ -15,7 +15,7 @@ from interlock.control.assessment import Assessment, assess, nothing_measured
 from interlock.control.case import champion_of, open_case
 from interlock.control.usage import measured
 from interlock.errors import EvidenceError, InterlockError
-from interlock.records import ledger
+from interlock.records import ledger, policies
 from interlock.records.candidates import add_evidence, candidate_of, newest_unvalidated, numbered
 from interlock.records.registry import mirror_evidence
 from interlock.records.store import Store, utc_now
@@ -26,7 +26,7 @@ from interlock.rules.evidence import Evidence
 from interlock.rules.findings import failed
 from interlock.rules.gates import judge
 from interlock.settings import Settings
-from interlock.spec.load import find_use_case, policy_digest, spec_digest
+from interlock.spec.load import find_use_case, policy_digest
 from interlock.spec.usecase import UseCase
 
 Progress = Callable[[str], None]
@@ -41,7 +41,9 @@ def validate_candidate(settings: Settings, store: Store, candidate_id: str, *, a
     """
     with store.reading() as session:
         candidate = candidate_of(session, candidate_id)
-    path, use_case = find_use_case(settings, candidate.use_case)
+    path = find_use_case(settings, candidate.use_case)[0]
+    policy = policies.keep(settings, path)  # what is sealed is what judges: the file may change while reports are made
+    use_case = policies.kept(settings, policy)
     with measured(store, use_case.name, "validate", flow_run_id):
         champion, gates = champion_of(store, use_case.name), gates_for(use_case)
         try:
@@ -52,8 +54,9 @@ def validate_candidate(settings: Settings, store: Store, candidate_id: str, *, a
             assessment = nothing_measured(gates, error)
         results = [judge(gate, [*assessment.findings, *assessment.observed]) for gate in gates]
         evidence = Evidence(
-            use_case=use_case.name, candidate_id=candidate.id, package_digest=candidate.package_digest, policy_digest=spec_digest(path),
-            champion_digest=champion, snapshots=[candidate.snapshot_digest, *assessment.rests_on], created_at=utc_now(),
+            use_case=use_case.name, candidate_id=candidate.id, package_digest=candidate.package_digest,
+            policy_digest=policy, champion_digest=champion,
+            snapshots=[candidate.snapshot_digest, *assessment.rests_on], created_at=utc_now(),
             findings=assessment.findings, observed=assessment.observed, gates=results, figures=assessment.figures,
             observed_figures=assessment.observed_figures)
         evidence = _with_attachments(settings, evidence, use_case, candidate, assessment)

@@ -77,7 +77,7 @@ def step_of(rollout: Rollout, number: int) -> Step:
     """Step `number`, counted from 1; `UseCaseError` where the use case no longer has it."""
     steps = steps_of(rollout)
     if not 1 <= number <= len(steps):
-        raise UseCaseError("the use case no longer has this step of its rollout", value=number, allowed=f"1 to {len(steps)}")
+        raise UseCaseError("the rollout has no such step", value=number, allowed=f"1 to {len(steps)}")
     return steps[number - 1]
 
 

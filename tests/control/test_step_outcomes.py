@@ -15,7 +15,9 @@ from interlock.records.compaction import compact
 from interlock.records.ids import new_id
 from interlock.records.lake import lake_from
 from interlock.records.segments import SUFFIX, SegmentWriter
+from interlock.spec.load import find_use_case
 from interlock.spec.rollout import AbTest
+from interlock.spec.usecase import UseCase
 
 World = Any  # tests/control/conftest.py
 NAME, NOW = "small_loans", datetime(2024, 5, 4, 14, 0, tzinfo=UTC)
@@ -42,12 +44,18 @@ def capture(world: World, answers: Sequence[dict[str, Any]], labels: dict[str, f
     compact(world.settings, lake_from(world.settings))
 
 
+def use_case(world: World, test: AbTest | None = None) -> UseCase:
+    """The use case of the world; with this A/B test."""
+    found = find_use_case(world.settings, NAME)[1]
+    return found if test is None else found.model_copy(update={"rollout": found.rollout.model_copy(update={"ab": test})})
+
+
 def test_each_arm_has_its_own_labels(world: World) -> None:
     """Log losses: candidate −ln 0.5, −ln 0.8, champion −ln 0.9, −ln 0.6; without a label or of another generation none counts."""
     capture(world, [answer("a", "candidate", 0.5), answer("b", "candidate", 0.2), answer("c", "champion", 0.9),
                     answer("d", "champion", 0.4), answer("e", "candidate", 0.9), answer("f", "champion", 0.1, generation=1)],
             {"a": 1.0, "b": 0.0, "c": 1.0, "d": 0.0, "f": 1.0})
-    found = outcomes_of(world.settings, NAME, 2, NOW, LATER, shadow=False)
+    found = outcomes_of(world.settings, use_case(world), 2, NOW, LATER, shadow=False)
     ours, its = (-log(0.5), -log(0.8)), (-log(0.9), -log(0.6))
     assert found is not None
     assert (found.n, found.n_champion, found.paired, found.loss) == (2, 2, False, "log loss")
@@ -60,7 +68,7 @@ def test_each_arm_has_its_own_labels(world: World) -> None:
 def test_in_the_shadow_the_same_requests_are_compared(world: World) -> None:
     capture(world, [answer("a", "champion", 0.9), answer("b", "champion", 0.4), answer("x", "champion", 0.4)],
             {"a": 1.0, "b": 0.0, "x": 0.0}, shadow=[answer("a", "shadow", 0.5), answer("b", "shadow", 0.2)])
-    found = outcomes_of(world.settings, NAME, 2, NOW, LATER, shadow=True)
+    found = outcomes_of(world.settings, use_case(world), 2, NOW, LATER, shadow=True)
     first, second = -log(0.5) + log(0.9), -log(0.8) + log(0.6)
     assert found is not None
     assert (found.n, found.n_champion, found.paired) == (2, 2, True)
@@ -69,9 +77,9 @@ def test_in_the_shadow_the_same_requests_are_compared(world: World) -> None:
 
 
 def test_without_labels_nothing_is_known(world: World) -> None:
-    assert outcomes_of(world.settings, NAME, 2, NOW, LATER, shadow=False) is None
+    assert outcomes_of(world.settings, use_case(world), 2, NOW, LATER, shadow=False) is None
     capture(world, [answer("a", "candidate", 0.5)], {})
-    assert outcomes_of(world.settings, NAME, 2, NOW, LATER, shadow=False) is None
+    assert outcomes_of(world.settings, use_case(world), 2, NOW, LATER, shadow=False) is None
 
 
 def test_an_ab_test_counts_each_entity_once(world: World) -> None:
@@ -79,20 +87,20 @@ def test_an_ab_test_counts_each_entity_once(world: World) -> None:
     capture(world, [answer("a", "candidate", 0.9, age=1), answer("b", "candidate", 0.1, age=1), answer("c", "champion", 0.9, age=2),
                     answer("d", "champion", 0.9, age=3), answer("e", "champion", 0.2, age=4)],
             {"a": 0.0, "c": 1.0, "d": 0.0})
-    decided = ab_counts(world.settings, NAME, 2, NOW, LATER, AbTest(key="age", outcome="decisions"))
+    decided = ab_counts(world.settings, use_case(world, AbTest(key="age", outcome="decisions")), 2, NOW, LATER)
     assert (decided.hits, decided.n, decided.hits_champion, decided.n_champion) == (1, 1, 2, 3)
 
 
 def test_an_ab_test_on_labels_counts_labelled_answers(world: World) -> None:
     capture(world, [answer("a", "candidate", 0.9), answer("b", "candidate", 0.1), answer("c", "champion", 0.9),
                     answer("s", "previous", 0.9)], {"a": 0.0, "c": 1.0, "s": 1.0})
-    late = ab_counts(world.settings, NAME, 2, NOW, LATER, AbTest(outcome="labels"))
+    late = ab_counts(world.settings, use_case(world, AbTest(outcome="labels")), 2, NOW, LATER)
     assert (late.hits, late.n, late.hits_champion, late.n_champion) == (0, 1, 1, 1)
 
 
 def test_new_labels_are_seen(world: World) -> None:
     capture(world, [answer("a", "candidate", 0.9), answer("c", "champion", 0.9)], {"a": 0.0})
     test = AbTest(outcome="labels")
-    assert ab_counts(world.settings, NAME, 2, NOW, LATER, test).n_champion == 0
+    assert ab_counts(world.settings, use_case(world, test), 2, NOW, LATER).n_champion == 0
     capture(world, [], {"c": 1.0})
-    assert ab_counts(world.settings, NAME, 2, NOW, LATER, test).n_champion == 1
+    assert ab_counts(world.settings, use_case(world, test), 2, NOW, LATER).n_champion == 1
