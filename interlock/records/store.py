@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from interlock.errors import SettingsError, StoreError, Unavailable
 from interlock.settings import Settings
 
-REVISION = "0004"  # head of interlock/records/migrations; a test compares
+REVISION = "0005"  # head of interlock/records/migrations; a test compares
 BUSY_TIMEOUT_MS, HASTY_TIMEOUT_MS = 10_000, 300
 
 

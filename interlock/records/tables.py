@@ -128,7 +128,7 @@ class Decision(Table):
     expires_at: Mapped[datetime | None]
     detail: Mapped[dict[str, Any]]
     __table_args__ = (CheckConstraint("kind in ('approve','reject','waive','rollback','resume','abort','grant','revoke','suspend',"
-                                      "'retire')", name="decision_kind"),)
+                                      "'retire','pause')", name="decision_kind"),)
 
 
 class RouteRow(Table):
