@@ -19,6 +19,7 @@ from interlock.control.window_drift import WindowDrift
 from interlock.control.window_estimates import estimates_of
 from interlock.control.window_performance import performance_of
 from interlock.control.window_profiles import Known
+from interlock.control.window_series import KEY, series_of
 from interlock.errors import PackageError
 from interlock.modeling.package import read_package
 from interlock.records.compaction import captured_gaps
@@ -63,7 +64,8 @@ class Judged:
         measured = {finding.metric for finding in self.findings} & LABELLED_METRICS
         return {"judgement": self.judgement.model_dump(mode="json"), "generation": self.generation, "failed": self.failed,
                 "outcomes": bool(measured - set(self.judgement.unknown)),
-                "estimate_errors": [finding.model_dump(mode="json") for finding in self.findings if finding.metric == ESTIMATE_ERROR]}
+                "estimate_errors": [finding.model_dump(mode="json") for finding in self.findings if finding.metric == ESTIMATE_ERROR],
+                KEY: series_of(self.findings)}
 
 
 def judge_versions(settings: Settings, use_case: UseCase, bounds: tuple[datetime, datetime], frame: pl.DataFrame, labels: pl.DataFrame,
