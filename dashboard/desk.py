@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
-from interlock.control.people import actor_name, local_mode, roles_of
+from interlock.control.people import Person, at_keyboard, local_mode
 from interlock.records.store import Store, open_store
+from interlock.rules.approval import may
 from interlock.settings import Settings, load_settings
 
 LIVE_S = 2  # what the endpoint answers
@@ -24,7 +25,12 @@ class Desk:
 
     settings: Settings
     store: Store
-    actor: str
+    person: Person  # who acts: the actions take it and check it again
+
+    @property
+    def actor(self) -> str:
+        """The name that decisions are signed with."""
+        return self.person.name
 
     @property
     def local(self) -> bool:
@@ -33,7 +39,12 @@ class Desk:
 
     @property
     def roles(self) -> list[str]:
-        return roles_of(self.settings, self.actor)
+        """The roles of the viewer, sorted."""
+        return sorted(self.person.roles or ())
+
+    def may(self, action: str) -> bool:
+        """Whether to offer an action (of `interlock.rules.approval.ALLOWED`): what is offered; the action itself decides."""
+        return may(self.roles, action)
 
     def live(self, read: Callable[..., T], *arguments: Any) -> T:
         """A read that may be two seconds old."""
@@ -60,7 +71,7 @@ class Desk:
 def open_desk() -> Desk:
     """The desk of this session; raises the store's own error where there is no usable store."""
     settings = load_settings()
-    return Desk(settings, _store(str(settings.home.resolve()), settings), actor_name(settings))
+    return Desk(settings, _store(str(settings.home.resolve()), settings), at_keyboard(settings))
 
 
 def forget() -> None:

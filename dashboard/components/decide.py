@@ -61,7 +61,7 @@ def signed(
 def _do(desk: Desk, act: Act, arguments: dict[str, Any]) -> None:
     """Call the action and draw the page anew with its receipt, or say why it did nothing."""
     try:
-        receipt = act(desk.settings, desk.store, actor=desk.actor, **arguments)
+        receipt = act(desk.settings, desk.store, actor=desk.person, **arguments)
     except InterlockError as error:
         st.markdown("**Nothing was done.**")
         trouble(error)

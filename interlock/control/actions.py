@@ -1,4 +1,4 @@
-"""What people may do: approve, reject, waive, roll back, resume, abort. The screen and the command line only call these (law 10).
+"""What people may do: approve, reject, waive, roll back, pause, resume, abort. The screen and the command line only call these (law 10).
 
 Each action re-checks actor, role, separation of duties, nonce and expected generation, and commits decision, ledger entry, release or
 route, and outbox intent in one transaction. The same nonce again returns the same receipt; anybody else's second try is refused.
@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 
 from interlock.control.approving import approve_in, sealed
 from interlock.control.once import once
-from interlock.control.people import require
+from interlock.control.pausing import pause
+from interlock.control.people import Person, name_of, require
 from interlock.control.receipts import Receipt
 from interlock.control.retiring import retire
 from interlock.control.rollbacks import rollback
@@ -26,23 +27,23 @@ from interlock.records.tables import Decision
 from interlock.rules.approval import waiver_objections
 from interlock.settings import Settings
 
-__all__ = ["abort", "approve", "grant", "reject", "resume", "retire", "revoke", "rollback", "waive"]
+__all__ = ["abort", "approve", "grant", "pause", "reject", "resume", "retire", "revoke", "rollback", "waive"]
 WAIVER_HOURS_MAX = 24.0 * 90
 
 
-def approve(settings: Settings, store: Store, *, actor: str, evidence_digest: str, reason: str, nonce: str, expected_generation: int,
-            clock: Callable[[], datetime] = utc_now) -> Receipt:
+def approve(settings: Settings, store: Store, *, actor: str | Person, evidence_digest: str, reason: str, nonce: str,
+            expected_generation: int, clock: Callable[[], datetime] = utc_now) -> Receipt:
     """Say yes to a candidate on sealed evidence; the keeper then starts `deploy`. Raises `DecisionRefused` with every objection."""
-    standing = require(settings, actor, "approve", reason)
+    standing, actor = require(settings, actor, "approve", reason), name_of(actor)
     return once(store, decisions.on_evidence(evidence_digest), "approve", actor, nonce,
                 lambda session: approve_in(settings, session, actor=actor, evidence_digest=evidence_digest, reason=reason, nonce=nonce,
                                             expected_generation=expected_generation, standing=standing, now=clock()))
 
 
-def reject(settings: Settings, store: Store, *, actor: str, evidence_digest: str, reason: str, nonce: str,
+def reject(settings: Settings, store: Store, *, actor: str | Person, evidence_digest: str, reason: str, nonce: str,
            expected_generation: int | None = None, clock: Callable[[], datetime] = utc_now) -> Receipt:
     """Say no for good: this evidence can no longer be approved."""
-    standing = require(settings, actor, "reject", reason)
+    standing, actor = require(settings, actor, "reject", reason), name_of(actor)
 
     def write(session: Session) -> Decision:
         row, _, candidate = sealed(session, evidence_digest)
@@ -54,13 +55,13 @@ def reject(settings: Settings, store: Store, *, actor: str, evidence_digest: str
     return once(store, decisions.on_evidence(evidence_digest), "reject", actor, nonce, write)
 
 
-def waive(settings: Settings, store: Store, *, actor: str, evidence_digest: str, gates: list[str], reason: str, nonce: str, hours: float,
-          on_expiry: str = "rollback", clock: Callable[[], datetime] = utc_now) -> Receipt:
+def waive(settings: Settings, store: Store, *, actor: str | Person, evidence_digest: str, gates: list[str], reason: str, nonce: str,
+          hours: float, on_expiry: str = "rollback", clock: Callable[[], datetime] = utc_now) -> Receipt:
     """The first signature under an exception: these gates need not pass for `hours`. Somebody else must then approve.
 
     Only a FAIL or a too-few-rows UNKNOWN can be waived. `on_expiry`: "rollback" takes the model off, "ask" raises an alert.
     """
-    standing = require(settings, actor, "waive", reason)
+    standing, actor = require(settings, actor, "waive", reason), name_of(actor)
     if not 0 < hours <= WAIVER_HOURS_MAX or on_expiry not in {"rollback", "ask"}:
         raise DecisionRefused("a waiver must end", value=f"{hours} hours, then {on_expiry}",
                               allowed=f"up to {WAIVER_HOURS_MAX:g} hours, then rollback or ask")

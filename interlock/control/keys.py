@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
-from interlock.control.people import require
+from interlock.control.people import Person, name_of, require
 from interlock.errors import DecisionRefused, SettingsError, StoreError, Unavailable
 from interlock.records import ledger
 from interlock.records.store import Store, utc_now
@@ -34,10 +34,10 @@ class Issued:
     secret: str
 
 
-def add_key(settings: Settings, store: Store, *, actor: str, reason: str, client: str, use_cases: list[str], days: float | None = None,
-            requests_per_s: float | None = None, clock: Callable[[], datetime] = utc_now) -> Issued:
+def add_key(settings: Settings, store: Store, *, actor: str | Person, reason: str, client: str, use_cases: list[str],
+            days: float | None = None, requests_per_s: float | None = None, clock: Callable[[], datetime] = utc_now) -> Issued:
     """Make a key for a client. Raises `DecisionRefused` (role, reason), `SettingsError` (too many keys, wrong values)."""
-    standing, now = require(settings, actor, "change keys", reason), clock()
+    standing, actor, now = require(settings, actor, "change keys", reason), name_of(actor), clock()
     with _locked(settings) as run:
         keys = _read(run)
         issued = _issue(client=client, use_cases=sorted(set(use_cases)), created_at=now, requests_per_s=requests_per_s,
@@ -47,10 +47,10 @@ def add_key(settings: Settings, store: Store, *, actor: str, reason: str, client
     return issued
 
 
-def rotate_key(settings: Settings, store: Store, *, actor: str, reason: str, key_id: str, overlap_s: float = OVERLAP_S,
+def rotate_key(settings: Settings, store: Store, *, actor: str | Person, reason: str, key_id: str, overlap_s: float = OVERLAP_S,
                clock: Callable[[], datetime] = utc_now) -> Issued:
     """Make a key like this one; the old one goes on for `overlap_s` seconds, so that its client has time to change over."""
-    standing, now = require(settings, actor, "change keys", reason), clock()
+    standing, actor, now = require(settings, actor, "change keys", reason), name_of(actor), clock()
     with _locked(settings) as run:
         keys = _read(run)
         old = _find(keys, key_id)
@@ -65,10 +65,10 @@ def rotate_key(settings: Settings, store: Store, *, actor: str, reason: str, key
     return issued
 
 
-def revoke_key(settings: Settings, store: Store, *, actor: str, reason: str, key_id: str,
+def revoke_key(settings: Settings, store: Store, *, actor: str | Person, reason: str, key_id: str,
                clock: Callable[[], datetime] = utc_now) -> tuple[Key, list[str]]:
     """End a key now; the key, and warnings where the store could not write it down. Safe to repeat: then the ledger gets it."""
-    standing, now = require(settings, actor, "change keys", reason), clock()
+    standing, actor, now = require(settings, actor, "change keys", reason), name_of(actor), clock()
     with _locked(settings) as run:
         keys = _read(run)
         old = _find(keys, key_id)

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from interlock.control.endpoint import Endpoint, reached
 from interlock.control.known_good import retired
 from interlock.control.once import once
-from interlock.control.people import require
+from interlock.control.people import Person, name_of, require
 from interlock.control.receipts import Receipt
 from interlock.errors import DecisionRefused, InterlockError
 from interlock.modeling.package import folder_of
@@ -33,11 +33,11 @@ from interlock.settings import Settings
 ARCHIVE = "retired"
 
 
-def retire(settings: Settings, store: Store, *, actor: str, use_case: str, version: int, reason: str, nonce: str,
+def retire(settings: Settings, store: Store, *, actor: str | Person, use_case: str, version: int, reason: str, nonce: str,
            endpoint: Endpoint | None = None, clock: Callable[[], datetime] = utc_now) -> Receipt:
     """Archive a version that answers nobody. Raises `DecisionRefused` for one that answers, is the way back, or is on its way, and
     `Unavailable` where the prediction server cannot be asked: it may have gone back to this very version by itself."""
-    right = require(settings, actor, "retire", reason)
+    right, actor = require(settings, actor, "retire", reason), name_of(actor)
     with store.reading() as session:
         candidate = numbered(session, use_case, version)
     if candidate is None:

@@ -18,7 +18,7 @@ from interlock.control.deployments import ROLLBACK
 from interlock.control.endpoint import Endpoint, reached
 from interlock.control.known_good import prove, retired, target_of
 from interlock.control.once import check_nonce, replay
-from interlock.control.people import AUTOMATIC, require
+from interlock.control.people import AUTOMATIC, Person, name_of, require
 from interlock.control.receipts import Receipt, receipt_of
 from interlock.control.standing import suspend_after
 from interlock.errors import DecisionRefused, InterlockError, StaleState, StoreError, Unavailable
@@ -31,7 +31,7 @@ from interlock.rules.routes import Observed, Route, Slot
 from interlock.settings import Settings
 
 
-def rollback(settings: Settings, store: Store, *, actor: str, use_case: str, reason: str, nonce: str, expected_generation: int,
+def rollback(settings: Settings, store: Store, *, actor: str | Person, use_case: str, reason: str, nonce: str, expected_generation: int,
              to_version: int | None = None, endpoint: Endpoint | None = None, clock: Callable[[], datetime] = utc_now) -> Receipt:
     """Go back now, to the previous version or to any that answered before. Needs the store only to write it down: without it, the keeper
     does that later.
@@ -39,7 +39,7 @@ def rollback(settings: Settings, store: Store, *, actor: str, use_case: str, rea
     Raises `DecisionRefused` without a way back, `StaleState` when the route is not the one that the person saw, `PackageError` when an
     older version is not sound any more; nothing is changed then.
     """
-    standing = require(settings, actor, "rollback", reason)
+    standing, actor = require(settings, actor, "rollback", reason), name_of(actor)
     check_nonce(nonce)
     with reached(settings, endpoint) as seam:
         return roll_back(settings, store, seam, actor=actor, use_case=use_case, reason=reason, nonce=nonce,

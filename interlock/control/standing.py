@@ -19,7 +19,7 @@ from interlock.control.alerting import record_alert
 from interlock.control.approving import approve_in, sealed
 from interlock.control.authorship import committer_of
 from interlock.control.once import once
-from interlock.control.people import AUTOMATIC, local_mode, require, roles_of
+from interlock.control.people import AUTOMATIC, Person, local_mode, name_of, require, roles_of
 from interlock.control.receipts import Receipt
 from interlock.control.undecided import Waiting, undecided
 from interlock.errors import DecisionRefused, InterlockError
@@ -37,13 +37,13 @@ from interlock.spec.load import find_use_case, spec_digest
 UNTIL = "every gate passes, only data changed, and a canary comes first"
 
 
-def grant(settings: Settings, store: Store, *, actor: str, use_case: str, reason: str, nonce: str, days: float = 30.0, uses_max: int = 30,
-          per_week: int = 7, clock: Callable[[], datetime] = utc_now) -> Receipt:
+def grant(settings: Settings, store: Store, *, actor: str | Person, use_case: str, reason: str, nonce: str, days: float = 30.0,
+          uses_max: int = 30, per_week: int = 7, clock: Callable[[], datetime] = utc_now) -> Receipt:
     """Permit data-only retrainings of one use case for `days`, at most `uses_max` in all and `per_week` in any seven days.
 
     Raises `DecisionRefused` where the actor may not approve, wrote the use case, or one is active already; or the limits are no limits.
     """
-    right = require(settings, actor, "grant", reason)
+    right, actor = require(settings, actor, "grant", reason), name_of(actor)
     path, case = find_use_case(settings, use_case)
     found = limits_objections(days=days, uses_max=uses_max, per_week=per_week, steps=answering_steps(case.rollout))
     wrote = [name for name in (case.approval.author, committer_of(path)) if name and same_person(actor, name)]
@@ -71,14 +71,14 @@ def grant(settings: Settings, store: Store, *, actor: str, use_case: str, reason
     return once(store, identity, "grant", actor, nonce, write)
 
 
-def revoke(settings: Settings, store: Store, *, actor: str, standing_id: str, reason: str, nonce: str,
+def revoke(settings: Settings, store: Store, *, actor: str | Person, standing_id: str, reason: str, nonce: str,
            clock: Callable[[], datetime] = utc_now) -> Receipt:
     """End a standing approval at once: by whoever granted it, or anybody who may approve. What it let through and has not answered a
     customer yet is void with it."""
     with store.reading() as session:
         standing = find(session, standing_id)
-    own = actor.strip() == standing.grantor
-    right = require(settings, actor, "revoke own" if own else "revoke", reason)
+    own = name_of(actor).strip() == standing.grantor
+    right, actor = require(settings, actor, "revoke own" if own else "revoke", reason), name_of(actor)
 
     def write(session: Session) -> Decision:
         return decisions.record(session, kind="revoke", identity=f"revoke:{standing_id}", use_case=standing.use_case, actor=actor,

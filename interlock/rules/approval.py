@@ -11,12 +11,13 @@ from interlock.rules.canonical import iso
 from interlock.rules.evidence import Evidence
 from interlock.rules.gates import GateResult, Verdict, blocking
 
-ROLES = ("viewer", "approver", "operator", "auditor", "admin")
+ROLES = ("viewer", "analyst", "approver", "operator", "auditor", "admin")
 ALLOWED: dict[str, frozenset[str]] = {
     "approve": frozenset({"approver", "admin"}),
     "reject": frozenset({"approver", "admin"}),
     "waive": frozenset({"approver", "admin"}),
     "rollback": frozenset({"operator", "approver", "admin"}),
+    "pause": frozenset({"operator", "approver", "admin"}),
     "resume": frozenset({"operator", "approver", "admin"}),
     "abort": frozenset({"operator", "approver", "admin"}),
     "grant": frozenset({"approver", "admin"}),
@@ -24,6 +25,10 @@ ALLOWED: dict[str, frozenset[str]] = {
     "revoke own": frozenset(ROLES),
     "retire": frozenset({"approver", "admin"}),
     "change keys": frozenset({"operator", "admin"}),
+    "see rows": frozenset({"analyst", "approver", "operator", "auditor", "admin"}),  # one captured or quarantined row
+    "propose": frozenset({"analyst", "approver", "operator", "admin"}),  # a change of a use-case file, as a diff
+    "re-ingest": frozenset({"analyst", "operator", "admin"}),
+    "export bundle": frozenset({"auditor", "admin"}),
 }
 NOBODY = frozenset({"", "scheduler", "schedule", "keeper", "interlock", "unknown"})  # names that are not a person
 

@@ -21,9 +21,11 @@ def test_the_same_person_under_several_names(one: str, other: str, same: bool) -
 
 
 def test_a_viewer_and_an_auditor_change_nothing() -> None:
-    assert {action for role in ("viewer", "auditor") for action in ALLOWED if may([role], action)} == {"revoke own"}
+    assert {action for action in ALLOWED if may(["viewer"], action)} == {"revoke own"}
+    assert {action for action in ALLOWED if may(["auditor"], action)} == {"revoke own", "see rows", "export bundle"}  # both only look
 
 
 def test_on_call_may_roll_back_but_not_approve() -> None:
-    assert [action for action in ALLOWED if may(["operator"], action)] == ["rollback", "resume", "abort", "revoke own", "change keys"]
+    assert [action for action in ALLOWED if may(["operator"], action)] == [
+        "rollback", "pause", "resume", "abort", "revoke own", "change keys", "see rows", "propose", "re-ingest"]
     assert set(ROLES) >= {role for roles in ALLOWED.values() for role in roles}
