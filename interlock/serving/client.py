@@ -15,7 +15,8 @@ from interlock.serving.token import NAME
 from interlock.settings import Settings
 
 CONNECT_S, READ_S, CONVERGE_S = 1.0, 5.0, 120.0
-KINDS: dict[str, type[InterlockError]] = {kind.__name__: kind for kind in (StaleState, PackageError, Unavailable, DecisionRefused)}
+KINDS: dict[str, type[InterlockError]] = {kind.__name__: kind for kind in (DataError, StaleState, PackageError, Unavailable,
+                                                                              DecisionRefused)}
 
 
 class ServingClient:
@@ -57,6 +58,13 @@ class ServingClient:
     def withdraw(self, use_case: str, version: int) -> list[str]:
         """Have a retired version answer nobody who asks for it by number; the older versions that are left. Idempotent."""
         return [str(found) for found in self._control("POST", f"/versions/{use_case}/{version}/withdrawn")["versions"]]
+
+    def what_if(self, use_case: str, record: dict[str, Any], digest: str | None = None) -> dict[str, Any]:
+        """An answer with its reasons that is neither captured nor counted (`what_if.looked_at`); `digest`: the package to ask.
+
+        DataError: a value does not fit. PackageError: that model is not loaded. Unavailable: too many questions, or not in time.
+        """
+        return dict(self._control("POST", f"/what-if/{use_case}", {"record": record, "digest": digest}))
 
     def health(self) -> dict[str, Any]:
         """Workers and uptime."""

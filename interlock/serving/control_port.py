@@ -14,13 +14,15 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route as Address
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from interlock.errors import DecisionRefused, InterlockError, PackageError, StaleState, Unavailable
+from interlock.errors import DataError, DecisionRefused, InterlockError, PackageError, StaleState, Unavailable
 from interlock.rules.routes import Route
+from interlock.serving.asking import Asking
 from interlock.serving.metrics import exposition
 from interlock.serving.supervisor import Supervisor
 
 BODY_BYTES_MAX = 65_536
-STATUS: dict[type[InterlockError], int] = {StaleState: 409, PackageError: 422, Unavailable: 503, DecisionRefused: 403}
+STATUS: dict[type[InterlockError], int] = {StaleState: 409, PackageError: 422, DataError: 422, Unavailable: 503,
+                                          DecisionRefused: 403}
 LOOPBACK = {"127.0.0.1", "localhost", "[::1]"}
 
 
@@ -35,6 +37,15 @@ class Rollback(BaseModel):
     to: Literal["previous", "champion"] = Field(default="previous", description="champion: only take the candidate off.")
     expected_generation: int | None = None
     to_version: int | None = Field(default=None, ge=1, description="Any version that answered here before; absent: the previous one.")
+
+
+class WhatIf(BaseModel):
+    """Body of `POST /what-if/{use_case}`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    record: dict[str, Any] = Field(description="Fields as a customer sends them.")
+    digest: str | None = Field(default=None, max_length=100, description="Package that answers; absent: the champion.")
 
 
 class Absorbed(BaseModel):
@@ -54,6 +65,7 @@ def control_app(supervisor: Supervisor, token: str, host: str, rollback_token: s
         Address("/routes/{use_case}", calls.route), Address("/stats/{use_case}", calls.stats),
         Address("/converge", _changing(calls.converge, token), methods=["POST"]),
         Address("/rollback/{use_case}", _changing(calls.rollback, token, rollback_token), methods=["POST"]),
+        Address("/what-if/{use_case}", _changing(calls.what_if, token), methods=["POST"]),
         Address("/versions/{use_case}/{version}/withdrawn", _changing(calls.withdrawn, token), methods=["POST"]),
         Address("/overrides/{use_case}/absorbed", _changing(calls.absorbed, token), methods=["POST"]),
     ], exception_handlers={InterlockError: _refused, ValidationError: _malformed, 404: _nothing_here})
@@ -65,6 +77,7 @@ class _Calls:
 
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
+        self._asking = Asking(supervisor.crew)
 
     async def health(self, request: Request) -> Response:
         crew = self._supervisor.crew
@@ -116,6 +129,13 @@ class _Calls:
         observed = await self._supervisor.absorb(request.path_params["use_case"], body.override_id, body.route)
         return JSONResponse(observed.model_dump(mode="json"))
 
+    async def what_if(self, request: Request) -> Response:
+        """An answer to look at: not captured, not counted."""
+        body = WhatIf.model_validate_json(await _body(request))
+        use_case = request.path_params["use_case"]
+        self._supervisor.tracks.known(use_case)
+        return JSONResponse(await self._asking.ask(use_case, body.record, body.digest))
+
     async def withdrawn(self, request: Request) -> Response:
         use_case, version = request.path_params["use_case"], request.path_params["version"]
         if not (version.isascii() and version.isdigit() and len(version) <= 18):
@@ -166,7 +186,7 @@ async def _malformed(request: Request, error: Exception) -> Response:
 
 async def _nothing_here(request: Request, error: Exception) -> Response:
     return JSONResponse({"error": "there is nothing at this address", "allowed": "/health, /metrics, /routes, /routes/{use_case}, "
-                         "/stats/{use_case}, /converge, "
+                         "/stats/{use_case}, /converge, /what-if/{use_case}, "
                          "/versions/{use_case}/{version}/withdrawn, /rollback/{use_case}, /overrides/{use_case}/absorbed"}, status_code=404)
 
 

@@ -7,6 +7,7 @@ the reply says so and names nothing of it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -38,34 +39,45 @@ def with_reasons(answers: list[Answer]) -> list[Answer]:
 
 def explained(loaded: Loaded, answers: list[Answer]) -> list[dict[str, Any]]:
     """Reasons of answers of one model, as the reply tells them."""
+    return [told(loaded, *one) for one in contributions(loaded, answers)]
+
+
+def contributions(loaded: Loaded, answers: list[Answer]) -> Iterator[tuple[Answer, Matrix, Floats, str]]:
+    """Each answer of one model with its encoded row (f,), Shapley values (f + 1,) in margin, and which answer they are of."""
     matrix, _ = loaded.encoder.encode([answer.row.values for answer in answers], [answer.row.event_time for answer in answers])
     manifest = loaded.manifest
     all_found = explain_rows(loaded.model.booster, matrix, manifest.features.feature_types, threads=1, engine="xgboost").contributions
-    said = []
     for place, answer in enumerate(answers):
         found, what = all_found[place], "the value"
         if manifest.task == "multiclass":
             found, what = found[manifest.classes.index(str(answer.prediction))], f"the class {answer.prediction}"
         elif manifest.task == "binary":
             what = "the probability of a yes"
-        said.append(_told(_reasons(loaded, answer, matrix[place], found), what))
-    return said
+        yield answer, matrix[place], found, what
 
 
-def _reasons(loaded: Loaded, answer: Answer, row: Matrix, contributions: Floats) -> Reasons:
-    names = loaded.manifest.features.names
-    values = answer.row.values
-    given = {name: _given(loaded, name, values[name]) if name in values else _known(row[place]) for place, name in enumerate(names)}
-    return reason_codes(contributions, names, given, loaded.domain.words, typical=loaded.domain.typical,
-                        direction=_direction(loaded, contributions))
+def told(loaded: Loaded, answer: Answer, row: Matrix, found: Floats, what: str) -> dict[str, Any]:
+    """The reasons of one answer as the reply tells them."""
+    return _told(_reasons(loaded, answer, row, found), what)
 
 
-def _direction(loaded: Loaded, contributions: Floats) -> Direction:
+def given_values(loaded: Loaded, answer: Answer, row: Matrix) -> dict[str, Any]:
+    """Feature → its value as the request gave it, or as the server computed it."""
+    names, values = loaded.manifest.features.names, answer.row.values
+    return {name: _given(loaded, name, values[name]) if name in values else _known(row[place]) for place, name in enumerate(names)}
+
+
+def _reasons(loaded: Loaded, answer: Answer, row: Matrix, found: Floats) -> Reasons:
+    return reason_codes(found, loaded.manifest.features.names, given_values(loaded, answer, row), loaded.domain.words,
+                        typical=loaded.domain.typical, direction=_direction(loaded, found))
+
+
+def _direction(loaded: Loaded, found: Floats) -> Direction:
     """Toward the unfavourable answer (binary), the class that was answered (multiclass), away from the average (regression)."""
     if loaded.manifest.task == "multiclass":
         return "up"
     if loaded.manifest.task == "regression":
-        return "up" if contributions[:-1].sum() >= 0 else "down"
+        return "up" if found[:-1].sum() >= 0 else "down"
     return "up" if loaded.domain.favourable == "negative" else "down"
 
 

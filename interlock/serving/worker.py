@@ -27,7 +27,7 @@ import uvicorn  # noqa: E402
 
 from interlock.errors import InterlockError, PackageError, Unavailable  # noqa: E402
 from interlock.rules.routes import Route  # noqa: E402
-from interlock.serving.access_log import AccessLog, set_up  # noqa: E402
+from interlock.serving.access_log import AccessLog, place_of, set_up  # noqa: E402
 from interlock.serving.capturing import Capture  # noqa: E402
 from interlock.serving.channel import Channel, Message  # noqa: E402
 from interlock.serving.counters import Counters  # noqa: E402
@@ -122,6 +122,10 @@ class Worker:
                     proof.set_result(message)
             case "serve" if self._serving is None:
                 self._serving = asyncio.create_task(self._server.serve(sockets=[self._listening]))
+            case "what_if":
+                task = asyncio.create_task(self._look(message))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
             case "report":
                 self._channel.send(self._state() | {"n": message["n"], "ok": True})
 
@@ -149,6 +153,23 @@ class Worker:
         else:
             self._channel.send({"n": message["n"], "ok": True})
 
+    async def _look(self, message: Message) -> None:
+        """Answer a question "what if" in a thread; nothing of it is captured or counted."""
+        from interlock.serving.what_if import looked_at
+
+        try:
+            serving = self._endpoint.shelf.serving.get(message["use_case"])
+            if serving is None:
+                raise PackageError("nothing is approved here yet", value=message["use_case"])
+            found = await asyncio.to_thread(looked_at, serving, message["record"], message["digest"])
+        except InterlockError as error:
+            self._refuse(message, error)
+        except Exception as error:  # noqa: BLE001 - a question must not take the worker down: logged and told
+            log.error("a what-if question failed: %s", place_of(error))
+            self._refuse(message, InterlockError("the server failed on this question; it is in its log"))
+        else:
+            self._channel.send({"n": message["n"], "ok": True, "found": found})
+
     def _acknowledge(self, message: Message, change: Any) -> None:
         try:
             change()
@@ -160,7 +181,7 @@ class Worker:
     def _refuse(self, message: Message, error: InterlockError) -> None:
         value = None if error.value is None else str(error.value)[:500]
         self._channel.send({"n": message["n"], "ok": False, "error": error.what, "value": value, "allowed": error.allowed,
-                            "next_step": error.next_step})
+                            "next_step": error.next_step, "kind": type(error).__name__})
 
     def _state(self) -> dict[str, Any]:
         endpoint = self._endpoint
