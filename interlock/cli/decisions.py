@@ -1,4 +1,4 @@
-"""`interlock approve | reject | waive | rollback | resume | abort | status | verify | keeper`."""
+"""`interlock approve | reject | waive | rollback | pause | resume | abort | status | verify | keeper`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ReleaseId = Annotated[str, typer.Argument(help="Id of the release, as `interlock
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the app."""
-    for command in (approve, reject, waive, rollback, resume, abort, status, verify, keeper):
+    for command in (approve, reject, waive, rollback, pause, resume, abort, status, verify, keeper):
         app.command()(command)
 
 
@@ -86,6 +86,13 @@ def rollback(use_case: Name, reason: Reason, yes: Yes = False,
         _confirm(yes, f"{use_case}: {names[0]} instead of {names[1]}?")
         _print(actions.rollback(settings, store, actor=actor_name(settings), use_case=use_case, reason=reason, nonce=new_id(),
                                 expected_generation=generation, to_version=to_version, endpoint=endpoint))
+
+
+def pause(release_id: ReleaseId, reason: Reason) -> None:
+    """Hold a release at its step: the champion answers everything until somebody resumes or aborts."""
+    from interlock.control import actions
+
+    _steer(release_id, lambda **known: actions.pause(**known, reason=reason))
 
 
 def resume(release_id: ReleaseId, reason: Reason) -> None:

@@ -136,7 +136,7 @@ class Releases(RuleBasedStateMachine):
             self.world.roll_back()
             self.seen.update(["rolled back"])
 
-    @rule(action=st.sampled_from([actions.abort, actions.resume]))
+    @rule(action=st.sampled_from([actions.abort, actions.pause, actions.resume]))
     def person_steers(self, action: Callable[..., object]) -> None:
         for release in self.moving():
             with self.attempt():
