@@ -12,10 +12,12 @@ Floats = NDArray[np.float64]
 
 POINTS = 101
 BINS = 20
+LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 def binary_curves(y: Floats, score: Floats, threshold: float) -> dict[str, Any]:
-    """ROC, precision-recall and threshold curves (at most 101 points each), score histograms by outcome, counts at `threshold`.
+    """ROC, precision-recall and threshold curves (at most 101 points each), score histograms by outcome, counts at `threshold` and at
+    each of 101 thresholds.
 
     `y` (n,) 0/1, `score` (n,) in [0, 1]. Rates without a denominator are None.
     """
@@ -33,6 +35,9 @@ def binary_curves(y: Floats, score: Floats, threshold: float) -> dict[str, Any]:
         "scores": {"edges": [round(float(edge), 4) for edge in edges], "positive": np.histogram(order[0], edges)[0].tolist(),
                    "negative": np.histogram(order[1], edges)[0].tolist()},
         "confusion": confusion(y, score, threshold),
+        "counts": {"threshold": [round(float(cut), 4) for cut in cuts], "true_positive": true_positive.tolist(),
+                   "false_positive": false_positive.tolist(), "false_negative": (order[0].size - true_positive).tolist(),
+                   "true_negative": (order[1].size - false_positive).tolist()},
     }
 
 
@@ -65,14 +70,17 @@ def class_table(y: Floats, score: Floats, names: Sequence[str] | None = None) ->
 
 
 def regression_curves(y: Floats, score: Floats) -> dict[str, Any]:
-    """Mean prediction and mean outcome in 20 groups of equal size by prediction, and a histogram of the errors (prediction - outcome)."""
+    """Mean prediction and mean outcome in 20 groups of equal size by prediction, a histogram of the errors (prediction - outcome) and
+    their quantiles."""
     if y.size == 0:
-        return {"groups": {"predicted": [], "actual": [], "rows": []}, "errors": {"edges": [], "rows": []}}
+        return {"groups": {"predicted": [], "actual": [], "rows": []}, "errors": {"edges": [], "rows": []},
+                "error_quantiles": {"level": [], "error": []}}
     parts = [part for part in np.array_split(np.argsort(score, kind="stable"), BINS) if part.size]
     rows, edges = np.histogram(score - y, BINS)
     return {"groups": {"predicted": [float(score[part].mean()) for part in parts], "actual": [float(y[part].mean()) for part in parts],
                        "rows": [int(part.size) for part in parts]},
-            "errors": {"edges": edges.tolist(), "rows": rows.tolist()}}
+            "errors": {"edges": edges.tolist(), "rows": rows.tolist()},
+            "error_quantiles": {"level": list(LEVELS), "error": np.quantile(score - y, LEVELS).tolist()}}
 
 
 def _rates(parts: NDArray[np.int64], whole: int) -> list[float | None]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interlock.rules.findings import Finding
-from reports.intervals import Interval, bootstrap
+from reports.intervals import NORMAL_95, Interval, bootstrap
 from reports.measured import measured
 
 Floats = NDArray[np.float64]
@@ -20,17 +20,23 @@ ROWS_MIN = 40
 
 def threshold_table(y: Floats, score: Floats, matrix: Mapping[str, float], scale: Floats, *, champion: Floats | None = None
                     ) -> dict[str, Any]:
-    """Value per 1,000 cases at 101 thresholds 0, 0.01 … 1: `{"threshold", "value_per_1000", "champion_per_1000" (None: no champion),
-    "selected", "always_yes", "always_no"}`.
+    """Value per 1,000 cases at 101 thresholds 0, 0.01 … 1: `{"threshold", "value_per_1000", "low", "high", "champion_per_1000" (None: no
+    champion), "selected", "always_yes", "always_no"}`.
 
-    `y`, `score`, `scale` (n,); without a row the lists are empty. A row with score ≥ threshold is answered with yes.
+    `y`, `score`, `scale` (n,); without a row the lists are empty. A row with score ≥ threshold is answered with yes. `low`, `high`: 95 %
+    interval of the mean (central limit theorem) at each threshold by itself, None with fewer than 2 rows; a threshold picked because its
+    value is the highest looks better than it is, so `best_threshold` measures such a choice on other rows.
     """
     if y.size == 0:
-        return {"threshold": [], "value_per_1000": [], "champion_per_1000": None, "selected": [], "always_yes": None, "always_no": None}
+        return {"threshold": [], "value_per_1000": [], "low": [], "high": [], "champion_per_1000": None, "selected": [],
+                "always_yes": None, "always_no": None}
     cuts = np.linspace(0.0, 1.0, THRESHOLDS)
     own = _at(cuts, y, score, matrix, scale)
     yes, no = _worth(y, matrix, scale)
+    half = _half_widths(cuts, y, score, matrix, scale)
     return {"threshold": [round(float(cut), 4) for cut in cuts], "value_per_1000": own.tolist(),
+            "low": [None] * THRESHOLDS if half is None else (own - half).tolist(),
+            "high": [None] * THRESHOLDS if half is None else (own + half).tolist(),
             "champion_per_1000": None if champion is None else _at(cuts, y, champion, matrix, scale).tolist(),
             "selected": [float((score >= cut).mean()) for cut in cuts], "always_yes": float(yes.mean()) * 1_000,
             "always_no": float(no.mean()) * 1_000}
@@ -97,6 +103,21 @@ def _at(cuts: Floats, y: Floats, score: Floats, matrix: Mapping[str, float], sca
     below = np.concatenate(([0.0], np.cumsum(no - yes)))
     worth: Floats = (yes.sum() + below[np.searchsorted(score[order], cuts, side="left")]) / y.size * 1_000
     return worth
+
+
+def _half_widths(cuts: Floats, y: Floats, score: Floats, matrix: Mapping[str, float], scale: Floats) -> Floats | None:
+    """1.96 standard errors of the value per 1,000 at each threshold; None with fewer than 2 rows."""
+    if y.size < 2:
+        return None
+    order = np.argsort(score, kind="stable")
+    yes, no = _worth(y[order], matrix, scale[order])
+    middle = float(np.concatenate((yes, no)).mean())  # taken off first, so that squares of large amounts keep their digits
+    yes, no, place = yes - middle, no - middle, np.searchsorted(score[order], cuts, side="left")
+    sums, squares = (before.sum() + np.concatenate(([0.0], np.cumsum(after - before)))[place] for before, after in
+                     ((yes, no), (yes**2, no**2)))
+    variance = np.maximum(squares - sums**2 / y.size, 0.0) / (y.size - 1)
+    half: Floats = NORMAL_95 * np.sqrt(variance / y.size) * 1_000
+    return half
 
 
 def _at_least(score: Floats, cuts: Floats) -> NDArray[np.int64]:

@@ -58,7 +58,21 @@ def test_value_at_every_threshold_is_that_of_deciding_there(rows: list[tuple[boo
         cut = np.linspace(0, 1, 101)[place]
         expected = (value_rows(y, (score >= cut).astype(float), MATRIX) * scale).mean() * 1_000
         assert table["value_per_1000"][place] == pytest.approx(expected, abs=1e-6)
+        if y.size > 1:
+            own = value_rows(y, (score >= cut).astype(float), MATRIX) * scale
+            half = 1.959964 * own.std(ddof=1) / y.size**0.5 * 1_000
+            assert table["high"][place] - table["low"][place] == pytest.approx(2 * half, rel=1e-5, abs=1e-3)
     assert table["always_yes"] == pytest.approx(table["value_per_1000"][0])
+
+
+def test_the_interval_of_a_value_at_a_threshold_by_hand() -> None:
+    """Always yes on three rows worth 10, 10 and -5: mean 5, standard deviation 8.66, standard error 5; so 5,000 +- 1.96 x 5,000."""
+    amounts = {"true_positive": 10.0, "false_positive": -5.0, "true_negative": 0.0, "false_negative": 0.0}
+    table = threshold_table(np.array([1.0, 1.0, 0.0]), np.array([0.9, 0.8, 0.1]), amounts, np.ones(3))
+    assert table["value_per_1000"][0] == pytest.approx(5_000)
+    assert (table["low"][0], table["high"][0]) == (pytest.approx(5_000 - 9_799.8, abs=0.1), pytest.approx(5_000 + 9_799.8, abs=0.1))
+    one = threshold_table(np.array([1.0]), np.array([0.9]), amounts, np.ones(1))
+    assert (one["low"][0], one["high"][0]) == (None, None)
 
 
 def test_net_benefit_by_hand() -> None:
