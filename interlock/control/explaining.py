@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,12 +15,15 @@ from interlock.errors import DataError
 from interlock.modeling.boosting import load_xgboost
 from interlock.modeling.decision import decide, group_column
 from interlock.modeling.features import Matrix
+from interlock.modeling.inputs import accepted_fields
 from interlock.modeling.package import Model, Package, read_package
-from interlock.records.compaction import captured_files, compact
-from interlock.records.lake import lake_from, read_frames
+from interlock.records.compaction import CapturedFile, captured_files, compact
+from interlock.records.ids import made_at
+from interlock.records.lake import lake_from, read_columns, read_frames
 from interlock.rules.canonical import iso
 from interlock.settings import Settings
 from interlock.spec.usecase import UseCase
+from reports.answer_scale import with_probabilities
 from reports.counterfactuals import Search, counterfactuals
 from reports.reason_words import words_for
 from reports.reasons import Direction, Reasons, reason_codes, waterfall
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
     from reports.profiles import Profile
 
 Floats = NDArray[np.float64]
+DAY = timedelta(days=1)
 FILES_MAX = 1_000  # files of captured predictions looked through, the newest first: one per day and more
 
 
@@ -48,12 +53,15 @@ class Explanation:
     steps: list[dict[str, Any]] = field(repr=False)
     search: Search
     changes: list[dict[str, tuple[Any, Any]]]
+    inputs: dict[str, Any] = field(default_factory=dict, repr=False)  # the fields of the request, as it was captured
+    calibrated: bool = False  # whether the score is more than the probability of the margin
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON."""
         return {"request_id": self.request_id, "version": self.version, "digest": self.digest, "event_time": self.event_time,
                 "prediction": self.prediction, "score": self.score, "explained": self.answer, "kind": "path-dependent",
-                "reasons": self.reasons.as_json(), "waterfall": self.steps, "counterfactuals": {
+                "reasons": self.reasons.as_json(), "waterfall": self.steps, "inputs": self.inputs, "calibrated": self.calibrated,
+                "counterfactuals": {
                     **self.search.as_json(), "found": [{"effort": one.effort, "changes": changes}
                                                        for one, changes in zip(self.search.found, self.changes, strict=True)]}}
 
@@ -79,8 +87,10 @@ def explain_request(settings: Settings, use_case: UseCase, request_id: str, *, d
                            direction=direction or _direction(use_case, package, contributions))
     search = _search(use_case, package, model, profile, row, values[0])
     return Explanation(request_id, int(row["_version"][0]), package.digest, iso(row["_event_time"][0]), str(row["_prediction"][0]),
-                       float(row["_score"][0]), answer, reasons, waterfall(contributions, names, given),
-                       search, [spelled(package, one.changes) for one in search.found])
+                       float(row["_score"][0]), answer, reasons,
+                       with_probabilities(waterfall(contributions, names, given), package.manifest.task), search,
+                       [spelled(package, one.changes) for one in search.found], _inputs(package, row),
+                       package.manifest.calibration is not None)
 
 
 def find_prediction(settings: Settings, use_case: str, request_id: str) -> pl.DataFrame:
@@ -90,12 +100,26 @@ def find_prediction(settings: Settings, use_case: str, request_id: str) -> pl.Da
     lake = lake_from(settings)
     compact(settings, lake)
     files = captured_files(settings, use_case)[-FILES_MAX:]
-    for file in reversed(files):
-        found = read_frames(lake, [file.key]).filter(pl.col("_request_id") == request_id)
-        if found.height:
-            return found.sort("_seen_time").tail(1)
+    for file in _likely_first(files, request_id):
+        if (read_columns(lake, file.key, ["_request_id"])["_request_id"] == request_id).any():
+            return read_frames(lake, [file.key]).filter(pl.col("_request_id") == request_id).sort("_seen_time").tail(1)
     raise DataError("no prediction with this id was captured", value=request_id, allowed=f"an id among {len(files)} files of predictions",
                     next_step="use the `id` of the reply; ids of replies that said captured: false are not kept")
+
+
+def _likely_first(files: list[CapturedFile], request_id: str) -> list[CapturedFile]:
+    """The newest first, but before them those of the day that a time-ordered id (UUID version 7) was made on."""
+    newest = list(reversed(files))
+    moment = made_at(request_id)
+    if moment is None:
+        return newest
+    return sorted(newest, key=lambda file: not file.first - DAY <= moment <= file.last + DAY)
+
+
+def _inputs(package: Package, row: pl.DataFrame) -> dict[str, Any]:
+    """The fields that a request carries for this model, with the values that were captured, and the event time."""
+    fields = {name: row[name][0] if name in row.columns else None for name in accepted_fields(package.manifest)}
+    return fields | {"event_time": iso(row["_event_time"][0])}
 
 
 def _contributions(model: Model, values: Matrix, prediction: str) -> tuple[Floats, str]:
