@@ -81,7 +81,7 @@ class Settings(BaseSettings):
     alert_urls: list[SecretStr] = Field(default_factory=list, description="Apprise URLs that get every alert.")
     single_person: bool = Field(default=False, description="One person may approve their own work; the ledger says so.")
     actor: str | None = Field(default=None, description="Name of the person at the keyboard; default: the login name.")
-    people: dict[str, list[str]] = Field(default_factory=dict, description="Name → roles (viewer, approver, operator, auditor, admin); empty: local mode, everybody has every role.")
+    people: dict[str, list[str]] = Field(default_factory=dict, description="Name → roles (viewer, analyst, approver, operator, auditor, admin); empty: local mode, everybody has every role.")
     window_rows_max: int = Field(default=2_000_000, ge=1, description="Rows read at most for one monitored window.")
     backup_to: Path | None = Field(default=None, description="Folder that backups are written to, outside `home` and better on another disk.")
     backup_schedule: str | None = Field(default=None, description="When `tick` starts a backup (cron, UTC); default: by hand only.")
@@ -126,7 +126,7 @@ class Settings(BaseSettings):
     def dashboard_url(self) -> str:
         return f"http://{self.host}:{self.dashboard_port}"
 
-    def folder(self, name: Literal["lake", "capture", "packages", "prefect", "mlflow", "run", "log", "studies"]) -> Path:
+    def folder(self, name: Literal["lake", "capture", "packages", "policies", "prefect", "mlflow", "run", "log", "studies"]) -> Path:
         """A folder of the state, made when it is not there yet."""
         path = self.home.resolve() / name
         try:

@@ -10,7 +10,7 @@ from dashboard.components.signal import mark
 from dashboard.components.words import age, moment, plain, short
 from dashboard.desk import Desk
 from dashboard.theme import LOOKS
-from interlock.control.readmodel.rollouts import ReleaseView, releases
+from interlock.control.readmodel.rollouts import ReleaseView, edited, releases
 from interlock.control.readmodel.signals import SignalState
 from interlock.records.store import utc_now
 
@@ -37,6 +37,8 @@ def follow(use_case: str, drawn: tuple[object, ...]) -> None:
     live_strip(live_of(desk, use_case))
     if found:
         answer(desk, found[0])
+        if said := desk.soon(edited, use_case, found[0].state.value, found[0].policy_digest):
+            st.markdown(f"{mark(SignalState.WARN)} {plain(said)}")
         stages(found[0])
 
 

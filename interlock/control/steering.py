@@ -8,10 +8,11 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from interlock.control.approved import policy_of
 from interlock.control.deployments import ROLLBACK
 from interlock.control.endpoint import Endpoint, reached
 from interlock.control.once import once
-from interlock.control.people import AUTOMATIC, require
+from interlock.control.people import AUTOMATIC, Person, name_of, require
 from interlock.control.receipts import Receipt
 from interlock.control.rollbacks import settle
 from interlock.control.standing import suspend_after
@@ -24,16 +25,15 @@ from interlock.rules.releases import OPEN, ReleaseState
 from interlock.rules.routes import Route
 from interlock.rules.strategies import route_changes, step_of
 from interlock.settings import Settings
-from interlock.spec.load import find_use_case
 
 
-def abort(settings: Settings, store: Store, *, actor: str, release_id: str, reason: str, nonce: str, expected_generation: int,
+def abort(settings: Settings, store: Store, *, actor: str | Person, release_id: str, reason: str, nonce: str, expected_generation: int,
           endpoint: Endpoint | None = None, clock: Callable[[], datetime] = utc_now) -> Receipt:
     """End a release that is not live yet: the candidate leaves the route at once, the champion is untouched.
 
     Where the store cannot write, the endpoint drops the candidate alone, and the keeper writes it down later.
     """
-    standing = require(settings, actor, "abort", reason)
+    standing, actor = require(settings, actor, "abort", reason), name_of(actor)
     with store.reading() as session:
         release = releases.get(session, release_id)
     with reached(settings, endpoint) as seam:
@@ -61,10 +61,10 @@ def brake(store: Store, endpoint: Endpoint, release: Release, *, reason: str, br
                                          detail={"nonce": breach[-64:], "breach": breach}, identity=f"rollback:breach:{breach}"))
 
 
-def resume(settings: Settings, store: Store, *, actor: str, release_id: str, reason: str, nonce: str, expected_generation: int,
+def resume(settings: Settings, store: Store, *, actor: str | Person, release_id: str, reason: str, nonce: str, expected_generation: int,
            endpoint: Endpoint | None = None, clock: Callable[[], datetime] = utc_now) -> Receipt:
     """Let a paused release begin its present step anew, with the step's share of the requests."""
-    standing = require(settings, actor, "resume", reason)
+    standing, actor = require(settings, actor, "resume", reason), name_of(actor)
     with store.reading() as session:
         revision = releases.get(session, release_id).revision
     with reached(settings, endpoint) as seam:
@@ -103,7 +103,11 @@ def _resume(settings: Settings, session: Session, release_id: str, revision: int
     if release.state != ReleaseState.PAUSED or release.revision != revision:
         raise StaleState(f"this release is {release.state}, not paused", value=release_id, next_step="interlock status")
     route = _route(session, release, expected_generation)
-    rollout = find_use_case(settings, release.use_case)[1].rollout
+    _digest, use_case, unsealed = policy_of(settings, release, session.get_one(Decision, release.decision_id))
+    if unsealed:
+        raise StaleState(f"{unsealed}: this release cannot go on as it was approved", value=release_id,
+                         next_step=f"interlock abort {release_id}, then validate and approve again")
+    rollout = use_case.rollout
     step = step_of(rollout, release.step)
     decision = decisions.record(session, kind="resume", identity=f"resume:{release_id}:{detail['nonce']}", use_case=release.use_case,
                                 actor=actor, reason=reason, now=now, candidate_id=release.candidate_id,

@@ -10,9 +10,10 @@ from sqlalchemy import update
 from test_pages import opened, text
 from test_pages import served as served
 
+from dashboard.desk import forget
 from interlock.control.stepping import _body
 from interlock.records.store import Store, utc_now
-from interlock.records.tables import Release
+from interlock.records.tables import Decision, Release
 from interlock.rules.arms import ArmStats
 from interlock.rules.canary import judge_step
 from interlock.rules.sequential import AbCounts
@@ -83,3 +84,25 @@ def test_every_measure_has_its_interval_and_counts(served: Settings, store: Stor
     assert "(95 % interval" in shown
     assert "0.00% to 0.95%" in shown  # Wilson of 0 errors among 400
     assert "Both versions over the same period" in shown
+
+
+def test_an_edit_in_the_middle_is_said_on_the_page(served: Settings, store: Store) -> None:
+    """The decision rests on another digest than the file's: what is on its way goes on as approved, what is live is no matter."""
+    said = "The use-case file was changed since this release was approved. It goes on as approved"
+    judged(store, Rollout(), EVEN, EVEN, "canary")
+    assert said not in told()
+    with store.writing() as session:
+        session.execute(update(Decision).where(Decision.id == "decision-2").values(policy_digest="sha256:" + "7" * 64))
+    forget()
+    assert said in told()
+    judged(store, Rollout(), EVEN, EVEN, "live")
+    forget()
+    assert said not in told()
+
+
+@pytest.mark.parametrize(("stage", "word"), [("staging", "verified and staged"), ("before there was any", "verified")])
+def test_what_was_staged_is_called_so(served: Settings, store: Store, stage: str, word: str) -> None:
+    body = {"stage": stage, "verdict": "pass", "measures": [], "at": utc_now().isoformat()}
+    with store.writing() as session:
+        session.execute(update(Release).where(Release.id == "release-2").values(state="staged", step=0, analysis=[body]))
+    assert f"[▲ {word}]" in told()

@@ -8,12 +8,15 @@ from typing import Any
 
 from sqlalchemy import select
 
+from interlock.control.approved import EDITED
 from interlock.control.readmodel.endpoint import Live
 from interlock.control.readmodel.signals import SignalState
 from interlock.records.store import Store
 from interlock.records.tables import Candidate, Decision, Outbox, Release
 from interlock.rules.releases import OPEN, ReleaseState
 from interlock.rules.routes import Slot
+from interlock.settings import Settings
+from interlock.spec.load import policy_digest
 
 S = ReleaseState
 WORDS = {S.PLANNED: "approved", S.STAGED: "verified", S.SHADOW: "loaded; no customer sees its answers",
@@ -48,6 +51,7 @@ class ReleaseView:
     actor: str
     decision_reason: str
     waits: str = ""
+    policy_digest: str | None = None  # of the use-case file that was approved
 
     @property
     def signal(self) -> SignalState:
@@ -55,7 +59,7 @@ class ReleaseView:
 
     @property
     def words(self) -> str:
-        return WORDS[self.state]
+        return self._word(self.state)
 
     @property
     def open(self) -> bool:
@@ -73,9 +77,14 @@ class ReleaseView:
             shadowed = self.state is S.SHADOW or any(item.get("kind") in UNSEEN for item in self.analysis)
             way = [stage for stage in WAY if shadowed or stage is not S.SHADOW]
             at = way.index(self.state)
-            return [(WORDS[stage], "done" if n < at or (n == at and stage is S.LIVE) else "now" if n == at else "next")
+            return [(self._word(stage), "done" if n < at or (n == at and stage is S.LIVE) else "now" if n == at else "next")
                     for n, stage in enumerate(way)]
         return [(WORDS[S.PLANNED], "done"), (self.words, "stopped" if self.state is not S.SUPERSEDED else "done")]
+
+    def _word(self, stage: ReleaseState) -> str:
+        """Releases from before there was staging were only verified."""
+        staged = self.state is S.PLANNED or any(item.get("stage") == "staging" for item in self.analysis)
+        return "verified and staged" if stage is S.STAGED and staged else WORDS[stage]
 
 
 @dataclass(frozen=True)
@@ -103,7 +112,15 @@ def releases(store: Store, use_case: str | None = None, limit: int = 50) -> list
                         state=ReleaseState(row.state), step=row.step, revision=row.revision, reason=row.reason,
                         analysis=tuple(item for item in row.analysis if isinstance(item, dict)), state_since=row.state_since,
                         created_at=row.created_at, decision_id=row.decision_id, actor=decision.actor, decision_reason=decision.reason,
-                        waits=_waits(held.get(row.id))) for row, candidate, decision in rows]
+                        waits=_waits(held.get(row.id)), policy_digest=decision.policy_digest) for row, candidate, decision in rows]
+
+
+def edited(settings: Settings, use_case: str, state: str, approved: str | None) -> str:
+    """That the use-case file is another one by now than the release runs under (digest `approved`), in words; empty where it is not, or
+    does not matter."""
+    if state not in {S.SHADOW, S.CANARY, S.PAUSED, S.PROBATION} or approved is None:
+        return ""
+    return "" if policy_digest(settings, use_case) == approved else EDITED
 
 
 def preview_rollback(live: Live) -> RollbackPreview:
