@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import streamlit as st
+from playwright.sync_api import Browser, sync_playwright
 
 from interlock.records.store import Store
-from interlock.settings import Settings
+from interlock.settings import Settings, load_settings
 
 sys.path.insert(0, str(Path(__file__).parent))  # the world beside this file
+
+from browser_room import FLAGS, Room, open_room
+
 APP = Path(__file__).resolve().parents[2] / "dashboard" / "app.py"
 
 
@@ -33,3 +40,37 @@ def world(environment: Settings, store: Store) -> Settings:
 
     build(store)
     return environment
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """A browser for one file only: while it lives, its event loop counts as running in this thread, and no other test could start one."""
+    path = shutil.which("chromium")
+    if path is None:
+        if os.environ.get("CI"):
+            pytest.fail("chromium is missing; CI never skips")
+        pytest.skip("Debian's chromium is missing: apt-get install chromium")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="session")
+def control_room(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> Iterator[Room]:
+    """One control room for all browser tests that only look: a world whose every text is an attack. Tests that act open their own."""
+    from control_room_world import XSS, build
+
+    from tests.conftest import free_port
+
+    folder = tmp_path_factory.mktemp("control_room")
+    (folder / "world").mkdir()
+    shutil.copy(migrated, folder / "world" / "store.db")
+    (folder / "home").symlink_to(folder / "world")
+    ports = {f"{part}_port": free_port() for part in ("dashboard", "prefect", "mlflow", "predictions", "control")}
+    settings = load_settings(home=folder / "home", usecases_dir=APP.parents[1] / "usecases", **ports)
+    store = Store(settings.store_address)
+    build(store, payload=XSS)
+    store.close()
+    with open_room(settings) as room:
+        yield room
