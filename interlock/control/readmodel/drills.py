@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from interlock.control.drill_schedule import DrillState, drill_states
+from interlock.control.drill_schedule import DrillState, drill_states_of
 from interlock.control.readmodel.directory import Entry
 from interlock.control.readmodel.signals import Signal, SignalState
 from interlock.records import drills
@@ -36,9 +36,9 @@ class DrillView:
 
 def drill_signals(store: Store, entries: Sequence[Entry]) -> dict[str, Signal]:
     """The signal of each use case that has a schedule and something live, or was ever drilled; none for the others."""
-    known = [entry.spec for entry in entries if entry.spec is not None]
+    known = {entry.name: entry.facts.get("schedules", {}).get("drill") for entry in entries if not entry.problem}
     with store.reading() as session:
-        return {name: _signal(state) for name, state in drill_states(session, known, utc_now()).items()}
+        return {name: _signal(state) for name, state in drill_states_of(session, known, utc_now()).items()}
 
 
 def drills_of(store: Store, use_case: str) -> list[DrillView]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from sqlalchemy import select
+
 from interlock.errors import InterlockError
 from interlock.records.store import Store, utc_now
 from interlock.records.tables import RouteRow
@@ -69,7 +71,8 @@ def observe(settings: Settings, store: Store, use_cases: tuple[str, ...]) -> dic
     from interlock.serving.client import ServingClient
 
     with store.reading() as session:
-        rows = {name: session.get(RouteRow, name) for name in use_cases}
+        there = {row.use_case: row for row in session.scalars(select(RouteRow).where(RouteRow.use_case.in_(use_cases)))}
+        rows = {name: there.get(name) for name in use_cases}
     answers: dict[str, Observed] = {}
     problem = ""
     try:

@@ -45,13 +45,18 @@ class Intake:
     @property
     def signal(self) -> Signal:
         """Share of rows refused; UNKNOWN before the first batch."""
-        taken = self.rows + self.quarantined
-        if not taken:
-            return Signal("Data", SignalState.UNKNOWN, "No rows have been taken in yet.")
-        share = self.quarantined / taken
-        state = SignalState.FAIL if share > QUARANTINE_FAIL else SignalState.WARN if share > QUARANTINE_WARN else SignalState.PASS
-        text = f"{self.quarantined:,} of {taken:,} rows refused ({share:.2%}); at most {QUARANTINE_FAIL:.0%} is usual."
-        return Signal("Data", state, text, value=share, limit=QUARANTINE_FAIL, sample_size=taken, at=self.last_batch)
+        return refused_signal(self.rows, self.quarantined, self.last_batch)
+
+
+def refused_signal(rows: int, quarantined: int, at: datetime | None) -> Signal:
+    """Share of the rows of a snapshot's making that were refused; UNKNOWN where there are none. `at`: when the last came in."""
+    taken = rows + quarantined
+    if not taken:
+        return Signal("Data", SignalState.UNKNOWN, "No rows have been taken in yet.")
+    share = quarantined / taken
+    state = SignalState.FAIL if share > QUARANTINE_FAIL else SignalState.WARN if share > QUARANTINE_WARN else SignalState.PASS
+    text = f"{quarantined:,} of {taken:,} rows refused ({share:.2%}); at most {QUARANTINE_FAIL:.0%} is usual."
+    return Signal("Data", state, text, value=share, limit=QUARANTINE_FAIL, sample_size=taken, at=at)
 
 
 def intake(store: Store, use_case: str, limit: int = 50) -> Intake:
