@@ -1,12 +1,20 @@
-"""Typed frames from captured frames: one type per column for ever, whatever a client sent."""
+"""Typed frames from captured frames: one type per column for ever, whatever a client sent.
+
+The body of a captured frame of predictions has one of two forms:
+
+    {"kind", "columns", "rows": [{name: value}]}                                       a few rows
+    {"kind", "columns", "count": n, "same": {name: value}, "lists": {name: [n values]}}   a batch: by column, and once what is the same
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import polars as pl
+
+Part = list[dict[str, Any]] | dict[str, Any]  # rows, or the body of a batch
 
 
 def predictions_schema() -> dict[str, pl.DataType]:
@@ -31,17 +39,40 @@ def predictions_frame(bodies: Iterable[dict[str, Any]]) -> pl.DataFrame:
     """One row per prediction: features by kind (numbers Float64, categories and context String), then the system columns."""
     import polars as pl
 
-    rows: list[dict[str, Any]] = []
+    parts: list[Part] = []
     kinds: dict[str, str] = {}
     for body in bodies:
-        rows += body["rows"]
+        if "rows" not in body:
+            parts.append(body)
+        elif parts and isinstance(parts[-1], list):
+            parts[-1] += body["rows"]
+        else:
+            parts.append(list(body["rows"]))
         for columns in body["columns"].values():
             kinds |= columns
     types: dict[str, Any] = {"numeric": pl.Float64(), "boolean": pl.Boolean()}
-    columns = {name: _series(name, [row.get(name) for row in rows], types.get(kind)) for name, kind in kinds.items()}
+    columns = {name: _series(name, _values(parts, name), types.get(kind)) for name, kind in kinds.items()}
     for name, dtype in predictions_schema().items():
-        columns[name] = pl.Series(name, [row.get(name) for row in rows], dtype=dtype, strict=False)
+        columns[name] = pl.Series(name, _values(parts, name), dtype=dtype, strict=False)
     return pl.DataFrame(list(columns.values()))
+
+
+def rows_in(body: Mapping[str, Any]) -> int:
+    """Rows of a captured frame, in either form."""
+    return int(body["count"]) if "count" in body else len(body["rows"])
+
+
+def _values(parts: list[Part], name: str) -> list[Any]:
+    """One column of all rows, in their order; None where a row has no such value."""
+    values: list[Any] = []
+    for part in parts:
+        if isinstance(part, list):
+            values += [row.get(name) for row in part]
+        elif name in part["lists"]:
+            values += part["lists"][name]
+        else:
+            values += [part["same"].get(name)] * part["count"]
+    return values
 
 
 def labels_frame(bodies: Iterable[dict[str, Any]]) -> pl.DataFrame:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from interlock.records.captured_frames import labels_frame, labels_schema, predictions_frame, predictions_schema
+from interlock.records.captured_frames import labels_frame, labels_schema, predictions_frame, predictions_schema, rows_in
 from interlock.records.compaction_manifest import Manifest, fresh_manifest, read_manifest, write_manifest
 from interlock.records.lake import Lake, lake_from, read_frames, write_frame
 from interlock.records.segments import SUFFIX, Damage, in_use
@@ -191,7 +191,7 @@ def _compact_one(folder: Path, lake: Lake) -> dict[str, int]:
         manifest["segments"][path.name] = _read_new(path, manifest["segments"].get(path.name, 0), bodies)
         if closed and time.time() - path.stat().st_mtime > SEGMENT_KEPT_S:
             removable.append(path)
-    counts = {kind: sum(len(body["rows"]) for body in bodies[kind]) for kind in TIME_COLUMN if kind != "shadow" or bodies[kind]}
+    counts = {kind: sum(map(rows_in, bodies[kind])) for kind in TIME_COLUMN if kind != "shadow" or bodies[kind]}
     counts["gaps"] = len(bodies["gap"])
     for kind, make in (("predictions", predictions_frame), ("shadow", predictions_frame), ("labels", labels_frame)):
         if bodies[kind]:

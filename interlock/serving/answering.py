@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -17,6 +18,7 @@ from interlock.serving.shelf import Arm, Loaded, Serving
 from interlock.serving.wire import Refusal
 
 FRAME_ROWS = 2_048  # written down at once: a wide row takes some kilobytes
+Captures = list[tuple[bytes, int]]  # packed frames, and the rows in each
 
 
 @dataclass(slots=True)
@@ -64,18 +66,32 @@ async def capture_answers(capture: Capture, serving: Serving, answers: list[Answ
     """
     seen = datetime.now(UTC)
     latency_ms = round((time.perf_counter() - started) * 1000, 3)
+    parts = (answers[start:start + FRAME_ROWS] for start in range(0, len(answers), FRAME_ROWS))
+    return told(await capture_frames(capture, serving, ((frame_of(part, serving, seen, latency_ms), len(part)) for part in parts)), serving)
+
+
+async def capture_frames(capture: Capture, serving: Serving, frames: Iterable[tuple[dict[str, Any] | bytes, int]]) -> Captured:
+    """Write frames down, one after the other, each with its number of rows; whether all of them are on the disk."""
     record = capture.record_relaxed if serving.route.serving.capture == "relaxed" else capture.record
     captured: Captured = True
-    for start in range(0, len(answers), FRAME_ROWS):
-        part = answers[start:start + FRAME_ROWS]
-        kinds = {answer.row.arm.slot.digest: answer.row.arm.loaded.captured for answer in part}
-        frame = {"kind": "predictions", "columns": kinds, "rows": [captured_row(answer, serving, seen, latency_ms) for answer in part]}
-        said: Captured = await record(serving.route.use_case, frame, len(part))
+    for frame, rows in frames:
+        said: Captured = await record(serving.route.use_case, frame, rows)
         captured = said if said is not True and captured else captured
+    return captured
+
+
+def told(captured: Captured, serving: Serving) -> Captured:
+    """What the reply says of it; 503 where nothing is recorded and the use case says `refuse`."""
     if not captured and serving.route.on_capture_failure == "refuse":
         raise Refusal(503, "the answer cannot be recorded now, and this use case refuses to answer unrecorded",
                       headers={"retry-after": "1"})
     return captured
+
+
+def frame_of(answers: list[Answer], serving: Serving, seen: datetime, latency_ms: float) -> dict[str, Any]:
+    """The frame in which these answers are written down."""
+    kinds = {answer.row.arm.slot.digest: answer.row.arm.loaded.captured for answer in answers}
+    return {"kind": "predictions", "columns": kinds, "rows": [captured_row(answer, serving, seen, latency_ms) for answer in answers]}
 
 
 def count_answers(counters: Counters, answers: list[Answer], latency_ms: float) -> None:
@@ -100,7 +116,7 @@ def answer_rows(loaded: Loaded, rows: list[Row]) -> list[Answer]:
     ends = loaded.model.interval(matrix, found)
     column = group_column(manifest)
     groups = None if column is None else [row.values.get(column) for row in rows]
-    decisions = _in_words(manifest, decide(manifest, found, groups).tolist())
+    decisions = in_words(manifest, decide(manifest, found, groups).tolist())
     numbers = found.tolist()  # float32 as float: the same value
     intervals = [None] * len(rows) if ends is None else ends.tolist()
     is_multiclass = manifest.task == "multiclass"
@@ -115,7 +131,7 @@ def answer_rows(loaded: Loaded, rows: list[Row]) -> list[Answer]:
     return answers
 
 
-def _in_words(manifest: Manifest, decided: list[float]) -> list[int | float | str]:
+def in_words(manifest: Manifest, decided: list[float]) -> list[int | float | str]:
     """The decisions as replies say them."""
     if manifest.task == "multiclass":
         return [manifest.classes[int(place)] for place in decided]

@@ -39,17 +39,17 @@ class Capture:
         self._lanes: dict[str, _Lane] = {}
         self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="capture")
 
-    async def record(self, use_case: str, body: dict[str, Any], rows: int) -> bool:
-        """Whether the body is on the disk now. Never raises for a failing disk."""
-        return await self._lane(use_case).record(pack(body), rows)
+    async def record(self, use_case: str, body: dict[str, Any] | bytes, rows: int) -> bool:
+        """Whether the body (or its packed bytes) is on the disk now. Never raises for a failing disk."""
+        return await self._lane(use_case).record(body if isinstance(body, bytes) else pack(body), rows)
 
-    async def record_relaxed(self, use_case: str, body: dict[str, Any], rows: int) -> Captured:
+    async def record_relaxed(self, use_case: str, body: dict[str, Any] | bytes, rows: int) -> Captured:
         """`relaxed`: the body will be on the disk within `RISK_S`, and until then a kill or a power cut loses it.
 
         Waits as `record` does, and says what it says, where the disk is slower than that or failing.
         """
         lane = self._lane(use_case)
-        payload = pack(body)
+        payload = body if isinstance(body, bytes) else pack(body)
         return "relaxed" if lane.take_on_trust(payload, rows) else await lane.record(payload, rows)
 
     def report(self) -> dict[str, dict[str, Any]]:

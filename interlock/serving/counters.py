@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -55,6 +56,15 @@ class ArmCounts:
         self.scores[bisect_right(score_edges(self.edges), score)] += 1
         if prediction is not None:
             self.predictions[prediction] = self.predictions.get(prediction, 0) + 1
+
+    def answered_all(self, scores: Sequence[float], predictions: Sequence[str] | None) -> None:
+        """Count many answers at once, as `answered` counts each."""
+        self.requests += len(scores)
+        edges = score_edges(self.edges)
+        for score, number in Counter(bisect_right(edges, score) for score in scores).items():
+            self.scores[score] += number
+        for prediction, number in Counter(predictions or ()).items():
+            self.predictions[prediction] = self.predictions.get(prediction, 0) + number
 
     def took(self, latency_ms: float, records: int) -> None:
         """Count the latency of a request once for each of its records."""

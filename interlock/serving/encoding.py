@@ -7,7 +7,7 @@ Anything out of the ordinary (an unseen category, a number beyond float32, a req
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from types import NoneType
 from typing import Any
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interlock.modeling.features import FeatureSpace, Matrix
+from interlock.serving.domain import spelled
 
 ROWS_MAX = 16
 FLOAT32_MAX = float(np.finfo(np.float32).max)
@@ -43,6 +44,24 @@ class Encoder:
         elif (columns := self._columns(records, event_times)) is not None:
             return columns, [[] for _ in records]
         return self._space.encode_records(records, event_times)
+
+    def encode_columns(self, values: Mapping[str, Sequence[Any]], numbers: Mapping[str, NDArray[np.float64]],
+                       event_times: list[datetime]) -> tuple[Matrix, list[list[str]] | None]:
+        """Matrix and flags (None: no row has any) of checked values by column; `numbers` holds the numeric and boolean ones among them."""
+        matrix = np.empty((len(event_times), len(self._plan)), dtype=np.float32)
+        for place, (name, kind, codes, required) in enumerate(self._plan):
+            if kind == "calendar":
+                part = _PARTS[name]
+                matrix[:, place] = [part(moment) for moment in event_times]
+                continue
+            given = values.get(name)
+            if given is None or (required and None in given):
+                return self._space.encode_columns(values, len(event_times), event_times)
+            column = _fit(numbers[name]) if name in numbers else _codes_of(given, codes)
+            if column is None:
+                return self._space.encode_columns(values, len(event_times), event_times)
+            matrix[:, place] = column
+        return matrix, None
 
     def _columns(self, records: list[dict[str, Any]], event_times: list[datetime]) -> Matrix | None:
         """The matrix of a batch, column by column; None when one of its rows is not an ordinary one."""
@@ -83,6 +102,17 @@ class Encoder:
             else:
                 return False
         return True
+
+
+def _codes_of(values: Sequence[Any], codes: dict[str, float]) -> list[float] | None:
+    """Codes of a column of categories, NaN where missing; None when one is not known."""
+    found = [codes.get(value) if type(value) is str else NAN if value is None else codes.get(spelled(value)) for value in values]
+    return None if None in found else found  # type: ignore[return-value]
+
+
+def _fit(column: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """The column where every number has a finite float32 (NaN says missing)."""
+    return None if np.any(np.abs(column) > FLOAT32_MAX) else column
 
 
 def _codes(values: list[Any], codes: dict[str, float]) -> list[float] | None:

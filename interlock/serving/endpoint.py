@@ -12,7 +12,8 @@ import msgspec
 from interlock.errors import DataError
 from interlock.serving.access_log import place_of
 from interlock.serving.admission import NOTES, Admission, Notes
-from interlock.serving.answering import Answer, capture_answers, count_answers, score_rows
+from interlock.serving.answering import Answer, capture_answers, capture_frames, count_answers, score_rows, told
+from interlock.serving.batches import Ready, answer_batch, goes_by_column
 from interlock.serving.capturing import Capture, Captured
 from interlock.serving.counters import Counters
 from interlock.serving.gathering import Gathering
@@ -94,39 +95,73 @@ class Endpoint:
     async def predict(self, serving: Serving, rows_at_most: int, prepare: Prepare, *,
                       explain: bool = False) -> tuple[list[Answer], Captured]:
         """Answers and whether they are captured. `prepare` checks the records; large batches and reasons are worked on in a thread."""
-        started = time.perf_counter()
-        rows_max = min(serving.route.serving.rows_max or self.limits.rows_max, self.limits.rows_max)
-        if rows_at_most > rows_max:
-            raise Refusal(413, "too many records in one request", value=rows_at_most, allowed=f"{rows_max} records")
-        if explain:
-            check_bound(serving.route.serving, rows_at_most)
-        notes = NOTES.get() or Notes()
-        notes.check()
+        started = self._begin(serving, rows_at_most, explain)
         try:
             answers = await self._scored(serving, rows_at_most, prepare, explain)
-        except Refused as refused:
-            for arm, records in refused.by_arm:
-                arm.counts(self.counters).refused(records)
-            raise
-        except DataError as error:
-            raise Refusal(422, error.what, value=str(error.value), allowed=error.allowed) from error
+        except (Refused, DataError) as error:
+            raise self._refusal(error) from error
+        return answers, await self._given(serving, answers, started)
+
+    async def predict_records(self, serving: Serving, records: list[dict[str, Any]], prepare: Prepare, *,
+                              explain: bool) -> tuple[list[Answer] | Ready, Captured]:
+        """As `predict`; a large batch of ordinary records is answered by column, and its reply is ready."""
+        if explain or len(records) <= self.limits.inline_rows_max or not goes_by_column(serving):
+            return await self.predict(serving, len(records), prepare, explain=explain)
+        started = self._begin(serving, len(records), explain)
+        try:
+            found = await self.turns.run(serving.route.use_case, lambda: answer_batch(serving, records, self.counters, started)
+                                         or self._settled(serving, score_rows(prepare(), self.counters), explain))
+        except (Refused, DataError) as error:
+            raise self._refusal(error) from error
+        if isinstance(found, list):
+            return found, await self._given(serving, found, started)
+        notes = NOTES.get() or Notes()
+        notes.scored, notes.rows = time.perf_counter(), len(found.batch)
+        notes.version, notes.arm = found.batch.arm.slot.version, found.batch.arm.name
+        captured = told(await capture_frames(self.capture, serving, found.frames), serving)
+        notes.captured = time.perf_counter()
+        found.batch.count(self.counters, (time.perf_counter() - started) * 1000)
+        return found, captured
+
+    def _begin(self, serving: Serving, rows: int, explain: bool) -> float:
+        """When it began; refuses what is too much or too late."""
+        rows_max = min(serving.route.serving.rows_max or self.limits.rows_max, self.limits.rows_max)
+        if rows > rows_max:
+            raise Refusal(413, "too many records in one request", value=rows, allowed=f"{rows_max} records")
+        if explain:
+            check_bound(serving.route.serving, rows)
+        (NOTES.get() or Notes()).check()
+        return time.perf_counter()
+
+    def _refusal(self, error: Refused | DataError) -> Refusal:
+        """What the client is told; refused records are counted for the arm that would have answered."""
+        if isinstance(error, DataError):
+            return Refusal(422, error.what, value=str(error.value), allowed=error.allowed)
+        for arm, records in error.by_arm:
+            arm.counts(self.counters).refused(records)
+        return error
+
+    async def _given(self, serving: Serving, answers: list[Answer], started: float) -> Captured:
+        """Capture, count and mirror the answers."""
+        notes = NOTES.get() or Notes()
         notes.scored = time.perf_counter()
         if not answers:  # every record was refused in its place
-            return answers, True
+            return True
         notes.rows, notes.version, notes.arm = len(answers), answers[0].row.arm.slot.version, answers[0].row.arm.name
         captured = await capture_answers(self.capture, serving, answers, started)
         notes.captured = time.perf_counter()
         count_answers(self.counters, answers, (time.perf_counter() - started) * 1000)
         self.shadows.offer(serving, answers)
-        return answers, captured
+        return captured
 
     async def _scored(self, serving: Serving, rows: int, prepare: Prepare, explain: bool) -> list[Answer]:
-        def settle(answers: list[Answer]) -> list[Answer]:
-            return settled(serving, answers, self.counters, explain) if serving.policy is not None or explain else answers
-
         if rows <= self.limits.inline_rows_max and not explain:
-            return settle(await self.gathering.scored(prepare()))
-        return await self.turns.run(serving.route.use_case, lambda: settle(score_rows(prepare(), self.counters)))
+            return self._settled(serving, await self.gathering.scored(prepare()), explain)
+        return await self.turns.run(serving.route.use_case,
+                                    lambda: self._settled(serving, score_rows(prepare(), self.counters), explain))
+
+    def _settled(self, serving: Serving, answers: list[Answer], explain: bool) -> list[Answer]:
+        return settled(serving, answers, self.counters, explain) if serving.policy is not None or explain else answers
 
     def report(self) -> dict[str, Any]:
         """For the supervisor's metrics: what happened since the last call."""

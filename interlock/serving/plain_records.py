@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from interlock.modeling.package import Manifest
+from interlock.rules.routes import Slot
+from interlock.serving.batches import Ready
+from interlock.serving.capturing import Captured
 from interlock.serving.records import ID_CHARACTERS_MAX, Aside, check_records, read_time
 from interlock.serving.shelf import Serving
 from interlock.serving.wire import Receive, Refusal, Scope
@@ -41,14 +44,22 @@ async def predict(endpoint: Endpoint, use_case: str, scope: Scope, receive: Rece
     if not body.records:
         raise Refusal(422, "there is no record in the request", allowed=f"1 to {endpoint.limits.rows_max} records")
     aside = Aside() if serving.policy is not None and serving.policy.each else None
-    answers, captured = await endpoint.predict(serving, len(body.records), lambda: check_records(serving, body.records, aside=aside),
-                                               explain=body.explain)
+    answers, captured = await endpoint.predict_records(serving, body.records, lambda: check_records(serving, body.records, aside=aside),
+                                                       explain=body.explain)
+    if isinstance(answers, Ready):
+        slot = answers.batch.arm.slot
+        reply = _reply(use_case, slot, serving, captured, answers.said)
+        return reply if aside is None else reply | {"refused": 0}
     slots = {answer.row.arm.slot.digest: answer.row.arm.slot for answer in answers}
     slot = next(iter(slots.values())) if len(slots) == 1 else serving.arms["champion"].slot
     said = [answer.as_json(answer.scores is not None) for answer in answers]
-    reply = {"use_case": use_case, "version": slot.version, "digest": slot.digest, "generation": serving.route.generation,
-             "captured": captured, "predictions": said}
+    reply = _reply(use_case, slot, serving, captured, said)
     return reply if aside is None else reply | _in_place(endpoint, len(body.records), said, aside)
+
+
+def _reply(use_case: str, slot: Slot, serving: Serving, captured: Captured, said: Any) -> dict[str, Any]:
+    return {"use_case": use_case, "version": slot.version, "digest": slot.digest, "generation": serving.route.generation,
+            "captured": captured, "predictions": said}
 
 
 def _in_place(endpoint: Endpoint, records: int, said: list[dict[str, Any]], aside: Aside) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from math import isfinite
 from typing import Any
 
 from interlock.records.ids import new_id
-from interlock.serving.fields import ALLOWED, OWN, mistyped, problem, unknown_field
+from interlock.serving.fields import ALLOWED, OWN, is_text, mistyped, problem, unknown_field
 from interlock.serving.shelf import Arm, Loaded, Serving
 from interlock.serving.treatments import treated
 from interlock.serving.wire import Refusal
@@ -112,7 +112,7 @@ def _id(record: Mapping[str, Any], problems: list[dict[str, Any]]) -> str:
         return new_id()
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63:
         return str(value)
-    if not isinstance(value, str) or not 0 < len(value) <= ID_CHARACTERS_MAX:
+    if not isinstance(value, str) or not 0 < len(value) <= ID_CHARACTERS_MAX or not (value.isascii() or is_text(value)):
         problems.append(problem("id", "is not an id", value, f"a text of 1 to {ID_CHARACTERS_MAX} characters, or a whole number"))
         return new_id()
     return value

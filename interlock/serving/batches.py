@@ -1,0 +1,132 @@
+"""Answers of a batch by column: the same answers, captured rows and counts as row by row (a test compares them), for a part of the cost.
+
+    Columns → matrix → scores → decisions → reply, frames, counts
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from interlock.modeling.decision import decide, group_column, group_flag
+from interlock.serving.answering import FRAME_ROWS, Captures, in_words
+from interlock.serving.columns import Columns, check_columns
+from interlock.serving.counters import Counters
+from interlock.serving.shelf import Arm, Serving
+from interlock.serving.wire import encode_json
+
+pack = msgspec.msgpack.Encoder().encode
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The answers of one arm to checked records, in their order. `flags`: None where no row has one."""
+
+    columns: Columns
+    score: list[float]
+    scores: list[list[float]] | None
+    prediction: list[int | float | str]
+    interval: list[list[float]] | None
+    flags: list[list[str]] | None
+
+    def __len__(self) -> int:
+        return len(self.score)
+
+    @property
+    def arm(self) -> Arm:
+        return self.columns.arm
+
+    def as_json(self) -> msgspec.Raw:
+        """The reply's `predictions`."""
+        slot, arm = self.arm.slot, self.arm.name
+        version, digest = slot.version, slot.digest
+        rows = zip(self.columns.ids, self.score, self.prediction, self._flags(), strict=True)
+        said: list[dict[str, Any]] = [
+            {"id": name, "score": score, "prediction": prediction, "version": version, "digest": digest, "arm": arm, "flags": flags}
+            for name, score, prediction, flags in rows]
+        for name, values in (("interval", self.interval), ("scores", self.scores)):
+            if values is not None:
+                for row, value in zip(said, values, strict=True):
+                    row[name] = value
+        return msgspec.Raw(encode_json(said))
+
+    def captures(self, serving: Serving, started: float) -> Captures:
+        """Packed frames with the number of rows in each; `started`: when the request came, on `perf_counter`."""
+        seen, latency_ms = datetime.now(UTC), round((time.perf_counter() - started) * 1000, 3)
+        slot = self.arm.slot
+        same: dict[str, Any] = {"_version": slot.version, "_digest": slot.digest, "_generation": serving.route.generation,
+                                "_arm": self.arm.name, "_seen_time": seen, "_latency_ms": latency_ms}
+        lists: dict[str, Any] = dict(self.columns.values)
+        lists |= {"_request_id": self.columns.ids, "_score": self.score, "_prediction": list(map(str, self.prediction))}
+        for name, values, otherwise in (("_scores", self.scores, None), ("_interval", self.interval, None), ("_flags", self.flags, [])):
+            lists |= {} if values is None else {name: values}
+            same |= {name: otherwise} if values is None else {}
+        if self.columns.one_time:
+            same["_event_time"] = self.columns.event_times[0]
+        else:
+            lists["_event_time"] = self.columns.event_times
+        head = {"kind": "predictions", "columns": {slot.digest: self.arm.loaded.captured}, "same": same}
+        parts = range(0, len(self), FRAME_ROWS)
+        return [(pack(head | {"count": min(FRAME_ROWS, len(self) - start),
+                              "lists": {name: values[start:start + FRAME_ROWS] for name, values in lists.items()}}),
+                 min(FRAME_ROWS, len(self) - start)) for start in parts]
+
+    def count(self, counters: Counters, latency_ms: float) -> None:
+        """Add the answers to the counts of their arm."""
+        is_value = self.arm.loaded.manifest.task == "regression"
+        self.arm.counts(counters).answered_all(self.score, None if is_value else list(map(str, self.prediction)))
+        self.arm.counts(counters).took(latency_ms, len(self))
+
+    def _flags(self) -> list[list[str]]:
+        return self.flags if self.flags is not None else [[]] * len(self)
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A batch with all that is to be sent and written down, made in the thread that answered it."""
+
+    batch: Batch
+    said: msgspec.Raw
+    frames: Captures
+
+
+def goes_by_column(serving: Serving) -> bool:
+    """Whether batches of this use case may be answered by column: nothing looks at single answers later."""
+    return serving.mirror is None and (serving.policy is None or not serving.policy.abstains)
+
+
+def answer_batch(serving: Serving, records: list[dict[str, Any]], counters: Counters, started: float) -> Ready | None:
+    """The batch, answered; None where its records have to be looked at one by one. An error is counted for the arm and raised."""
+    columns = check_columns(serving, records)
+    if columns is None:
+        return None
+    try:
+        batch = answer_columns(columns)
+    except Exception:
+        columns.arm.counts(counters).failed(len(records))
+        raise
+    return Ready(batch, batch.as_json(), batch.captures(serving, started))
+
+
+def answer_columns(columns: Columns) -> Batch:
+    """The answers of the batch's model, by one call of its booster."""
+    loaded = columns.arm.loaded
+    manifest = loaded.manifest
+    matrix, flags = loaded.encoder.encode_columns(columns.values, columns.numbers, columns.event_times)
+    found = loaded.model.score(matrix)
+    ends = loaded.model.interval(matrix, found)
+    by = group_column(manifest)
+    groups = None if by is None else columns.values.get(by, [None] * len(columns.ids))
+    if groups is not None:
+        unknown = [group_flag(manifest, group) for group in groups]
+        if any(unknown):
+            flags = [[*said, one] if one else said for said, one in zip(flags or [[]] * len(unknown), unknown, strict=True)]
+    decisions = in_words(manifest, decide(manifest, found, groups).tolist())
+    is_multiclass = manifest.task == "multiclass"
+    scores = found.tolist()  # float32 as float: the same values
+    return Batch(columns, list(map(max, scores)) if is_multiclass else scores, scores if is_multiclass else None, decisions,
+                 None if ends is None else ends.tolist(), flags)
