@@ -1,7 +1,8 @@
 """`costs`: add up what a use case used and what that costs.
 
 Reads recorded CPU seconds, stored bytes and captured predictions. Computes use per stage and day, and money by the price table.
-Judges nothing. Records one row per use case, stage and day; running it again gives the same rows.
+Judges nothing. Records one row per use case, stage and day, and beside them forecast, worth and proposals to save; running it again gives
+the same rows.
 """
 
 from __future__ import annotations
@@ -25,10 +26,13 @@ def costs(use_case: str) -> float:
 
 @task(cache_policy=NO_CACHE)
 def count(installation: Installation) -> list[CostLine]:
-    """Add up and record the use of every stage and day."""
+    """Add up and record the use of every stage and day, and what follows from it for the Costs page."""
     from interlock.control.costing import add_up
+    from interlock.control.economy import prepare_economy
 
-    return add_up(installation.settings, installation.store, installation.use_case)
+    lines = add_up(installation.settings, installation.store, installation.use_case)
+    prepare_economy(installation.store, installation.use_case)
+    return lines
 
 
 @task(cache_policy=NO_CACHE)

@@ -52,6 +52,26 @@ def per_thousand(rows: list[Spending]) -> float | None:
     return 1000 * sum(row.usd for row in rows) / requests if requests else None
 
 
+def per_thousand_by_use_case(rows: list[Spending]) -> dict[str, float]:
+    """The same for each use case; those without predictions are left out."""
+    names = {row.use_case for row in rows}
+    found = {name: per_thousand([row for row in rows if row.use_case == name]) for name in names}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def burned_down(rows: list[Spending], budget: float, today: date) -> tuple[list[date], list[float]]:
+    """Every day of the month up to `today`, and what was left of the budget at its end; negative: overspent."""
+    days = [today.replace(day=n) for n in range(1, today.day + 1)]
+    used = dict.fromkeys(days, 0.0)
+    for row in rows:
+        if row.day in used:
+            used[row.day] += row.usd
+    left: list[float] = []
+    for day in days:
+        left.append((left[-1] if left else budget) - used[day])
+    return days, left
+
+
 def cost_signal(rows: list[Spending], case: UseCase | None, today: date) -> Signal:
     """Month to date against the monthly budget; UNKNOWN where nothing was added up yet, or there is no budget."""
     if not rows:
