@@ -12,7 +12,9 @@ from sqlalchemy.orm import Session
 
 from interlock.control.deployments import DEPLOY
 from interlock.errors import DecisionRefused, EvidenceError
+from interlock.modeling.package import folder_of
 from interlock.records import decisions, ledger, outbox, policies, releases
+from interlock.records.candidates import superseded
 from interlock.records.routes import read_route
 from interlock.records.tables import Candidate, Decision, EvidenceRow
 from interlock.rules.approval import ApprovalFacts, objections, valid_waivers
@@ -64,15 +66,18 @@ def facts_of(settings: Settings, session: Session, actor: str, evidence: Evidenc
              expected_generation: int, now: datetime) -> tuple[ApprovalFacts, UseCase]:
     """What an approval by `actor` would rest on at this moment, and the use case it is for."""
     path, use_case = find_use_case(settings, candidate.use_case)
-    route = read_route(session, candidate.use_case)
+    route, policy = read_route(session, candidate.use_case), spec_digest(path)
+    champion = route.champion.digest if route.champion else None
     moving = releases.open_release(session, candidate.use_case)
     facts = ApprovalFacts(
         now=now, actor=actor, authors=_authors(use_case, candidate), started_by=candidate.started_by,
         single_person=settings.single_person, evidence=evidence, sealed_digest=evidence_digest, candidate_package=candidate.package_digest,
-        policy_digest=spec_digest(path), champion_digest=route.champion.digest if route.champion else None, generation=route.generation,
+        policy_digest=policy, champion_digest=champion, generation=route.generation,
         expected_generation=expected_generation, evidence_days_max=use_case.approval.evidence_days_max,
         waivers=decisions.waivers_for(session, evidence_digest), open_release=moving.id if moving else None,
-        retired=decisions.known(session, decisions.on_retirement(candidate.id)) is not None)
+        retired=decisions.known(session, decisions.on_retirement(candidate.id)) is not None,
+        superseded=superseded(session, candidate.id, evidence.created_at, champion, policy),
+        package_there=folder_of(settings.folder("packages"), candidate.package_digest).is_dir())
     return facts, use_case
 
 

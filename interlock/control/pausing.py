@@ -60,7 +60,7 @@ def _pause(session: Session, release_id: str, actor: str, reason: str, expected_
                                 expected_generation=expected_generation, detail=detail)
     held = {"step": release.step, "verdict": PAUSED, "at": now.isoformat(), "since": release.state_since.isoformat(), "by": actor,
             "generation": route.generation, "sentence": f"paused by {actor}: {reason}"}
-    releases.move(session, release, ReleaseState.PAUSED, now=now, reason=f"paused by {actor}: {reason}"[:2_000], actor=actor, judgement=held)
+    releases.move(session, release, ReleaseState.PAUSED, now=now, reason=str(held["sentence"])[:2_000], actor=actor, judgement=held)
     route = change_route(session, route, actor=actor, reason=reason, decision_id=decision.id, at=now, candidate_percent=0)
     decisions.add_detail(session, decision, release_id=release.id, generation=route.generation,
                          sentence=f"step {release.step} is held: the champion answers everything until somebody resumes or aborts")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select
@@ -47,6 +48,13 @@ def rests_on(champion_digest: str | None, policy_digest: str | None) -> ColumnEl
     champion = EvidenceRow.champion_digest
     same = champion.is_(None) if champion_digest is None else champion == champion_digest
     return same if policy_digest is None else and_(same, EvidenceRow.policy_digest == policy_digest)
+
+
+def superseded(session: Session, candidate_id: str, created_at: datetime, champion_digest: str | None, policy_digest: str) -> bool:
+    """Whether there is newer evidence about the candidate that rests on the same champion and policy: that one counts, whatever it says."""
+    newer = exists().where(EvidenceRow.candidate_id == candidate_id, EvidenceRow.created_at > created_at,
+                           rests_on(champion_digest, policy_digest))
+    return bool(session.scalar(select(newer)))
 
 
 def newest_unvalidated(session: Session, use_case: str, policy_digest: str | None) -> Candidate | None:

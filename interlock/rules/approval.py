@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from interlock.rules.canonical import iso
@@ -63,6 +63,8 @@ class ApprovalFacts:
     waivers: list[Waiver] = field(default_factory=list)
     open_release: str | None = None
     retired: bool = False
+    superseded: bool = False  # newer evidence about the candidate rests on the same champion and policy
+    package_there: bool = True
 
 
 def may(roles: Iterable[str], action: str) -> bool:
@@ -101,6 +103,11 @@ def objections(facts: ApprovalFacts) -> list[str]:
     return [*_person(facts), *_binding(facts), *_verdict(facts)]
 
 
+def void_reasons(facts: ApprovalFacts) -> list[str]:
+    """Why nobody can approve this evidence any more, whoever asks and whatever else is on its way; empty: it still counts."""
+    return _binding(replace(facts, open_release=None, expected_generation=facts.generation))
+
+
 def _person(facts: ApprovalFacts) -> list[str]:
     if facts.single_person:
         return []
@@ -132,6 +139,10 @@ def _binding(facts: ApprovalFacts) -> list[str]:
         found.append("this package is already live")
     if facts.retired:
         found.append("this version was retired: train another one")
+    if facts.superseded:
+        found.append("newer evidence about this version exists: look at that one")
+    if not facts.package_there:
+        found.append("its package is not on disk any more: train again")
     if facts.open_release is not None:
         found.append(f"release {facts.open_release} of this use case is still on its way: wait for it, or abort it")
     return found

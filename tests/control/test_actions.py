@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from sqlalchemy import func, select, update
 from interlock.errors import DecisionRefused, EvidenceError
 from interlock.records import ledger
 from interlock.records.ids import new_id
-from interlock.records.tables import Decision, EvidenceRow, LedgerEntry, Outbox, Release
+from interlock.records.tables import Candidate, Decision, EvidenceRow, LedgerEntry, Outbox, Release
+from interlock.rules.evidence import Evidence
 from interlock.rules.gates import GateResult, Verdict
 
 World = Any  # tests/control/conftest.py
@@ -190,3 +192,27 @@ def test_missing_or_broken_evidence_can_never_be_waived(world: World, bad: GateR
 def test_evidence_without_gates_is_never_approved(world: World) -> None:
     with pytest.raises(DecisionRefused, match="nothing was judged"):
         world.approve(world.candidate(1, gates=[]))
+
+
+def test_newer_evidence_about_the_version_counts_whatever_the_older_said(world: World) -> None:
+    """A page that is still open on the older evidence must not approve what the newer one stops."""
+    world.make_live(1)
+    older = world.candidate(2)
+    with world.store.writing() as session:
+        row = session.get_one(EvidenceRow, older)
+        again = Evidence.model_validate(row.body).model_copy(update={"created_at": world.clock() + timedelta(seconds=1),
+                                                                     "gates": [failing("auc")]})
+        session.add(EvidenceRow(digest=again.seal(), use_case=row.use_case, candidate_id=row.candidate_id, verdict=again.verdict.value,
+                                champion_digest=again.champion_digest, policy_digest=again.policy_digest,
+                                body=again.model_dump(mode="json"), created_at=again.created_at))
+    with pytest.raises(DecisionRefused, match="newer evidence about this version exists"):
+        world.approve(older)
+
+
+def test_a_version_whose_package_is_gone_is_not_approved(world: World) -> None:
+    evidence = world.candidate(1)
+    with world.store.reading() as session:
+        package = session.query(Candidate).one().package_digest
+    (world.settings.folder("packages") / package.removeprefix("sha256:")).rmdir()
+    with pytest.raises(DecisionRefused, match="its package is not on disk any more"):
+        world.approve(evidence)
