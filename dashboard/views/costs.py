@@ -21,6 +21,8 @@ from interlock.records.store import utc_now
 ABOUT = """US dollars, from what was really used (CPU seconds, stored bytes, answered requests) times the price table. Own prices of a
 use case come first. One row per use case, stage and day (UTC). The costs flow adds them up, by default once a day."""
 
+ALL = "all"
+
 
 @page("Costs", ABOUT)
 def show(desk: Desk) -> None:
@@ -34,8 +36,9 @@ def show(desk: Desk) -> None:
             "prefect deployment run costs/costs -p use_case=NAME",
         )
         return
-    names: list[str | None] = [None, *sorted({row.use_case for row in everything}, key=lambda one: titles.get(one, one))]
-    name = chosen(CHOSEN, names, label="Use case", default=None, words=lambda one: "all" if one is None else titles.get(one, one))
+    names = [ALL, *sorted({row.use_case for row in everything}, key=lambda one: titles.get(one, one))]
+    picked = chosen(CHOSEN, names, label="Use case", default=ALL, words=lambda one: titles.get(one, one))
+    name = None if picked == ALL else picked
     rows = [row for row in everything if name is None or row.use_case == name]
     prepared = desk.soon(economies)
     shown = prepared if name is None else {name: prepared[name]} if name in prepared else {}
@@ -43,7 +46,7 @@ def show(desk: Desk) -> None:
     _month(shown, rows, titles, one=name is not None)
     days, series = by_day(rows, by="stage" if name else "use_case")
     draw(
-        stacked(days, series),
+        stacked(days, {titles.get(one, one): values for one, values in series.items()}),
         title="Cost per day",
         unit="USD per day (UTC)",
         n=len(rows),

@@ -12,6 +12,8 @@ from interlock.records.store import Store
 from interlock.records.tables import Cost
 from interlock.spec.usecase import UseCase
 
+SERIES_MAX = 7
+
 
 @dataclass(frozen=True)
 class Spending:
@@ -96,12 +98,20 @@ def by_stage(rows: list[Spending]) -> list[Spending]:
 
 
 def by_day(rows: list[Spending], *, by: str) -> tuple[list[date], dict[str, list[float]]]:
-    """Every day from first to last, and per stage or use case (`by`) the US dollars of each day."""
+    """Every day from first to last, and per stage or use case (`by`) the US dollars of each day, dearest series first.
+
+    All storage is one stage, and beyond `SERIES_MAX` series the cheapest are one: more colours cannot be told apart.
+    """
     if not rows:
         return [], {}
     first, last = min(row.day for row in rows), max(row.day for row in rows)
     days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
     series: dict[str, list[float]] = {}
     for row in rows:
-        series.setdefault(row.stage if by == "stage" else row.use_case, [0.0] * len(days))[(row.day - first).days] += row.usd
-    return days, series
+        name = row.use_case if by != "stage" else "storage" if row.stage.startswith("storage.") else row.stage
+        series.setdefault(name, [0.0] * len(days))[(row.day - first).days] += row.usd
+    ordered = sorted(series.items(), key=lambda item: (-sum(item[1]), item[0]))
+    kept, rest = ordered[:SERIES_MAX - 1], ordered[SERIES_MAX - 1:]
+    if len(rest) > 1:
+        return days, dict(kept) | {f"{len(rest)} others": [sum(values) for values in zip(*(one for _, one in rest), strict=True)]}
+    return days, dict(ordered)
