@@ -130,7 +130,7 @@ class Keeper:
         with self.store.reading() as session:
             names = retiring.unfinished(self.settings, session)
         for name in names:
-            if left := retiring.follow_up(self.settings, self.store, name, endpoint=self.endpoint):
+            if left := retiring.follow_up(self.settings, self.store, name, endpoint=self.endpoint, clock=self.clock):
                 LOG.info("%s: %s", name, "; ".join(left))
 
     def _tell_silence(self) -> None:

@@ -87,10 +87,10 @@ def _choice(settings: Settings, route: Route, one: Served, gone: dict[str, str])
 def _way(settings: Settings, route: Route, slot: Slot, gone: dict[str, str]) -> tuple[Way, str]:
     if route.champion is not None and slot.digest == route.champion.digest:
         return "answers now", "it answers now"
-    if slot.digest in gone:
-        return "not possible", gone[slot.digest]
     if route.previous is not None and slot.digest == route.previous.digest:
         return "instant", "it is loaded and answers in milliseconds"
+    if slot.digest in gone:
+        return "not possible", gone[slot.digest]
     try:
         there = folder_of(settings.folder("packages"), slot.digest).is_dir()
     except PackageError as error:

@@ -102,11 +102,11 @@ def take_off(settings: Settings, session: Session, route: Route, *, target: Slot
 
 def way_back(settings: Settings, session: Session, use_case: str, without: set[str]) -> Slot | None:
     """The newest version superseded in good standing that is still on disk; None: there is no way back."""
-    bad = decisions.taken_off(session, use_case)
+    bad, gone = decisions.taken_off(session, use_case), retired(session, use_case)
     for candidate, superseded_at in releases.superseded_candidates(session, use_case):
         folder = settings.folder("packages") / candidate.package_digest.removeprefix("sha256:")
         later = candidate.package_digest in bad and bad[candidate.package_digest] > superseded_at  # it came back, and was taken off
-        if candidate.package_digest not in without and not later and folder.is_dir():
+        if candidate.package_digest not in {*without, *gone} and not later and folder.is_dir():
             return Slot(version=candidate.number, digest=candidate.package_digest)
     return None
 
@@ -178,7 +178,8 @@ def _write(settings: Settings, store: Store, use_case: str, generation: int, obs
             raise StaleState(f"the route of '{use_case}' was changed by somebody else first; nothing was changed now",
                              value=f"generation {generation}", allowed=f"generation {route.generation}", next_step="interlock status")
         target = observed.champion if observed is not None and override else chosen or route.previous
-        if not override and target is not None and (why := retired(session, use_case).get(target.digest)):
+        gone = {} if override or target in route.slots() else retired(session, use_case)  # it counts once the route is left
+        if target is not None and (why := gone.get(target.digest)):
             raise DecisionRefused(f"version {target.version} of '{use_case}' cannot answer again: {why}", next_step="interlock status")
         detail = {"nonce": nonce, **standing, "from": _plain(route.champion), "to": _plain(target), "endpoint_first": override,
                   "override_at": observed.override_at.isoformat() if observed is not None and observed.override_at else None}
@@ -200,7 +201,8 @@ def _end_releases(session: Session, route: Route, target: Slot | None, actor: st
         releases.move(session, bad, ReleaseState.ROLLED_BACK, now=now, actor=actor, reason=reason)
         suspend_after(session, bad, reason, now)
     good = None
-    for state in (ReleaseState.SUPERSEDED, ReleaseState.ROLLED_BACK):  # a person may go back even to what was taken off before
+    # A person may go back even to what was taken off before, and the server to what was retired in that very moment.
+    for state in (ReleaseState.SUPERSEDED, ReleaseState.ROLLED_BACK, ReleaseState.RETIRED):
         good = good or (releases.of_package(session, route.use_case, target.digest, (state,)) if target else None)
     if good is not None:
         releases.move(session, good, ReleaseState.LIVE, now=now, actor=actor, reason="live again after a rollback")

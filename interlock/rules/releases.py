@@ -42,7 +42,7 @@ TRANSITIONS: dict[ReleaseState, frozenset[ReleaseState]] = {
     S.SUPERSEDED: frozenset({S.LIVE, S.RETIRED}),
     S.ROLLED_BACK: frozenset({S.LIVE, S.RETIRED}),  # live again only by a person who goes back to exactly this version
     S.FAILED: frozenset({S.RETIRED}),
-    S.RETIRED: frozenset(),
+    S.RETIRED: frozenset({S.LIVE}),  # only what the server itself had gone back to in the moment when it was retired
 }
 ENDED = frozenset({S.ROLLED_BACK, S.FAILED, S.SUPERSEDED, S.RETIRED})
 OPEN = frozenset({S.PLANNED, S.STAGED, S.SHADOW, S.CANARY, S.PAUSED})

@@ -119,6 +119,8 @@ class Supervisor:
                         expected_generation: int | None) -> Observed:
         async with track.switching:
             if not overruled(track, override_id, expected_generation):
+                if isinstance(to, Slot):  # it may have been retired, and its package put away, while it was loaded
+                    going_back(track, to.version, self.served.of(track.route.use_case))
                 self.tracks.overrule(track, rolled_back(track, actor=actor, reason=reason, override_id=override_id, to=to))
                 await asyncio.gather(self._switch(track), self.tracks.keep_override(track))
         return self.observed(track.route.use_case)

@@ -6,14 +6,17 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from interlock.control import actions, known_good, retiring
+from interlock.control.reconciler import reconcile
 from interlock.control.undecided import undecided
-from interlock.errors import DecisionRefused, Unavailable
+from interlock.errors import DecisionRefused, StaleState, Unavailable
 from interlock.records import ledger
 from interlock.records.candidates import newest_unvalidated
 from interlock.records.ids import new_id
-from interlock.records.tables import Release
+from interlock.records.tables import Candidate, Release
+from interlock.rules.releases import TRANSITIONS, ReleaseState
 from tests.control.conftest import NAME, USE_CASE, slot
 
 World = Any  # tests/control/conftest.py
@@ -86,7 +89,7 @@ def test_an_approval_that_forgets_retirements_is_caught(three: World, monkeypatc
 
     sound = approving.facts_of
     monkeypatch.setattr(approving, "facts_of", lambda *given: (_not_retired(sound(*given)[0]), sound(*given)[1]))
-    with pytest.raises(pytest.fail.Exception):
+    with pytest.raises((AssertionError, pytest.fail.Exception)):
         nobody_may_approve_it(three)
 
 
@@ -187,3 +190,84 @@ def test_the_newest_good_version_that_is_not_retired_is_the_way_back(three: Worl
     retire(three, 2)
     three.roll_back()
     assert (three.route.champion, three.route.previous) == (slot(3), slot(1))
+
+
+def retired_in_the_same_moment(world: World, monkeypatch: pytest.MonkeyPatch, *, absorbed_first: bool = False) -> None:
+    """The server goes back to version 1 by itself after the retirement has asked it, and before the retirement is on record."""
+    sound = retiring.once
+
+    def and_a_rollback(*given: Any) -> Any:
+        world.endpoint.rollback(NAME, actor="pager", reason="errors", override_id="incident-1", expected_generation=3, to_version=1)
+        if absorbed_first:
+            reconcile(world.settings, world.store, world.endpoint, NAME, clock=world.clock)
+        return sound(*given)
+
+    with monkeypatch.context() as race:
+        race.setattr(retiring, "once", and_a_rollback)
+        retire(world, 1)
+
+
+def states(world: World) -> dict[int, str]:
+    with world.store.reading() as session:
+        rows = session.query(Release, Candidate.number).join(Candidate, Candidate.id == Release.candidate_id)
+        return {number: release.state for release, number in rows}
+
+
+def left_over(world: World) -> list[str]:
+    with world.store.reading() as session:
+        return retiring.unfinished(world.settings, session)
+
+
+def what_answers_is_live(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    retired_in_the_same_moment(world, monkeypatch)
+    assert (package(world, 1).is_dir(), world.endpoint.withdrawn) == (True, [1])
+    reconcile(world.settings, world.store, world.endpoint, NAME, clock=world.clock)
+    assert (world.route.champion, states(world)[1], package(world, 1).is_dir(), left_over(world)) == (slot(1), "live", True, [])
+
+
+def test_what_the_server_went_back_to_in_the_moment_of_its_retirement_is_live(three: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    what_answers_is_live(three, monkeypatch)
+    assert ledger.verify(three.store).ok
+
+
+def test_a_champion_whose_release_stays_retired_is_caught(three: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(TRANSITIONS, ReleaseState.RETIRED, frozenset())
+    with pytest.raises((AssertionError, StaleState)):
+        what_answers_is_live(three, monkeypatch)
+
+
+def test_the_other_order_refuses_the_retirement(three: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(DecisionRefused, match="version 1 .* answers now"):
+        retired_in_the_same_moment(three, monkeypatch, absorbed_first=True)
+    assert (states(three)[1], package(three, 1).is_dir()) == ("live", True)
+
+
+def test_the_retirement_counts_once_the_version_has_left_the_route(three: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    what_answers_is_live(three, monkeypatch)
+    three.make_live(4)
+    assert (three.route.previous, package(three, 1).is_dir(), left_over(three)) == (slot(1), True, [])  # the way back stays whole
+    three.make_live(5)
+    assert left_over(three) == [NAME]
+    assert retiring.follow_up(three.settings, three.store, NAME, endpoint=three.endpoint, clock=three.clock) == []
+    assert (states(three)[1], package(three, 1).exists(), left_over(three)) == ("retired", False, [])
+    with pytest.raises(DecisionRefused, match="no way back to version 1"):
+        three.roll_back(to_version=1)
+
+
+def test_a_retired_way_back_that_is_loaded_is_still_the_way_back(three: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    what_answers_is_live(three, monkeypatch)
+    three.make_live(4)
+    three.endpoint.down = True  # the store decides alone
+    three.roll_back()
+    assert (three.route.champion, states(three)[1]) == (slot(1), "live")
+
+
+def test_a_store_that_was_left_half_way_is_brought_into_step(three: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As versions before this one left it: version 1 answers, its release says retired, its package is put away."""
+    what_answers_is_live(three, monkeypatch)
+    with three.store.writing() as session:
+        session.execute(update(Release).where(Release.state == "live").values(state="retired"))
+    retiring.archive(three.settings, slot(1).digest)
+    assert (package(three, 1).exists(), left_over(three)) == (False, [NAME])
+    assert retiring.follow_up(three.settings, three.store, NAME, endpoint=three.endpoint, clock=three.clock) == []
+    assert (states(three)[1], package(three, 1).is_dir(), left_over(three)) == ("live", True, [])
