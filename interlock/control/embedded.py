@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, Literal
 
 from interlock.control.endpoint import EndpointStats
@@ -39,8 +40,9 @@ class EmbeddedEndpoint:
         return self._client.absorbed(use_case, override_id, route)
 
     def withdraw(self, use_case: str, version: int) -> None:
-        """A retired version is forgotten by the server."""
-        self._client.withdraw(use_case, version)
+        """A retired version is forgotten by the server; one that never had the use case has nothing to forget."""
+        with suppress(StaleState):
+            self._client.withdraw(use_case, version)
 
     def stats(self, use_case: str) -> EndpointStats:
         """Both arms since the present generation began; empty for a use case that the server does not know yet."""

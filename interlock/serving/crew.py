@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any, Literal
@@ -58,6 +59,7 @@ class Crew:
         self._wanted, self._counted, self._versions, self._prove = wanted, counted, versions, prove
         self._options = options.to_json()
         self._proofs: set[asyncio.Task[None]] = set()
+        self._aligning: dict[int, asyncio.Task[None]] = {}  # one at most per worker
         self._numbers = count(1)
         self._keepers: list[asyncio.Task[None]] = []
         self._stopping = False
@@ -108,6 +110,10 @@ class Crew:
         worker.serving[route.use_case] = (route.generation, override_id)
         return True
 
+    def let_go(self, worker: Worker, route: Route) -> None:
+        """The route that the worker prepared does not come: it need not keep its packages."""
+        worker.channel.send({"op": "let_go", "use_case": route.use_case, "digests": [slot.digest for slot in route.slots()]})
+
     def tell_versions(self, use_case: str) -> None:
         """Tell every worker which versions may be asked for by number from now on."""
         for worker in self.workers.values():
@@ -119,19 +125,22 @@ class Crew:
         with suppress(ProcessLookupError):
             worker.process.kill()
 
-    async def look_after(self) -> None:
-        """Once a beat: restart silent workers; bring those that answer with something else in line."""
+    def look_after(self) -> None:
+        """Once a beat: restart silent workers; bring those that answer with something else in line, each in a task of its own, so that
+        a slow one delays neither the others nor this look."""
         now = time.monotonic()
         for worker in self.live:
             if now - worker.heard > self._limits.silence_s:
                 self.restart(worker, f"not heard of for {self._limits.silence_s:g} s")
-            elif now - worker.healed > HEAL_AFTER_S and self._behind(worker):
-                worker.healed = now
-                await self._align(worker)
+            elif now - worker.healed > HEAL_AFTER_S and worker.index not in self._aligning and self._behind(worker):
+                self._aligning[worker.index] = task = asyncio.create_task(self._align(worker))
+                task.add_done_callback(partial(self._aligned, worker))
 
     async def stop(self) -> None:
         """Let requests at work end, then stop all workers."""
         self._stopping = True
+        for task in self._aligning.values():
+            task.cancel()
         for worker in self.workers.values():
             worker.channel.send({"op": "stop"})
         waits = [asyncio.create_task(worker.process.wait()) for worker in self.workers.values()]
@@ -225,7 +234,16 @@ class Crew:
 
     async def _align(self, worker: Worker) -> None:
         for use_case in self._behind(worker):
+            if worker.state == "gone":
+                return
             await self._give(worker, use_case)
+
+    def _aligned(self, worker: Worker, done: asyncio.Task[None]) -> None:
+        worker.healed = time.monotonic()
+        if self._aligning.get(worker.index) is done:
+            del self._aligning[worker.index]
+        if not done.cancelled() and (error := done.exception()) is not None:
+            log.error("worker %d cannot be brought in line: %s", worker.index, error)
 
     async def _give(self, worker: Worker, use_case: str) -> bool:
         route, override_id = self._wanted()[use_case]

@@ -191,6 +191,12 @@ class Shelf:
         """Take what was read."""
         self._models |= {loaded.digest: loaded for loaded in found}
 
+    def let_go(self, use_case: str, digests: list[str]) -> None:
+        """A preparation of exactly these packages was refused: they need not be kept for it."""
+        if self._held.get(use_case) == set(digests):
+            del self._held[use_case]
+            self._drop_unneeded()
+
     def switch(self, route: Route, override_id: str | None, versions: dict[str, str] | None = None) -> None:
         """Answer with this route from now on, and with these older versions when they are asked for.
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from interlock.errors import PackageError, StaleState, Unavailable
+from interlock.errors import InterlockError, PackageError, StaleState, Unavailable
 from interlock.rules.routes import Observed, Route, Slot
 from interlock.serving.channel import Message
 from interlock.serving.counters import ArmCounts, ArmKey, Counters
@@ -18,7 +20,7 @@ from interlock.serving.going_back import going_back, overruled
 from interlock.serving.limits import Limits
 from interlock.serving.options import WorkerOptions
 from interlock.serving.proving import Prover
-from interlock.serving.served import Served
+from interlock.serving.served_here import Served
 from interlock.serving.sockets import listen
 from interlock.serving.tracks import Track, Tracks, rolled_back
 
@@ -58,7 +60,7 @@ class Supervisor:
         try:
             while True:
                 await asyncio.sleep(self.limits.beat_s)
-                await self.crew.look_after()
+                self.crew.look_after()
                 for track in self.tracks.all.values():
                     if track.override is not None and not track.durable:
                         await self.tracks.keep_override(track)
@@ -80,13 +82,9 @@ class Supervisor:
             await self._prover.prove(route)
             await self._prepare(route)
             async with track.switching:
-                if not track.has(route, absorbs):  # a rollback may have come in between
-                    try:
-                        await self.tracks.install(track, route, absorbs if track.override else None)
-                    except OSError as error:
-                        raise Unavailable("the server cannot write the route down and goes on with the old one", value=error) from error
-                    await asyncio.to_thread(self.served.note, route)
-                    await self._switch(track)
+                with self._or_let_go(route):
+                    if not track.has(route, absorbs):  # a rollback may have come in between
+                        await self._install(track, route, absorbs)
         self.counters.forget_but(route.use_case, self.limits.generations_kept)
         return self.observed(route.use_case)
 
@@ -112,7 +110,8 @@ class Supervisor:
                     aside = track.route.model_copy(update={"champion": slot, "previous": track.route.champion, "candidate": None})
                     await self._prover.prove(aside)
                     await self._prepare(aside)
-                    return await self._overrule(track, actor, reason, override_id, slot, expected_generation)
+                    with self._or_let_go(aside):
+                        return await self._overrule(track, actor, reason, override_id, slot, expected_generation)
         return await self._overrule(track, actor, reason, override_id, to, expected_generation)
 
     async def _overrule(self, track: Track, actor: str, reason: str, override_id: str, to: Literal["previous", "champion"] | Slot,
@@ -138,7 +137,11 @@ class Supervisor:
             override_at=override.at if override else None, observed_at=datetime.now(UTC))
 
     async def withdraw(self, use_case: str, version: int) -> list[str]:
-        """Never answer with this version by number again; the versions that are left. Idempotent. Raises `Unavailable`."""
+        """Never answer with this version by number again; the versions that are left. Idempotent.
+
+        Raises `StaleState` for a use case that the server never had a route for, `Unavailable` where it cannot be written down.
+        """
+        self.tracks.known(use_case)
         try:
             await asyncio.to_thread(self.served.withdraw, use_case, version)
         except OSError as error:
@@ -166,12 +169,32 @@ class Supervisor:
         replies = await asyncio.gather(*(self.crew.prepare(worker, route) for worker in workers))
         refused = next((reply for reply in replies if reply is not None and not reply["ok"]), None)
         if refused is not None:
-            raise PackageError(refused["error"], value=refused["value"], allowed=refused["allowed"], next_step=refused["next_step"])
+            with self._or_let_go(route):  # some may have loaded it
+                raise PackageError(refused["error"], value=refused["value"], allowed=refused["allowed"], next_step=refused["next_step"])
         for worker, reply in zip(workers, replies, strict=True):
             if reply is None:
                 self.crew.restart(worker, f"did not load generation {route.generation} of {route.use_case} in time")
         if not any(replies):
             raise Unavailable("no worker is there to load the route", next_step="look at the server's log; the keeper tries again")
+
+    async def _install(self, track: Track, route: Route, absorbs: str | None) -> None:
+        """Write the route down, then switch to it."""
+        try:
+            await self.tracks.install(track, route, absorbs if track.override else None)
+        except OSError as error:
+            raise Unavailable("the server cannot write the route down and goes on with the old one", value=error) from error
+        await asyncio.to_thread(self.served.note, route)
+        await self._switch(track)
+
+    @contextmanager
+    def _or_let_go(self, route: Route) -> Iterator[None]:
+        """Where a prepared route does not come after all, no worker keeps its packages for it."""
+        try:
+            yield
+        except InterlockError:
+            for worker in self.crew.live:
+                self.crew.let_go(worker, route)
+            raise
 
     async def _switch(self, track: Track) -> None:
         """Push what the track says to every live worker; one that does not acknowledge is removed and started anew."""

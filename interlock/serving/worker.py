@@ -114,6 +114,8 @@ class Worker:
             case "switch":
                 self._acknowledge(message, lambda: shelf.switch(Route.model_validate(message["route"]), message["override_id"],
                                                                 message["versions"]))
+            case "let_go":
+                shelf.let_go(message["use_case"], message["digests"])
             case "versions":
                 shelf.older.know(message["use_case"], message["versions"])
             case "proven":
@@ -149,6 +151,7 @@ class Worker:
             missing = shelf.hold(message["use_case"], message["digests"])
             shelf.put(await asyncio.to_thread(shelf.read, message["use_case"], missing))
         except InterlockError as error:
+            shelf.let_go(message["use_case"], message["digests"])
             self._refuse(message, error)
         else:
             self._channel.send({"n": message["n"], "ok": True})

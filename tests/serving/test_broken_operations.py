@@ -18,7 +18,7 @@ from interlock.serving.admission import NOTES, Admission, Notes, TurnedAway
 from interlock.serving.keys import Key, Keys, new_secret, write_keys
 from interlock.serving.limits import Limits
 from interlock.serving.older import Older
-from interlock.serving.served import Served
+from interlock.serving.served_here import Served
 from interlock.serving.shelf import Shelf
 from interlock.serving.wire import Refusal
 from interlock.spec.serving import Serving
@@ -76,7 +76,7 @@ def test_a_version_that_never_served_is_not_loaded(packages: Packages, tmp_path:
     shelf.put(shelf.read("late", [one]))
     shelf.switch(taken_off, None, {})
     only_what_served_is_loaded(shelf, after(Served(tmp_path)))
-    monkeypatch.setattr("interlock.serving.served.Served.note", lambda self, found: self._all.setdefault("late", {}).update(
+    monkeypatch.setattr("interlock.serving.served_here.Served.note", lambda self, found: self._all.setdefault("late", {}).update(
         {str(slot.version): slot.digest for slot in found.slots()}))  # a candidate counts as released
     with pytest.raises(AssertionError):
         only_what_served_is_loaded(shelf, after(Served(tmp_path / "broken")))

@@ -13,7 +13,7 @@ import pytest
 
 from interlock.errors import PackageError
 from interlock.serving.limits import Limits
-from interlock.serving.served import Served
+from interlock.serving.served_here import Served
 from interlock.serving.shelf import MODEL_BYTES, TREES_FACTOR, Shelf
 
 Packages = tuple[Path, str, str]
