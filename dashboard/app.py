@@ -1,4 +1,4 @@
-"""The control room: navigation, who is at the keyboard, and nothing else. Start: `interlock up`, or `streamlit run dashboard/app.py`."""
+"""The control room: who looks, navigation, and nothing else. Start: `interlock up`, or `streamlit run dashboard/app.py`."""
 
 from __future__ import annotations
 
@@ -8,30 +8,44 @@ from typing import Any
 import streamlit as st
 
 from dashboard.components.states import trouble
-from dashboard.components.words import plain
+from dashboard.components.words import moment, plain
 from dashboard.components.zone import sentence
-from dashboard.desk import open_desk
+from dashboard.desk import store_of
+from dashboard.signing import admitted, leave, viewer
+from interlock.control.people import local_mode, person_of
 from interlock.errors import InterlockError
-from interlock.records.store import utc_now
+from interlock.records.store import Store, utc_now
+from interlock.settings import Settings, load_settings
 
 HOME = "overview"
 VIEWS = Path(__file__).parent / "views"
 PAGES = {
     "Now": (("overview", "Overview"), ("approvals", "Approvals"), ("releases", "Releases"), ("time_machine", "Time machine")),
     "Models": (("performance", "Performance"), ("drift", "Drift"), ("fairness", "Fairness"), ("explainability", "Explainability")),
-    "House": (("data", "Data"), ("costs", "Costs"), ("runs", "Runs"), ("ledger", "Ledger")),
+    "House": (("use_case", "Use case"), ("data", "Data"), ("costs", "Costs"), ("runs", "Runs"), ("ledger", "Ledger")),
 }
 
 
 def main() -> None:
-    """Draw the chosen page beside the navigation."""
+    """Draw the chosen page beside the navigation; without a valid sign-in the sign-in page alone, whatever was asked for."""
     st.set_page_config(page_title="Interlock", layout="wide", initial_sidebar_state="auto")
     pages = {section: [_page(name, title) for name, title in own] for section, own in PAGES.items()}
     pages["Now"].append(st.Page(_home, title="Overview", url_path=HOME, visibility="hidden"))
-    chosen = st.navigation(pages, expanded=True)
+    try:
+        settings = load_settings()
+    except InterlockError as error:
+        trouble(error)
+        return
+    store = _store(settings)
+    inside = admitted(settings, store)
+    chosen = st.navigation(pages, expanded=True, position="sidebar" if inside else "hidden")
+    if not inside:
+        return
     with st.sidebar:
-        _person()
+        _person(settings, store)
         st.caption(plain(sentence(utc_now())))
+    if local_mode(settings):  # on every page, also where the sidebar is folded away
+        st.caption("Local development mode: nobody signs in; this control room answers this machine alone.")
     chosen.run()
 
 
@@ -45,21 +59,28 @@ def _home() -> None:
     st.switch_page("views/overview.py")
 
 
-def _person() -> None:
-    """Whose name actions are signed with; this is information, the actions check again."""
+def _store(settings: Settings) -> Store | None:
+    """The store, or None: each page then says what is wrong with it."""
     try:
-        desk = open_desk()
-    except InterlockError as error:
+        return store_of(settings)
+    except InterlockError:
+        return None
+
+
+def _person(settings: Settings, store: Store | None) -> None:
+    """Whose name actions are signed with; this is information, the actions check again."""
+    if store is None:
         st.caption("The control room has no store to read from.")
-        if not error.next_step:
-            trouble(error)
-        return
+    person = viewer(settings)
     st.caption("You act as")
-    st.markdown(f"**{plain(desk.actor)}**")
-    if desk.local:
-        st.caption("Local development mode: nobody signs in, the name is this machine's login or the setting `actor`.")
-    else:
-        st.caption(f"Roles: {plain(', '.join(desk.roles) or 'none')}")
+    st.markdown(f"**{plain(person.name)}**")
+    if local_mode(settings):
+        st.caption("The name is this machine's login or the setting `actor`; it has every role.")
+        return
+    st.caption(f"Roles: {plain(', '.join(person_of(settings, person).roles or ()) or 'none')}")
+    if person.signed_in is not None:
+        st.caption(f"Signed in until {moment(person.signed_in.until)}")
+        leave(settings, store, person)
 
 
 main()

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import streamlit as st
 
-from interlock.control.people import Person, at_keyboard, local_mode
+from dashboard.signing import viewer
+from interlock.control.people import Person, local_mode
+from interlock.control.sign_ins import why_ended
 from interlock.records.store import Store, open_store
 from interlock.rules.approval import may
 from interlock.settings import Settings, load_settings
@@ -48,15 +51,23 @@ class Desk:
 
     def live(self, read: Callable[..., T], *arguments: Any) -> T:
         """A read that may be two seconds old."""
+        self.still_here()
         return _live(self._key, f"{read.__module__}.{read.__qualname__}", arguments, lambda: read(*self._with(read), *arguments))
 
     def soon(self, read: Callable[..., T], *arguments: Any) -> T:
         """A read that may be eight seconds old."""
+        self.still_here()
         return _soon(self._key, f"{read.__module__}.{read.__qualname__}", arguments, lambda: read(*self._with(read), *arguments))
 
     def sealed(self, read: Callable[..., T], *arguments: Any) -> T:
         """A read of something that never changes."""
+        self.still_here()
         return _sealed(self._key, f"{read.__module__}.{read.__qualname__}", arguments, lambda: read(*self._with(read), *arguments))
+
+    def still_here(self) -> None:
+        """Draw the page anew, which then asks to sign in, where the sign-in ended meanwhile: fragments live longer than the page's run."""
+        if self.person.signed_in is not None and why_ended(self.settings, self.person.signed_in, datetime.now(UTC)):
+            st.rerun()
 
     @property
     def _key(self) -> str:
@@ -69,9 +80,14 @@ class Desk:
 
 
 def open_desk() -> Desk:
-    """The desk of this session; raises the store's own error where there is no usable store."""
+    """The desk of this session; raises the store's own error where there is no usable store, `DecisionRefused` without a sign-in."""
     settings = load_settings()
-    return Desk(settings, _store(str(settings.home.resolve()), settings), at_keyboard(settings))
+    return Desk(settings, store_of(settings), viewer(settings))
+
+
+def store_of(settings: Settings) -> Store:
+    """The open store, one for all sessions. Raises `StoreError`, `Unavailable`."""
+    return _store(str(settings.home.resolve()), settings)
 
 
 def forget() -> None:

@@ -22,6 +22,7 @@ from pydantic_settings import (
 from pydantic_settings import SettingsError as UnreadableSettings
 
 from interlock.errors import SettingsError
+from interlock.identity import SignIn
 
 QUIET = {
     "DO_NOT_TRACK": "true",
@@ -35,7 +36,7 @@ QUIET = {
     "GIT_PYTHON_REFRESH": "quiet",
     "OMP_WAIT_POLICY": "PASSIVE",  # threads of XGBoost sleep, not spin, while they wait: interlock/modeling/boosting.py
 }
-SECRETS = frozenset({"store_url", "alert_urls"})  # settings whose values are never shown
+SECRETS = frozenset({"store_url", "alert_urls", "sign_in"})  # settings whose values are never shown
 
 
 def _usecases_of(home: Path) -> Path:
@@ -81,7 +82,8 @@ class Settings(BaseSettings):
     alert_urls: list[SecretStr] = Field(default_factory=list, description="Apprise URLs that get every alert.")
     single_person: bool = Field(default=False, description="One person may approve their own work; the ledger says so.")
     actor: str | None = Field(default=None, description="Name of the person at the keyboard; default: the login name.")
-    people: dict[str, list[str]] = Field(default_factory=dict, description="Name → roles (viewer, analyst, approver, operator, auditor, admin); empty: local mode, everybody has every role.")
+    people: dict[str, list[str]] = Field(default_factory=dict, description="Name → roles (viewer, analyst, approver, operator, auditor, admin); empty and no `sign_in`: local mode, everybody has every role.")
+    sign_in: SignIn | None = Field(default=None, description="Sign-in by OpenID Connect: a table, see docs/sign-in.md; none: the control room answers this machine alone.")
     window_rows_max: int = Field(default=2_000_000, ge=1, description="Rows read at most for one monitored window.")
     backup_to: Path | None = Field(default=None, description="Folder that backups are written to, outside `home` and better on another disk.")
     backup_schedule: str | None = Field(default=None, description="When `tick` starts a backup (cron, UTC); default: by hand only.")
@@ -186,6 +188,8 @@ def settings_environment(settings: Settings) -> dict[str, str]:
             own[f"INTERLOCK_{name.upper()}"] = str(value.resolve())
         elif isinstance(value, SecretStr):
             own[f"INTERLOCK_{name.upper()}"] = value.get_secret_value()
+        elif isinstance(value, SignIn):
+            own[f"INTERLOCK_{name.upper()}"] = value.model_dump_json()
         elif isinstance(value, (list, dict)):
             own[f"INTERLOCK_{name.upper()}"] = json.dumps(value, default=lambda secret: secret.get_secret_value())
         else:

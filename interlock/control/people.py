@@ -1,10 +1,16 @@
-"""Who acts, and what they may do. Roles come from the settings; without any, this is a local machine where everybody may everything."""
+"""Who acts, and what they may do.
+
+Roles of a person who signed in come from the claims, and from them alone; of anybody else (the command line) from `[people]`. Without
+either this is a local machine where everybody may everything.
+"""
 
 from __future__ import annotations
 
 import getpass
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
+from interlock.control.sign_ins import SignedIn, check
 from interlock.errors import DecisionRefused
 from interlock.rules.approval import ALLOWED, NOBODY, ROLES, may
 from interlock.settings import Settings
@@ -18,11 +24,12 @@ LOCAL = "local mode: nobody is listed, everybody has every role"
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody who acts: the name, the roles that a sign-in gave (None: the settings say them), and where the roles come from."""
+    """Somebody who acts: the name, the roles to show and where they come from. The actions never trust `roles`: they look again."""
 
     name: str
     roles: tuple[str, ...] | None = None
     roles_from: str = "settings"
+    signed_in: SignedIn | None = None
 
 
 def actor_name(settings: Settings) -> str:
@@ -31,8 +38,8 @@ def actor_name(settings: Settings) -> str:
 
 
 def local_mode(settings: Settings) -> bool:
-    """Whether nobody is listed, so that everybody has every role."""
-    return not settings.people
+    """Whether nobody signs in and nobody is listed, so that everybody has every role."""
+    return not settings.people and settings.sign_in is None
 
 
 def at_keyboard(settings: Settings) -> Person:
@@ -41,13 +48,20 @@ def at_keyboard(settings: Settings) -> Person:
 
 
 def person_of(settings: Settings, actor: str | Person) -> Person:
-    """A name as a person with roles; a person stays who they are. In local mode everybody has every role, else a stranger has none."""
+    """The person with the roles of this moment: by the groups of the sign-in, else by the name. A stranger has none."""
     known = actor if isinstance(actor, Person) else Person(actor)
-    if known.roles is not None:
-        return known
+    if known.signed_in is not None:
+        one = known.signed_in
+        return replace(known, roles=mapped_roles(settings, one.groups), roles_from=f"claims of {one.issuer}, subject {one.subject}")
     if local_mode(settings):
         return Person(known.name, tuple(sorted(ROLES)), LOCAL)
     return Person(known.name, tuple(sorted(set(settings.people.get(known.name.strip(), [])) & set(ROLES))), "settings")
+
+
+def mapped_roles(settings: Settings, groups: tuple[str, ...]) -> tuple[str, ...]:
+    """The roles that these groups of the provider give here, sorted; none where nobody signs in."""
+    mapping = settings.sign_in.roles if settings.sign_in is not None else {}
+    return tuple(sorted({str(mapping[group]) for group in groups if group in mapping}))
 
 
 def name_of(actor: str | Person) -> str:
@@ -69,11 +83,20 @@ def permit(settings: Settings, actor: str | Person, action: str) -> dict[str, ob
     name = person.name.strip()
     if name.casefold() in NOBODY or len(name) > NAME_MAX or not name.isprintable():
         raise DecisionRefused("a decision needs a person's name", value=person.name, allowed="anybody but the scheduler and the keeper")
+    if person.signed_in is not None:
+        check(settings, person.signed_in, datetime.now(UTC))  # sessions end by the real clock
     roles = sorted(person.roles or ())
     if not may(roles, action):
         raise DecisionRefused(f"{name} may not {action}", value=", ".join(roles) or "no role", allowed=", ".join(sorted(ALLOWED[action])),
-                              next_step="ask an admin for the role: [people] in interlock.toml")
+                              next_step=ask_for_role(settings))
     return {"roles": roles, "roles_from": person.roles_from, "single_person": settings.single_person}
+
+
+def ask_for_role(settings: Settings) -> str:
+    """Whom to ask for a role that is missing, and where it is given."""
+    if settings.sign_in is None:
+        return "ask an admin for the role: [people] in interlock.toml"
+    return f"ask {settings.sign_in.contact or 'an admin'} for a group that [sign_in] roles in interlock.toml names"
 
 
 def require(settings: Settings, actor: str | Person, action: str, reason: str) -> dict[str, object]:

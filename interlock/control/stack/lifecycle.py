@@ -15,6 +15,7 @@ from interlock.control.backups.confirming import require_confirmed
 from interlock.control.stack import supervision
 from interlock.control.stack.ports import PORTS, check_ports
 from interlock.control.stack.programs import PROJECT, Program, programs
+from interlock.control.stack.sign_in_file import require_sign_in, sign_in_file, write_sign_in_file
 from interlock.errors import InterlockError, SettingsError, Unavailable
 from interlock.records.migrate import migrate
 from interlock.settings import Settings, require_local, settings_environment
@@ -31,9 +32,12 @@ def up(settings: Settings, say: Say, *, dashboard: bool = True) -> None:
     `Unavailable` for a part that does not become ready.
     """
     require_local(settings)
+    if dashboard:
+        require_sign_in(settings)
     require_confirmed(settings)
     wanted = programs(settings, dashboard=dashboard)
     if not supervision.states(settings):
+        write_sign_in_file(settings)
         check_ports(settings, PORTS if dashboard else tuple(port for port in PORTS if port != "dashboard_port"))
         say(f"store at revision {migrate(settings)}")
         supervision.start(settings, wanted)
@@ -76,6 +80,7 @@ def deploy_flows(settings: Settings) -> None:
 def down(settings: Settings, say: Say) -> None:
     """Stop everything that `up` started; the state stays."""
     say("stopped" if supervision.stop(settings) else "nothing was running")
+    sign_in_file(settings).unlink(missing_ok=True)
 
 
 def clean(settings: Settings, say: Say) -> None:

@@ -6,7 +6,9 @@ import shlex
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from interlock.control.stack.sign_in_file import sign_in_file
 from interlock.settings import Settings
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -76,5 +78,9 @@ def _worker() -> Program:
 
 def _dashboard(settings: Settings) -> Program:
     command = _python("-m", "streamlit", "run", str(PROJECT / "dashboard" / "app.py"), "--server.address", settings.host,
-                      "--server.port", str(settings.dashboard_port), "--server.headless", "true", "--server.fileWatcherType", "none")
+                      "--server.port", str(settings.dashboard_port), "--server.headless", "true", "--server.fileWatcherType", "none",
+                      "--server.trustedUserHeaders", "{}", "--server.enableXsrfProtection", "true", "--server.enableCORS", "true",
+                      "--secrets.files", str(sign_in_file(settings)))
+    if settings.sign_in is not None and settings.sign_in.address is not None:  # behind a proxy: the name that browsers know
+        command += ["--browser.serverAddress", str(urlsplit(settings.sign_in.address).hostname)]
     return Program("dashboard", "Control room", command, settings.dashboard_port, f"{settings.dashboard_url}/_stcore/health")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import getpass
 import hashlib
+import os
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from typing import Any, Literal
 from xmlrpc.client import ServerProxy
 
 from interlock.control.stack.programs import PROJECT, Program
+from interlock.control.stack.sign_in_file import SECRET_NAMES
 from interlock.errors import Unavailable
 from interlock.settings import Settings, settings_environment
 
@@ -52,7 +54,8 @@ def write_configuration(settings: Settings, programs: list[Program]) -> Path:
 def start(settings: Settings, programs: list[Program]) -> None:
     """Start supervisord in the background; it starts every program."""
     path = write_configuration(settings, programs)
-    subprocess.run([sys.executable, "-m", "supervisor.supervisord", "-c", str(path)], check=True, cwd=PROJECT,  # noqa: S603
+    own = {name: value for name, value in os.environ.items() if name not in SECRET_NAMES}  # the programs have no use for them
+    subprocess.run([sys.executable, "-m", "supervisor.supervisord", "-c", str(path)], check=True, cwd=PROJECT, env=own,  # noqa: S603
                    stdin=subprocess.DEVNULL, timeout=30)
 
 
