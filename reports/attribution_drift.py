@@ -14,6 +14,7 @@ from reports.intervals import midranks
 Floats = NDArray[np.float64]
 METRIC = "explain.attribution_drift"
 REPLICATES = 200
+FEATURES_SHOWN = 12
 CONFIDENCE = 0.95
 
 
@@ -54,7 +55,8 @@ def attribution_drift(contributions: Floats, names: list[str], reference: Mappin
 
     `contributions` (n, f + 1) or (n, k, f + 1) over a sample of `rows_total` rows. The interval is a seeded percentile bootstrap over
     rows; sampling noise can only raise the value, so its lower end matters. Fewer than `rows_min` rows: TOO_FEW. No reference, or fewer
-    than 3 features: MISSING or TOO_FEW. Limit 0.1 (nDCG 0.9) as in SageMaker Clarify's documentation.
+    than 3 features: MISSING or TOO_FEW. The detail's `shares` is {feature: [share in the reference, share now]} of the 12 features with
+    the largest of the two. Limit 0.1 (nDCG 0.9) as in SageMaker Clarify's documentation.
     """
     rows = contributions.shape[0]
     if not reference:
@@ -63,15 +65,21 @@ def attribution_drift(contributions: Floats, names: list[str], reference: Mappin
         needed = f"n = {rows:,}, at least {rows_min:,} needed" if rows < rows_min else "fewer than 3 features have no order"
         return Finding(metric=METRIC, sample_size=rows, needed=rows_min, state=State.TOO_FEW, note=f"not enough evidence: {needed}")
     sizes = np.abs(contributions[..., :-1]).reshape(rows, -1, len(names)).mean(axis=1)
-    found = agreement(reference, _shares(sizes.mean(axis=0), names))
+    shares = _shares(sizes.mean(axis=0), names)
+    found = agreement(reference, shares)
     weights = np.random.default_rng(seed).multinomial(rows, np.full(rows, 1 / rows), REPLICATES) / rows
     drawn = np.array([1 - ndcg(reference, _shares(means, names)) for means in weights @ sizes])
     low, high = np.quantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     of = "" if rows == rows_total else f" On a seeded sample of {rows:,} of {rows_total:,} answers."
     value = 1 - found["ndcg"]
     return Finding(metric=METRIC, value=value, low=min(float(low), value), high=max(float(high), value), confidence=CONFIDENCE,
-                   sample_size=rows, detail=found,
+                   sample_size=rows, detail=found | {"shares": _largest(reference, shares)},
                    note=f"Largest change of share: {found['moved']} {found['before']:.1%} → {found['now']:.1%}.{of}")
+
+
+def _largest(reference: Mapping[str, float], current: Mapping[str, float]) -> dict[str, list[float]]:
+    order = sorted({*reference, *current}, key=lambda name: (-max(reference.get(name, 0.0), current.get(name, 0.0)), name))
+    return {name: [round(reference.get(name, 0.0), 5), round(current.get(name, 0.0), 5)] for name in order[:FEATURES_SHOWN]}
 
 
 def _shares(means: Floats, names: list[str]) -> dict[str, float]:

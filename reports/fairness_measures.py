@@ -59,7 +59,7 @@ def compare(attribute: Attribute, measure: str, policy: Fairness, *, metric: str
                         needed=policy.group_rows_min, state=State.TOO_FEW, note=trouble)]
     parts = PARTS[measure]
     rows = np.min([counts.denominator(part) for part in parts], axis=0)
-    needed = _needed(counts, parts, policy)
+    needed = rows_needed(counts, parts, policy)
     judged = [place for place in range(rows.size) if rows[place] >= policy.group_rows_min]
     small = [place for place in range(rows.size) if rows[place] < needed[place]]
     findings = [_small(attribute, metric, place, rows, needed, measure, policy) for place in small[-SMALL_MAX:]]
@@ -100,7 +100,7 @@ def _nothing_to_compare(counts: Counts) -> str:
     return ""
 
 
-def _needed(counts: Counts, parts: Sequence[str], policy: Fairness) -> list[int]:
+def rows_needed(counts: Counts, parts: Sequence[str], policy: Fairness) -> list[int]:
     """Rows that each group needs in the scarcest denominator: what seeing the stated difference takes, at least `group_rows_min`."""
     needed = []
     for place in range(len(counts.names)):

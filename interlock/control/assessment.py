@@ -11,6 +11,7 @@ from interlock.control import (
     drift_reports,
     explain_reports,
     fairness_reports,
+    fairness_tables,
     frontier,
     observed,
     performance_reports,
@@ -22,6 +23,7 @@ from interlock.control import (
 from interlock.control.case import Case
 from interlock.control.case import Report as Reported
 from interlock.control.evidently import Pending, evidently_beside
+from interlock.control.shap_beside import METRIC, Drawing, drawn_beside
 from interlock.errors import InterlockError
 from interlock.rules.findings import Finding, failed
 from interlock.rules.gates import Gate
@@ -71,6 +73,7 @@ REPLAYABLE = (
     Plan("backtest", performance_reports.backtest, ("performance.backtest", "performance.backtest_worst")),
     Plan("estimate", performance_reports.estimate, ("performance.estimate_coverage",)),
     Plan("fairness", fairness_reports.fairness, tuple(f"fairness.{name}" for name in (*MEASURES, *VALUE_MEASURES))),
+    Plan("fairness_thresholds", fairness_tables.explorer, (), ("binary",)),
     Plan("proxies", proxy_reports.proxies, ()),
     Plan("frontier", frontier.frontier_where_needed, (), ("binary",)),
     Plan("explain", explain_reports.explanation, ("explain.additivity", "explain.stability", "explain.dominance")),
@@ -90,7 +93,8 @@ ALONE = tuple(plan for plan in OBSERVED if plan.name == "latency")  # nothing el
 
 
 def assess(case: Case, gates: list[Gate], *, with_evidently: bool = True, progress: Progress = lambda text: None) -> Assessment:
-    """Every report that the task has, each on its own: one failing report leaves the others standing. Evidently's runs beside them."""
+    """Every report that the task has, each on its own: one failing report leaves the others standing. Evidently's report and
+    SHAP's plots are made beside them."""
     gated = {gate.metric for gate in gates}
     done = Assessment(rests_on=[case.earlier] if case.earlier else [])
     def run(plans: tuple[Plan, ...], section: list[Finding], figures: dict[str, Any]) -> None:
@@ -104,10 +108,12 @@ def assess(case: Case, gates: list[Gate], *, with_evidently: bool = True, progre
     run(ALONE, done.observed, done.observed_figures)
     with evidently_beside(case, wanted=with_evidently) as beside:
         run(REPLAYABLE, done.findings, done.figures)
-        run(tuple(plan for plan in OBSERVED if plan not in ALONE), done.observed, done.observed_figures)
-        if beside is not None:
-            progress("report: Evidently")
-            _attach(beside, done)
+        with drawn_beside(case, wanted=with_evidently) as pictures:
+            run(tuple(plan for plan in OBSERVED if plan not in ALONE), done.observed, done.observed_figures)
+            for name, pending in (("Evidently", beside), ("SHAP's plots", pictures)):
+                if pending is not None:
+                    progress(f"report: {name}")
+                    _attach(pending, done)
     return done
 
 
@@ -124,15 +130,15 @@ def _run(plan: Plan, case: Case, gated: set[str]) -> Reported:
         return [failed(metric, error) for metric in owed], {}
 
 
-def _attach(beside: Pending | Finding, done: Assessment) -> None:
-    """Evidently's files and the finding about them; where it failed, a finding of state ERROR."""
+def _attach(beside: Pending | Drawing | Finding, done: Assessment) -> None:
+    """The files of a child process and the finding about them; where it failed, a finding of state ERROR."""
     if isinstance(beside, Finding):
         done.observed.append(beside)
         return
     try:
         files, finding = beside.collect()
-    except Exception as error:  # noqa: BLE001 - recorded as a finding of state ERROR; no gate rests on this attachment
-        done.observed.append(failed("report.evidently", error))
+    except Exception as error:  # noqa: BLE001 - recorded as a finding of state ERROR; no gate rests on these attachments
+        done.observed.append(failed("report.evidently" if isinstance(beside, Pending) else METRIC, error))
         return
     done.files |= files
     done.observed.append(finding)

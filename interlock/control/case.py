@@ -59,6 +59,7 @@ class Case:
     as_of: datetime | None
     store: Store = field(repr=False)
     earlier: str | None = None  # digest of the snapshot before this one
+    shared: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)  # what one report made and a later one draws
 
     @property
     def package(self) -> Package:

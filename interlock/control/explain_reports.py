@@ -21,6 +21,7 @@ Floats = NDArray[np.float64]
 LEAF_ROWS_MAX = 200_000_000    # rows * leaves explained: about one second
 ROWS_MIN, ROWS_MAX = 2_000, 50_000
 SLICE_ROWS_MIN, SLICED_FEATURES = 60, 8
+COHORT_COLUMNS, COHORT_VALUES = 2, 4
 BACKGROUND_ROWS, AGAINST_ROWS, AGAINST_LEAVES_MAX = 200, 500, 5_000
 
 
@@ -73,6 +74,7 @@ def explanation(case: Case) -> Report:
     if made.contributions.ndim == 2 and picked.size:
         figures["beeswarm"] = beeswarm(made.contributions, values.astype(np.float64), names, seed=case.seed)
     explained = Explained(case, picked, values, made, global_importance(made.contributions, names) if picked.size else {})
+    case.shared["explained"] = explained
     more, parts = _parts(explained)
     return found + more, {**figures, "champion_importance": champion or {}, "shapley": made.as_figure(), **parts}
 
@@ -101,8 +103,8 @@ def _parts(explained: Explained) -> Report:
     if explained.picked.size == 0:
         return findings, figures
     steps: dict[str, Callable[[Explained, dict[str, Any]], Report]] = {
-        "interactions": _interactions, "dependence": _dependence, "partial_dependence": _curves, "cohorts": _cohorts,
-        "interventional": _interventional, "loss": _loss}
+        "interactions": _interactions, "dependence": _dependence, "dependence_shades": _shades, "partial_dependence": _curves,
+        "cohorts": _cohorts, "interventional": _interventional, "loss": _loss}
     for name, step in steps.items():
         try:
             found, figure = step(explained, figures)
@@ -134,6 +136,15 @@ def _dependence(explained: Explained, figures: dict[str, Any]) -> Report:
         partner=figures.get("interactions", {}).get("partner", {}), categories=explained.categories, seed=explained.case.seed)
 
 
+def _shades(explained: Explained, figures: dict[str, Any]) -> Report:
+    from reports.dependence import dependence_shades
+
+    if explained.made.contributions.ndim != 2:
+        return [], {}
+    return [], dependence_shades(explained.values.astype(np.float64), explained.space.names, order=explained.order,
+                                 seed=explained.case.seed)
+
+
 def _curves(explained: Explained, figures: dict[str, Any]) -> Report:
     """Of several classes the one that is answered most often."""
     from reports.partial_dependence import dependence_curves
@@ -151,7 +162,8 @@ def _curves(explained: Explained, figures: dict[str, Any]) -> Report:
 
 
 def _cohorts(explained: Explained, figures: dict[str, Any]) -> Report:
-    """Groups of the sensitive attributes (not those of a few people: `[privacy] suppress_below`), the two answers, right and wrong ones."""
+    """The two answers, right and wrong ones, groups of the sensitive attributes, and segments of the two strongest columns; never groups
+    of a few people (`[privacy] suppress_below`)."""
     from reports.cohorts import cohort_figure
 
     case, masks = explained.case, dict[str, NDArray[np.bool_]]()
@@ -166,9 +178,20 @@ def _cohorts(explained: Explained, figures: dict[str, Any]) -> Report:
             mask = (column == value).fill_null(value=False).to_numpy()
             if mask.sum() >= case.use_case.privacy.suppress_below:
                 masks[f"{name}: {value}"] = mask
+    masks |= {name: mask for name, mask in _segments(explained).items() if mask.sum() >= case.use_case.privacy.suppress_below}
     found = cohort_figure(explained.made.contributions, explained.made.margins, explained.space.names, masks,
                           rows_min=case.use_case.fairness.group_rows_min)
     return [], {"cohorts": found} if found else {}
+
+
+def _segments(explained: Explained) -> dict[str, NDArray[np.bool_]]:
+    """Rows of the largest groups of the two strongest columns that are no sensitive attribute."""
+    from reports.segments_cut import cut_column
+
+    rows = explained.case.held_out.rows[explained.picked]
+    open_columns = [name for name in explained.order if name in rows.columns and name not in explained.case.use_case.sensitive_columns]
+    cuts = [cut for name in open_columns[:COHORT_COLUMNS] if (cut := cut_column(rows[name])) is not None]
+    return {label: cut.codes == place for cut in cuts for place, label in enumerate(cut.labels[:COHORT_VALUES])}
 
 
 def _interventional(explained: Explained, figures: dict[str, Any]) -> Report:

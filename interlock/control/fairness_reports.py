@@ -9,6 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from interlock.control.case import Case
+from interlock.control.fairness_tables import window_groups
 from interlock.rules.fairness_gates import fairness_gates
 from interlock.rules.findings import Finding, State
 from interlock.spec.usecase import UseCase
@@ -85,6 +86,15 @@ def window_fairness(use_case: UseCase, rows: pl.DataFrame) -> list[Finding]:
             findings, _ = compared(use_case, outcomes, predictions, scores, _groups(use_case, part, captured))
             found += [finding for finding in findings if finding.metric in wanted]
     return found
+
+
+def window_rates(use_case: UseCase, rows: pl.DataFrame) -> list[Finding]:
+    """`fairness.groups` of the attributes that were captured (`fairness_tables.window_groups`): shown over time, judged by no limit."""
+    captured = [name for name in use_case.sensitive_columns if name in rows.columns]
+    if use_case.prediction.task != "binary" or not captured:
+        return []
+    outcomes = rows["_label"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    return window_groups(use_case, _answers(use_case, rows)[0], outcomes, _groups(use_case, rows, captured))
 
 
 def _answers(use_case: UseCase, rows: pl.DataFrame) -> tuple[Floats, Floats]:

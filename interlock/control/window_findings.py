@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from interlock.control.fairness_reports import judged_measures, window_fairness
+from interlock.control.fairness_reports import judged_measures, window_fairness, window_rates
 from interlock.control.window_abstentions import METRIC, abstentions_of
 from interlock.control.window_attribution import attribution_of
 from interlock.control.window_drift import WindowDrift
@@ -120,6 +120,8 @@ def window_findings(settings: Settings, use_case: UseCase, digest: str, rows: pl
     }
     if use_case.sensitive_columns and (judged := judged_measures(use_case)):
         reports[next(iter(judged))] = lambda: window_fairness(use_case, rows)
+    if use_case.sensitive_columns:
+        reports["fairness.groups"] = lambda: window_rates(use_case, rows)
     found = _run(reports)
     found += _run({"drift.impact": lambda: drift.impact(found)})
     return _windowed(found, bounds), drift.made

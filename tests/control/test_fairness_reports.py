@@ -14,6 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from interlock.control.fairness_reports import judged_measures, window_fairness
+from interlock.control.fairness_tables import window_groups
 from interlock.control.frontier import _parts, newest_frontier
 from interlock.errors import DataError, EvidenceError
 from interlock.records.tables import Candidate
@@ -23,6 +24,7 @@ from interlock.rules.gates import Verdict
 from interlock.spec.load import find_use_case
 from interlock.spec.usecase import UseCase
 from tests.control.test_gate_faults import women_marked_down
+from tests.control.traffic import spec
 from tests.control.trial_bench import NAME, Bench, answer, census, verdicts
 
 RULES = """
@@ -193,3 +195,31 @@ def test_windows_of_other_tasks(unfair: tuple[Bench, Candidate, Evidence]) -> No
     found = next(finding for finding in window_fairness(classes, rows) if finding.segment == "attribute=sex")
     assert found.value > 0.8
     assert window_fairness(with_fairness(classes, group_rows_min=60), rows) == []  # no class was named: nothing is judged
+
+
+def test_groups_of_a_window_have_rates_with_intervals_and_no_figure_below_the_rows_needed() -> None:
+    """80 women, 20 of them answered yes; 10 men; outcomes are known for 70 women, of whom 60 deserved it and 15 of those got it."""
+    use_case = spec(fairness={"group_rows_min": 60})
+    answers = np.array([1.0] * 20 + [0.0] * 60 + [1.0] * 10)
+    outcomes = np.array([1.0] * 15 + [0.0] * 5 + [1.0] * 45 + [0.0] * 5 + [np.nan] * 10 + [np.nan] * 10)
+    sensitive = pl.DataFrame({"sex": ["f"] * 80 + ["m"] * 10})
+    [found] = window_groups(use_case, answers, outcomes, sensitive)
+    women, men = found.detail["groups"]
+    assert (found.metric, found.segment, found.value, found.sample_size) == ("fairness.groups", "attribute=sex", 2.0, 90)
+    assert (women["rows"], women["labelled"], women["selection_rate"]["value"]) == (80, 70, 0.25)
+    assert women["selection_rate"]["low"] == pytest.approx(0.168, abs=1e-3)  # Wilson, 20 of 80
+    assert women["selection_rate"]["high"] == pytest.approx(0.355, abs=1e-3)
+    assert (women["true_positive_rate"]["value"], women["true_positive_rate"]["n"]) == (0.25, 60)
+    assert women["false_positive_rate"] == {"n": 10, "needed": 60}
+    assert (men["selection_rate"], men["accuracy"]) == ({"n": 10, "needed": 60}, {"n": 0, "needed": 60})
+
+
+def test_evidence_holds_the_table_of_thresholds(unfair: tuple[Bench, Candidate, Evidence]) -> None:
+    """At the served threshold each gate's answer in the table is the answer of the gate itself."""
+    evidence = unfair[2]
+    table = evidence.figures["fairness_thresholds"]
+    place = table["thresholds"].index(table["served"])
+    for one in table["gates"]:
+        own = answer(evidence, one["gate"])
+        assert (one["verdicts"][place], one["values"][place]) == (own.verdict.value, pytest.approx(own.value, abs=1e-4))
+    assert len(table["attributes"]["sex"]["groups"][0]["selected"]) == 101

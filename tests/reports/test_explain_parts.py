@@ -20,7 +20,7 @@ from interlock.errors import DataError
 from interlock.rules.findings import State
 from reports.attribution_drift import agreement, attribution_drift, ndcg
 from reports.cohorts import cohort_figure
-from reports.dependence import dependence_figure
+from reports.dependence import dependence_figure, dependence_shades
 from reports.interactions import interaction_findings, interaction_rows, interaction_values
 from reports.loss_attribution import loss_contributions, loss_findings, margin_losses
 from reports.partial_dependence import dependence_curves, grid_of, partial_dependence, support_of
@@ -94,6 +94,17 @@ def test_dependence_points_hold_value_effect_and_the_partners_place(values: np.n
     json.dumps(figure, allow_nan=False)
 
 
+def test_other_features_can_colour_the_same_points(values: np.ndarray, product: Any) -> None:
+    """The partner's own shades, read at the points' places, are those that stand in the points."""
+    made = explain_rows(product, values, TYPES)
+    wide = values.astype(float)
+    own = dependence_figure(made.contributions, wide, NAMES, order=["b"], partner={"b": "a"}, categories={}, seed=1)["b"]
+    shades = dependence_shades(wide, NAMES, order=NAMES, seed=1)
+    assert [shades["a"][place] for place in own["at"]] == [shade for _, _, shade in own["points"]]
+    assert len(own["at"]) == len(own["points"]) < len(shades["kind"]) == 150  # rows without a value of b have no point
+    assert dependence_shades(wide[:0], NAMES, order=["a"], seed=1) == {"a": []}
+
+
 class AsRegressor(RegressorMixin, BaseEstimator):
     """The booster in the shape that scikit-learn asks of an estimator."""
 
@@ -153,6 +164,7 @@ def test_cohorts_have_reasons_of_their_own_and_small_ones_say_how_many_they_need
     first, last, one = cohort_figure(contributions, contributions.sum(axis=1), ["x", "y"], masks, rows_min=3)
     assert (first["importance"], last["importance"]) == ({"x": 1.0, "y": 0.0}, {"x": 0.0, "y": 1.0})
     assert (first["mean"]["x"], last["mean"]["y"], last["mean_margin"]) == (2.0, -1.0, pytest.approx(-0.9))
+    assert (first["mean_abs"], last["mean_abs"]) == ({"x": 2.0, "y": 0.0}, {"x": 0.0, "y": 1.0})
     assert (one["rows"], one["needed"]) == (1, 3)
     assert "importance" not in one
 
