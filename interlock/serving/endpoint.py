@@ -46,6 +46,7 @@ class Endpoint:
         self.statuses: dict[int, int] = {}
         self.admission, self.turns = Admission(limits), Turns(limits)
         self.gathering, self.shadows = Gathering(counters), Shadows(capture, counters)
+        self.capture.expected = lambda use_case: self.admission.of.get(use_case, 0)
         self.keys: Keys | None = None
         self.leaving = False
 

@@ -34,8 +34,8 @@ OPTIONS = {
     "lenient": Options(unknown="flag", absent="flag", mistyped="flag", out_of_range="flag", trained_range="flag"),
     "each": Options(batch="each")}
 GOOD: dict[str, Any] = {"distance": 700.0, "carrier": "AA", "night": False, "sex": "f", "event_time": "2013-05-04T14:03:00Z"}
-ODD: st.SearchStrategy[Any] = st.sampled_from([None, True, 1, 0, -1, 700, 2**53 + 1, 2**63, 10**400, 1e39, 1.5, "", "AA", "ZZ", "é", "\ud800", "x" * 300, [],
-                       {}])
+ODD: st.SearchStrategy[Any] = st.sampled_from(
+    [None, True, 1, 0, -1, 700, 2**53 + 1, 2**63, 10**400, 1e39, 1.5, "", "AA", "ZZ", "é", "\ud800", "x" * 300, [], {}])
 CHANGES = st.one_of(
     st.tuples(st.just("distance"), st.none() | st.floats(-10, 6_000) | st.integers(0, 6_000)),
     st.tuples(st.just("carrier"), st.sampled_from(["AA", "B6", "UA", "ZZ", None])),
