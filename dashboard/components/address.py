@@ -146,6 +146,12 @@ def switch(name: str, *, label: str, help: str = "") -> bool:
     return value
 
 
+def put(name: str, value: object) -> None:
+    """Give a widget of this file another value from outside of it, as a hand on it would; only in a callback, before it is drawn."""
+    st.session_state[f"address {name}"] = value
+    _touch(f"address {name}")
+
+
 def _settle(name: str, label: str, default: Any, read: Callable[[str], Any], fits: Callable[[Any], bool]) -> str:
     """Decide what the widget is to show before it is drawn; returns its key."""
     key = f"address {name}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from datetime import UTC, datetime, tzinfo
 from typing import Any
@@ -30,10 +30,12 @@ def draw(
     legend: bool = True,
     key: str = "",
     rows: Sequence[Mapping[str, object]] | None = None,
+    picked: Callable[[], None] | None = None,
 ) -> None:
     """Draw the figure under its title; the facts that make it readable stand between the two.
 
-    `rows`: what the CSV file holds, one mapping per line; without it, the values of the figure's own traces.
+    `rows`: what the CSV file holds, one mapping per line; without it, the values of the figure's own traces. `picked`: called when a
+    point was clicked; the selection stands in the session under `key` (or `title`).
     """
     name = file_name(title, str(st.session_state.get(CHOSEN, "")), window)
     with st.container(gap=None):
@@ -50,11 +52,17 @@ def draw(
                 type="tertiary",
                 help="The values of this chart as a table.",
             )
-        facts = [f"unit: {unit}" if unit else "", f"n = {n:,}" if n is not None else "", window]
-        if any(facts):
-            st.caption(plain(" · ".join(filter(None, facts))))
+        _facts(unit, n, window)
     drawn = styled(in_viewers_zone(figure), height=height, legend=legend)
-    st.plotly_chart(drawn, config=_config(name), theme=None, key=key or title, alt=title)
+    st.plotly_chart(
+        drawn, config=_config(name), theme=None, key=key or title, alt=title, on_select=picked or "ignore", selection_mode="points"
+    )
+
+
+def _facts(unit: str, n: int | None, window: str) -> None:
+    facts = [f"unit: {unit}" if unit else "", f"n = {n:,}" if n is not None else "", window]
+    if any(facts):
+        st.caption(plain(" · ".join(filter(None, facts))))
 
 
 def in_viewers_zone(figure: Any) -> Any:

@@ -12,6 +12,7 @@ from dashboard.desk import Desk
 from interlock.control.readmodel.directory import Entry
 from interlock.control.readmodel.drifting import how_cut, segments
 from interlock.control.readmodel.proof import proof, proofs
+from interlock.control.readmodel.series import WindowRow
 from interlock.control.readmodel.window_reports import WindowReport, reported
 from interlock.control.readmodel.windows import WindowView
 
@@ -52,10 +53,10 @@ def parts(view: WindowView, entry: Entry) -> None:
     )
 
 
-def evidently(desk: Desk, entry: Entry, views: list[WindowView]) -> None:
+def evidently(desk: Desk, entry: Entry, rows: list[WindowRow]) -> None:
     """The reports that `monitor` left beside windows, then the one attached to the newest evidence."""
     st.caption("Evidently's own measures on a seeded sample. It informs and decides nothing: the limits read our own profiles.")
-    found = reported(desk.settings, entry.name, views)
+    found = reported(desk.settings, entry.name, rows)
     if not found:
         setting = entry.spec.monitoring.evidently if entry.spec else "unknown"
         st.markdown(
@@ -83,18 +84,19 @@ def _window(report: WindowReport, entry: Entry) -> None:
     st.caption(plain(report.sentence))
     if report.html is None:
         return
-    data = report.html.read_bytes()
+    bytes_there = report.html.stat().st_size
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(
             "Download",
-            data,
+            report.html.read_bytes,
             file_name=f"evidently-{entry.name}-{report.start:%Y%m%d}.html",
             mime="application/octet-stream",
             on_click="ignore",
             key=f"download window {report.html.parent.name}",
         )
-        st.caption(size(len(data)))
-        look = len(data) <= BYTES_MAX and st.toggle("Show here", key=f"show window {report.html.parent.name}")
+        st.caption(size(bytes_there))
+        look = bytes_there <= BYTES_MAX and st.toggle("Show here", key=f"show window {report.html.parent.name}")
     if look:
         st.caption("Shown in a frame without network and without access to this app.")
-        st.iframe(sandboxed(data.decode("utf-8", errors="replace")), height=700, alt="Evidently's report about the window")
+        text = report.html.read_text(encoding="utf-8", errors="replace")
+        st.iframe(sandboxed(text), height=700, alt="Evidently's report about the window")

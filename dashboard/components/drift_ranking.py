@@ -19,11 +19,9 @@ LOSSES = {"performance.drop": "measured", "performance.estimated_drop": "estimat
 
 def drift_ranking(found: Ranking | None, view: WindowView) -> None:
     """The sentence, bars, and the figures behind them."""
-    st.subheader("What to look at first", anchor=False)
     if found is None:
         st.markdown("This window was judged before columns were ranked by what they cost; they stand in the order of their PSI.")
         return
-    st.markdown(plain(found.note))
     rows = [row for row in found.rows if row.weighted > 0][:SHOWN]
     if not rows:
         return

@@ -10,12 +10,13 @@ from dashboard.components.words import interval, number, plain, span
 from dashboard.desk import Desk
 from interlock.control.readmodel.directory import Entry
 from interlock.control.readmodel.proof import proof, proofs
-from interlock.control.readmodel.windows import WindowView, series
+from interlock.control.readmodel.series import WindowRow
 from interlock.rules.findings import Finding, State
 from interlock.rules.monitoring import signals_for
 
 VERSIONS = 6
 OVER = {
+    "drift.share": ("Share of columns that moved", "share of columns, 0 to 1", "Columns whose PSI is over the limit, of all columns."),
     "drift.score": ("Answers (prediction drift)", "PSI", "Answers of the window against those on the held-out rows."),
     "drift.target": ("Outcomes (target drift)", "PSI", "Outcomes known so far against the labels learned from; waits for outcomes."),
     "drift.reconstruction": (
@@ -31,40 +32,34 @@ OVER = {
 DOMAIN = {"drift.holdout_domain_auc": "held-out rows", "drift.serving_domain_auc": "captured requests"}
 
 
-def together(desk: Desk, entry: Entry, views: list[WindowView]) -> None:
-    """Six series in two columns, then the classifier."""
+def together(desk: Desk, entry: Entry, rows: list[WindowRow]) -> None:
+    """Seven series in two columns, then the classifier."""
     limits = {rule.metric: rule.limit for rule in signals_for(entry.spec)} if entry.spec else {}
-    found = series(views, "drift.")
-    shown = {metric: [point.finding for point in found[metric]] for metric in OVER if metric in found}
     places = st.columns(2)
-    for n, (metric, findings) in enumerate(shown.items()):
+    for n, metric in enumerate(metric for metric in OVER if any(metric in row.metrics for row in rows)):
         with places[n % 2]:
-            _over(metric, findings, views, limits.get(metric))
+            _over(metric, [row for row in rows if metric in row.metrics], limits.get(metric))
     _domain(desk, entry)
 
 
-def _over(metric: str, findings: list[Finding], views: list[WindowView], limit: float | None) -> None:
+def _over(metric: str, rows: list[WindowRow], limit: float | None) -> None:
     title, unit, about = OVER[metric]
-    values = [one.value if one.state is State.OK else None for one in findings]
+    points = [row.metrics[metric] for row in rows]
+    values = [one.value for one in points]
     if all(value is None for value in values):
         st.markdown(f"**{plain(title)}**")
-        st.caption(plain(f"Not measured: {findings[-1].note or findings[-1].state.value}"))
+        st.caption(plain(f"Not measured: {points[-1].why}"))
         return
-    figure = over_time(
-        [one.window_start or views[0].start for one in findings],
-        {title: values},
-        low=[one.low for one in findings],
-        high=[one.high for one in findings],
-        limit=limit,
-    )
+    lows, highs = [one.low for one in points], [one.high for one in points]
+    figure = over_time([row.start for row in rows], {title: values}, low=lows, high=highs, limit=limit)
     if metric != "drift.reconstruction":
         figure.update_yaxes(rangemode="nonnegative")
     draw(
         figure,
         title=title,
         unit=unit,
-        n=sum(one.sample_size for one in findings),
-        window=span(views[0].start, views[-1].end),
+        n=sum(one.n for one in points),
+        window=span(rows[0].start, rows[-1].end),
         height=210,
         legend=False,
         about=f"{about} A gap was not measured; it is not zero." + (" Dashed: the limit." if limit is not None else ""),

@@ -106,14 +106,15 @@ def explained(package: Package) -> tuple[list[Finding], dict[str, Any]]:
     return [*found, *pairs, *drivers, domain, *alive], figures | parts
 
 
-def opened(page: str, monkeypatch: pytest.MonkeyPatch, use_case: UseCase | None) -> AppTest:
-    """The page of this one use case."""
+def opened(page: str, monkeypatch: pytest.MonkeyPatch, use_case: UseCase | None, **address: str) -> AppTest:
+    """The page of this one use case; `address`: what else the address says."""
     def entries(settings: Settings, store: Store) -> list[Entry]:
         return [Entry(NAME, "Small loans", "lending", use_case, started=True)]
 
     monkeypatch.setattr("dashboard.components.frame.entries", entries)
     app = AppTest.from_file(str(VIEWS / f"{page}.py"), default_timeout=60)
-    app.query_params["use_case"] = NAME
+    for name, value in {"use_case": NAME, **address}.items():
+        app.query_params[name] = value
     app.run()
     assert not app.exception, [one.message for one in app.exception]
     return app
@@ -121,6 +122,6 @@ def opened(page: str, monkeypatch: pytest.MonkeyPatch, use_case: UseCase | None)
 
 def text(app: AppTest) -> str:
     """Everything that the page says, without what keeps foreign text from becoming Markdown."""
-    parts = [*app.subheader, *app.markdown, *app.caption, *app.error, *app.warning]
+    parts = [*app.subheader, *app.markdown, *app.caption, *app.error, *app.warning, *app.info]
     cells = [str(cell) for one in app.table for cell in one.value.to_numpy().ravel()]
     return "\n".join([*(str(one.value) for one in parts), *cells]).replace("\\", "").replace("\u2060", "")

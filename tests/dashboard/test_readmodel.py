@@ -19,10 +19,11 @@ from interlock.control.readmodel.intake import Intake, intake
 from interlock.control.readmodel.overview import overview
 from interlock.control.readmodel.proof import proof, proof_of_package, proofs
 from interlock.control.readmodel.rollouts import preview_rollback, releases
+from interlock.control.readmodel.series import columns_of, row_labels, window_rows
 from interlock.control.readmodel.signals import Signal, SignalState, from_gate, from_window, worst
 from interlock.control.readmodel.spending import Spending, by_day, by_stage, cost_signal, in_month, per_thousand, spending
 from interlock.control.readmodel.waiting import duties, plan, taken, waiting
-from interlock.control.readmodel.windows import drift_cells, ranked_columns, series, shape, window_labels, window_signals, windows
+from interlock.control.readmodel.windows import one_window, series, shape, window_signals, windows
 from interlock.control.readmodel.work import asked, mlflow_link, parts, prefect_link
 from interlock.records.store import Store
 from interlock.records.tables import EvidenceRow, Outbox, Release, RouteRow
@@ -171,12 +172,13 @@ def test_releases_know_their_way_and_what_holds_them_up(store: Store) -> None:
 def test_drift_ranks_the_column_that_moved_most_first(store: Store) -> None:
     build(store)
     views = windows(store, FLIGHTS)
-    cells = drift_cells(views)
-    assert len(views) == 14
-    assert ranked_columns(cells)[:3] == ["carrier", "sched_arr_time", "dest"]
-    last = [cell for cell in cells if cell.column == "carrier"][-1]
-    assert last.psi == pytest.approx(0.32)
-    assert window_labels(views)[0] == f"{views[0].start:%m-%d}"
+    rows = window_rows(store, FLIGHTS)
+    assert len(views) == len(rows) == 14
+    assert columns_of(rows)[:3] == ["carrier", "sched_arr_time", "dest"]
+    assert rows[-1].columns["carrier"].value == pytest.approx(0.32)
+    assert row_labels(rows)[0].endswith(f"{views[0].start:%m-%d}")
+    assert one_window(store, FLIGHTS, views[3].start, views[3].package_digest) == views[3]
+    assert one_window(store, FLIGHTS, views[3].start, "sha256:no") is None
     assert list(series(views, "drift.share")) == ["drift.share"]
 
 

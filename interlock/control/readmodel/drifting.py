@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from interlock.control.readmodel.numbers import Number, number
-from interlock.control.readmodel.windows import DriftCell, WindowView, ranked_columns
+from interlock.control.readmodel.windows import WindowView
 from interlock.rules.findings import Finding, State
 from interlock.spec.usecase import UseCase
 
@@ -77,9 +77,8 @@ def ranking(view: WindowView) -> Ranking | None:
                    found.sample_size)
 
 
-def by_cost(cells: list[DriftCell], found: Ranking | None) -> list[str]:
-    """Columns in the order of the ranking; those it does not hold follow, the one that moved most first."""
-    moved = ranked_columns(cells)
+def by_cost(moved: Sequence[str], found: Ranking | None) -> list[str]:
+    """Columns in the order of the ranking; those it does not hold follow in the order given."""
     first = [row.column for row in found.rows if row.column in moved] if found else []
     return [*first, *(column for column in moved if column not in first)]
 

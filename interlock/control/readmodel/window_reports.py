@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from interlock.control.readmodel.windows import WindowView
+from interlock.control.readmodel.series import WindowRow
 from interlock.settings import Settings
 
 
@@ -20,11 +21,11 @@ class WindowReport:
     sentence: str
 
 
-def window_report(settings: Settings, use_case: str, view: WindowView) -> WindowReport | None:
+def window_report(settings: Settings, use_case: str, view: WindowRow) -> WindowReport | None:
     """What lies beside the window, None where nothing was made for it."""
     from interlock.control.window_evidently import BODY, FAILURE, HTML, window_folder
 
-    folder = window_folder(settings, use_case, view.start, view.end, view.package_digest)
+    folder = window_folder(settings, use_case, view.start, view.end, view.digest)
     if (folder / FAILURE).is_file():
         told = _json(folder / FAILURE)
         return WindowReport(view.start, None, f"It could not be made: {told.get('type', 'error')}: {told.get('text', '')}")
@@ -33,7 +34,7 @@ def window_report(settings: Settings, use_case: str, view: WindowView) -> Window
     return WindowReport(view.start, folder / HTML, _sample(_json(folder / BODY)))
 
 
-def reported(settings: Settings, use_case: str, views: list[WindowView]) -> list[WindowReport]:
+def reported(settings: Settings, use_case: str, views: Sequence[WindowRow]) -> list[WindowReport]:
     """The reports of these windows, newest first."""
     found = [window_report(settings, use_case, view) for view in reversed(views)]
     return [one for one in found if one is not None]

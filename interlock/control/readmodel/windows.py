@@ -1,4 +1,4 @@
-"""Monitored windows: signals, the drift map, metrics over time."""
+"""Monitored windows with their findings: signals, metrics over time, distributions."""
 
 from __future__ import annotations
 
@@ -41,20 +41,6 @@ class WindowView:
 
 
 @dataclass(frozen=True)
-class DriftCell:
-    """PSI of one column in one window; None where it could not be measured (`note` says why)."""
-
-    column: str
-    window: WindowView
-    psi: float | None
-    finding: Finding
-
-    @property
-    def note(self) -> str:
-        return self.finding.note or self.finding.state.value
-
-
-@dataclass(frozen=True)
 class MetricPoint:
     """One metric in one window."""
 
@@ -70,6 +56,14 @@ def windows(store: Store, use_case: str, limit: int = WINDOWS_MAX) -> list[Windo
     with store.reading() as session:
         rows = session.scalars(query).all()
     return [_view(row) for row in reversed(rows)]
+
+
+def one_window(store: Store, use_case: str, start: datetime, package_digest: str) -> WindowView | None:
+    """One window with all its findings, None where there is none."""
+    query = select(Window).where(Window.use_case == use_case, Window.start == start, Window.package_digest == package_digest)
+    with store.reading() as session:
+        row = session.scalars(query.order_by(Window.id.desc()).limit(1)).first()
+    return _view(row) if row is not None else None
 
 
 def latest(store: Store) -> dict[str, WindowView]:
@@ -111,27 +105,6 @@ def _group(name: str, prefix: str | tuple[str, ...], window: WindowView, rules: 
     answers += [Signal(name, SignalState.UNKNOWN, f"The report {finding.metric} failed: {finding.note}", at=window.end)
                 for finding in window.by_metric(prefix) if finding.state is State.ERROR]
     return min(answers or quiet, key=lambda answer: SEVERITY[answer.state])
-
-
-def drift_cells(views: list[WindowView]) -> list[DriftCell]:
-    """Every column in every window."""
-    return [DriftCell(finding.segment.removeprefix("column="), view, finding.value if finding.state is State.OK else None, finding)
-            for view in views for finding in view.findings if finding.metric == "drift.psi"]
-
-
-def ranked_columns(cells: list[DriftCell]) -> list[str]:
-    """Columns, the one that moved most first."""
-    peak: dict[str, float] = {}
-    for cell in cells:
-        peak[cell.column] = max(peak.get(cell.column, -1.0), -1.0 if cell.psi is None else cell.psi)
-    return sorted(peak, key=lambda column: (-peak[column], column))
-
-
-def window_labels(views: list[WindowView]) -> list[str]:
-    """Short, different names of windows: month and day, the hour and the version only where they tell windows apart."""
-    hours = any(view.start.hour or view.start.minute for view in views)
-    versions = len({view.version for view in views}) > 1
-    return [f"{view.start:%m-%d %H:%M}" * hours + f"{view.start:%m-%d}" * (not hours) + f" v{view.version}" * versions for view in views]
 
 
 def series(views: list[WindowView], prefix: str, *, overall: bool = True) -> dict[str, list[MetricPoint]]:
