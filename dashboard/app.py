@@ -11,7 +11,7 @@ from dashboard.components.states import trouble
 from dashboard.components.words import moment, plain
 from dashboard.components.zone import sentence
 from dashboard.desk import store_of
-from dashboard.signing import admitted, leave, viewer
+from dashboard.entrance import admitted, leave, viewer
 from interlock.control.people import local_mode, person_of
 from interlock.errors import InterlockError
 from interlock.records.store import Store, utc_now

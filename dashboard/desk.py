@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
-from dashboard.signing import viewer
+from dashboard.entrance import viewer
 from interlock.control.people import Person, local_mode
 from interlock.control.sign_ins import why_ended
 from interlock.records.store import Store, open_store

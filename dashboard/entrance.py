@@ -17,13 +17,18 @@ from interlock.records.store import Store
 from interlock.settings import Settings, is_loopback
 
 FAILS = (
-    "If it does not work: sign out at the provider and try once more; a second window of your own browser must not block cookies. "
-    "If it still fails, tell whoever runs Interlock here the time; the log of the control room names the reason."
+    "If it does not work: allow cookies for this address, sign out at your provider, and try once more. "
+    "If it still fails, tell whoever runs Interlock here what time it was: the log of the control room has the reason."
 )
 
 
 def claims() -> dict[str, Any]:
-    """What the signed cookie of this browser says; empty where nobody signed in, or the cookie is not sound."""
+    """What the signed cookie of this browser says; empty where nobody signed in, or the cookie is not sound.
+
+    Streamlit could also take parts of it from headers that anybody may send: with such a setting nobody counts as signed in.
+    """
+    if st.get_option("server.trustedUserHeaders"):
+        return {}
     user = dict(st.user.to_dict())
     return user if user.pop("is_logged_in", False) is True else {}
 
