@@ -6,19 +6,24 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from interlock.modeling.decision import decide, group_column, group_flag
+from interlock.modeling.features import Matrix
+from interlock.modeling.package import Model, Scores
 from interlock.serving.answering import FRAME_ROWS, Captures, in_words
 from interlock.serving.columns import Columns, check_columns
 from interlock.serving.counters import Counters
 from interlock.serving.shelf import Arm, Serving
 from interlock.serving.wire import encode_json
 
+PART_ROWS, PARTS_MAX = 1_000, 4  # a batch is scored in parts of at least so many rows; at most so many parts
 pack = msgspec.msgpack.Encoder().encode
 
 
@@ -99,25 +104,39 @@ def goes_by_column(serving: Serving) -> bool:
     return serving.mirror is None and (serving.policy is None or not serving.policy.abstains)
 
 
-def answer_batch(serving: Serving, records: list[dict[str, Any]], counters: Counters, started: float) -> Ready | None:
-    """The batch, answered; None where its records have to be looked at one by one. An error is counted for the arm and raised."""
+def answer_batch(serving: Serving, records: list[dict[str, Any]], counters: Counters, started: float, spare: int = 0) -> Ready | None:
+    """The batch, answered; None where its records have to be looked at one by one. An error is counted for the arm and raised.
+
+    `spare`: cores that nothing else needs now; a large batch is scored on them too.
+    """
     columns = check_columns(serving, records)
     if columns is None:
         return None
     try:
-        batch = answer_columns(columns)
+        batch = answer_columns(columns, spare)
     except Exception:
         columns.arm.counts(counters).failed(len(records))
         raise
     return Ready(batch, batch.as_json(), batch.captures(serving, started))
 
 
-def answer_columns(columns: Columns) -> Batch:
-    """The answers of the batch's model, by one call of its booster."""
+def scored(model: Model, matrix: Matrix, spare: int) -> Scores:
+    """The model's scores; in parts at the same time where there are cores to spare. A row's score does not depend on the rows beside it."""
+    parts = min(1 + spare, PARTS_MAX, len(matrix) // PART_ROWS)
+    if parts < 2:
+        return model.score(matrix)
+    mine, *others = np.array_split(matrix, parts)
+    with ThreadPoolExecutor(parts - 1, thread_name_prefix="part") as threads:
+        found = threads.map(model.score, others)
+        return np.concatenate([model.score(mine), *found])
+
+
+def answer_columns(columns: Columns, spare: int = 0) -> Batch:
+    """The answers of the batch's model."""
     loaded = columns.arm.loaded
     manifest = loaded.manifest
     matrix, flags = loaded.encoder.encode_columns(columns.values, columns.numbers, columns.event_times)
-    found = loaded.model.score(matrix)
+    found = scored(loaded.model, matrix, spare)
     ends = loaded.model.interval(matrix, found)
     by = group_column(manifest)
     groups = None if by is None else columns.values.get(by, [None] * len(columns.ids))

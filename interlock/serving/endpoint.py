@@ -109,9 +109,13 @@ class Endpoint:
         if explain or len(records) <= self.limits.inline_rows_max or not goes_by_column(serving):
             return await self.predict(serving, len(records), prepare, explain=explain)
         started = self._begin(serving, len(records), explain)
+
+        def answered() -> list[Answer] | Ready:
+            ready = answer_batch(serving, records, self.counters, started, self.turns.spare)
+            return ready or self._settled(serving, score_rows(prepare(), self.counters), explain)
+
         try:
-            found = await self.turns.run(serving.route.use_case, lambda: answer_batch(serving, records, self.counters, started)
-                                         or self._settled(serving, score_rows(prepare(), self.counters), explain))
+            found = await self.turns.run(serving.route.use_case, answered)
         except (Refused, DataError) as error:
             raise self._refusal(error) from error
         if isinstance(found, list):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections import deque
 from collections.abc import Callable
@@ -20,9 +21,15 @@ class Turns:
 
     def __init__(self, limits: Limits) -> None:
         self._threads = ThreadPoolExecutor(max_workers=limits.batches_at_work, thread_name_prefix="batch")
-        self._free = limits.batches_at_work
+        self._free = self._at_work_max = limits.batches_at_work
+        self._cores = len(os.sched_getaffinity(0)) // limits.workers
         self._waiting_max = limits.batches_waiting_max
         self._queues: dict[str, deque[asyncio.Future[None]]] = {}  # in the order in which the use cases get their next turn
+
+    @property
+    def spare(self) -> int:
+        """Cores of this worker that no batch at work uses: a batch may be scored in so many more threads."""
+        return 0 if self._queues else max(0, self._cores - (self._at_work_max - self._free))
 
     @property
     def waiting(self) -> int:

@@ -19,7 +19,7 @@ from interlock.records.captured_frames import predictions_frame, rows_in
 from interlock.rules.routes import Route, Slot
 from interlock.serving import columns
 from interlock.serving.answering import FRAME_ROWS, count_answers, frame_of, score_rows
-from interlock.serving.batches import answer_batch
+from interlock.serving.batches import PART_ROWS, answer_batch
 from interlock.serving.columns import check_columns
 from interlock.serving.counters import Counters
 from interlock.serving.fields import OWN
@@ -169,6 +169,15 @@ def test_a_large_batch_is_captured_in_parts(served: Models) -> None:
     assert ready is not None
     assert [rows for _, rows in ready.frames] == [FRAME_ROWS, 2]
     assert same_or_left_to_the_other(served["plain"], records)
+
+
+def test_cores_to_spare_change_no_score(served: Models) -> None:
+    records = [GOOD | {"id": str(place), "distance": float(place)} for place in range(2 * PART_ROWS + 1)]
+    for name in ("plain", "multiclass"):
+        alone, together = (answer_batch(served[name], records, Counters(), 0.0, spare) for spare in (0, 3))
+        assert alone is not None
+        assert together is not None
+        assert bytes(alone.said) == bytes(together.said)
 
 
 def test_records_that_may_go_to_a_candidate_are_looked_at_one_by_one(served: Models) -> None:
