@@ -16,7 +16,7 @@ from urllib.parse import quote
 import httpx
 
 from interlock.control.alerting import record_alert
-from interlock.control.deployments import DEPLOY, LEASE_S, ROLLBACK
+from interlock.control.deployments import DEPLOY, LEASE_S, RETIRE, ROLLBACK
 from interlock.errors import Unavailable
 from interlock.records import outbox
 from interlock.records.store import Store, utc_now
@@ -29,7 +29,7 @@ WAIT_MAX_S = 30.0           # longest pause between two tries to reach Prefect
 MISSING_WAIT_S = 15.0       # a deployment that Prefect does not know: `prefect deploy --all` was not run yet
 BAD_ENDS = frozenset({"FAILED", "CRASHED", "CANCELLED"})
 NOT_BEGUN = frozenset({"SCHEDULED", "PENDING", "PAUSED"})
-REPEATABLE = frozenset({DEPLOY, ROLLBACK})  # started twice they do their work once
+REPEATABLE = frozenset({DEPLOY, ROLLBACK, RETIRE})  # started twice they do their work once
 
 
 @dataclass

@@ -24,7 +24,7 @@ from typing import Any, cast
 
 from sqlalchemy import select
 
-from interlock.control import alerting, retiring, rollout, standing, stepping
+from interlock.control import alerting, archiving, rollout, standing, stepping
 from interlock.control.backups.confirming import require_confirmed
 from interlock.control.capture_watch import watch
 from interlock.control.dispatcher import Dispatcher
@@ -128,9 +128,9 @@ class Keeper:
     def _finish_retirements(self) -> None:
         """What a retirement decided and could not be done then: the server forgets the version, its package goes out of reach."""
         with self.store.reading() as session:
-            names = retiring.unfinished(self.settings, session)
+            names = archiving.unfinished(self.settings, session)
         for name in names:
-            if left := retiring.follow_up(self.settings, self.store, name, endpoint=self.endpoint, clock=self.clock):
+            if left := archiving.follow_up(self.settings, self.store, name, endpoint=self.endpoint, clock=self.clock):
                 LOG.info("%s: %s", name, "; ".join(left))
 
     def _tell_silence(self) -> None:

@@ -96,20 +96,6 @@ def mirror_champion(settings: Settings, use_case: str, number: int) -> Mirrored:
     return Mirrored(version=number) if answer.is_success else Mirrored(warning=f"{what}: it answers {answer.status_code}")
 
 
-def mirror_retired(settings: Settings, use_case: str, number: int) -> str:
-    """The tag `interlock.retired` on a registered version: best effort, one request; the answer says why it is not there."""
-    import httpx
-
-    url = f"{settings.mlflow_url.rstrip('/')}/api/2.0/mlflow/model-versions/set-tag"
-    what = f"version {number} of {use_case} is not marked as retired in MLflow"
-    try:
-        body = {"name": use_case, "version": str(number), "key": "interlock.retired", "value": "true"}
-        answer = httpx.post(url, json=body, timeout=ALIAS_S)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        return f"{what}: {settings.mlflow_url} does not answer ({type(error).__name__})"
-    return "" if answer.is_success else f"{what}: it answers {answer.status_code}"
-
-
 def environment() -> dict[str, str]:
     """What a result may depend on outside our own code."""
     found = {"python": platform.python_version(), "machine": platform.machine(), "cores": str(os.cpu_count() or 0)}

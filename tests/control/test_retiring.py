@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from interlock.control import actions, known_good, retiring
+from interlock.control import actions, archiving, known_good, retiring
 from interlock.control.reconciler import reconcile
 from interlock.control.undecided import undecided
 from interlock.errors import DecisionRefused, StaleState, Unavailable
@@ -153,10 +153,10 @@ def test_with_the_server_failing_half_way_the_keeper_finishes_it(three: World, m
         assert "has not forgotten them yet" in retire(three, 1).warnings[0]
     assert package(three, 1).is_dir()
     with three.store.reading() as session:
-        assert retiring.unfinished(three.settings, session) == [NAME]
-    assert retiring.follow_up(three.settings, three.store, NAME, endpoint=three.endpoint) == []
+        assert archiving.unfinished(three.settings, session) == [NAME]
+    assert archiving.follow_up(three.settings, three.store, NAME, endpoint=three.endpoint) == []
     with three.store.reading() as session:
-        assert retiring.unfinished(three.settings, session) == []
+        assert archiving.unfinished(three.settings, session) == []
     assert (package(three, 1).exists(), three.endpoint.withdrawn) == (False, [1])
 
 
@@ -173,7 +173,7 @@ def test_what_the_server_went_back_to_by_itself_stays(three: World) -> None:
 
 
 def test_a_retirement_that_asks_the_store_alone_is_caught(three: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retiring, "_held", lambda observed: set())
+    monkeypatch.setattr(retiring, "held_by", lambda observed: set())
     with pytest.raises(pytest.fail.Exception):
         what_the_server_went_back_to_stays(three)
 
@@ -215,7 +215,7 @@ def states(world: World) -> dict[int, str]:
 
 def left_over(world: World) -> list[str]:
     with world.store.reading() as session:
-        return retiring.unfinished(world.settings, session)
+        return archiving.unfinished(world.settings, session)
 
 
 def what_answers_is_live(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,7 +248,7 @@ def test_the_retirement_counts_once_the_version_has_left_the_route(three: World,
     assert (three.route.previous, package(three, 1).is_dir(), left_over(three)) == (slot(1), True, [])  # the way back stays whole
     three.make_live(5)
     assert left_over(three) == [NAME]
-    assert retiring.follow_up(three.settings, three.store, NAME, endpoint=three.endpoint, clock=three.clock) == []
+    assert archiving.follow_up(three.settings, three.store, NAME, endpoint=three.endpoint, clock=three.clock) == []
     assert (states(three)[1], package(three, 1).exists(), left_over(three)) == ("retired", False, [])
     with pytest.raises(DecisionRefused, match="no way back to version 1"):
         three.roll_back(to_version=1)
@@ -267,7 +267,7 @@ def test_a_store_that_was_left_half_way_is_brought_into_step(three: World, monke
     what_answers_is_live(three, monkeypatch)
     with three.store.writing() as session:
         session.execute(update(Release).where(Release.state == "live").values(state="retired"))
-    retiring.archive(three.settings, slot(1).digest)
+    archiving.archive(three.settings, slot(1).digest)
     assert (package(three, 1).exists(), left_over(three)) == (False, [NAME])
-    assert retiring.follow_up(three.settings, three.store, NAME, endpoint=three.endpoint, clock=three.clock) == []
+    assert archiving.follow_up(three.settings, three.store, NAME, endpoint=three.endpoint, clock=three.clock) == []
     assert (states(three)[1], package(three, 1).is_dir(), left_over(three)) == ("live", True, [])

@@ -26,6 +26,7 @@ STARTED_WITH = {
     "materialize": {"use_case"}, "tick": set(), "drill": {"use_case", "started_by"}, "backup": set(), "restore": {"source", "home"},
     "score": {"use_case", "source", "to"},
     "lifecycle": {"use_case", "as_of"}, "deploy": {"use_case", "release_id"}, "rollback": {"use_case", "decision_id"},
+    "retire": {"use_case", "decision_id"},
 }
 
 

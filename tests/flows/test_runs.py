@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
@@ -79,3 +80,22 @@ def events(name: str, wait_s: float = 20.0) -> list[str]:
     while not (found := asyncio.run(read())) and time.monotonic() < end:
         time.sleep(0.25)
     return found
+
+
+def test_retire_finishes_what_a_retirement_decided(installation: Settings, store: Store, tmp_path: Path,
+                                                   monkeypatch: pytest.MonkeyPatch) -> None:
+    from flows.retire import retire
+    from interlock.control import actions
+    from tests.control.conftest import NAME, USE_CASE, Clock, MemoryEndpoint, World
+
+    (tmp_path / "cases").mkdir()
+    (tmp_path / "cases" / f"{NAME}.toml").write_text(USE_CASE)
+    monkeypatch.setenv("INTERLOCK_USECASES_DIR", str(tmp_path / "cases"))
+    world = World(installation.model_copy(update={"usecases_dir": tmp_path / "cases"}), store, MemoryEndpoint(Clock()), Clock())
+    world.candidate(1)
+    receipt = actions.retire(world.settings, store, actor="cas", use_case=NAME, version=1, reason="never used", nonce="once-only",
+                             endpoint=world.endpoint, clock=world.clock)
+    assert "except: the prediction server has not forgotten them yet" in retire(NAME, str(receipt.decision_id))  # there is no server
+    monkeypatch.setattr("interlock.control.endpoint.endpoint_from", lambda settings: world.endpoint)
+    assert retire(NAME, str(receipt.decision_id)) == "version 1 is archived"
+    assert "version 1 is archived" in artifact("retire-small-loans")
