@@ -13,10 +13,12 @@ from uuid import uuid4
 
 import streamlit as st
 
+from dashboard.components.rights import offered
 from dashboard.components.states import trouble
-from dashboard.components.words import plain, short
+from dashboard.components.words import plain
 from dashboard.desk import Desk, forget
 from interlock.errors import InterlockError
+from interlock.rules.approval import ALLOWED
 
 Act = Callable[..., Any]
 Fields = Callable[[], dict[str, Any]]
@@ -33,19 +35,25 @@ def signed(
     hint: str,
     main: bool = True,
     fields: Fields | None = None,
+    border: bool = True,
+    action: str = "",
 ) -> None:
     """A form with reason and typed confirmation. `word` must be typed; `act` gets actor, reason, nonce and `arguments`.
 
-    `fields` draws further fields at the top of the form and returns the arguments made of them.
+    `fields` draws further fields at the top of the form and returns the arguments made of them. `action`: the right that it needs where
+    that is not the name of `act`; without it, a sentence stands in place of the form.
     """
+    needed = action or act.__name__
+    if needed in ALLOWED and not offered(desk, needed):
+        return
     nonces = st.session_state.setdefault("nonces", {})
     nonce = nonces.setdefault(key, str(uuid4()))
-    with st.form(f"form {key}", enter_to_submit=False):
+    with st.form(f"form {key}", enter_to_submit=False, border=border):
         filled = fields() if fields else {}
-        reason = st.text_area("Reason", key=f"reason {key}", max_chars=2000, height=80, placeholder=hint)
+        reason = st.text_area("Reason", key=f"reason {key}", max_chars=2000, height=68, placeholder=hint)
         typed = st.text_input(f"Type {word} to confirm", key=f"typed {key}", autocomplete="off")
         st.caption(
-            plain(f"Signed as {desk.actor}. The action checks role, separation of duties and that nothing changed; the ledger keeps it.")
+            plain(f"Signed as {desk.actor}; checked again at the click; the ledger keeps it.")
         )
         pressed = st.form_submit_button(button, type="primary" if main else "secondary", key=f"press {key}")
     if not pressed:
@@ -69,17 +77,3 @@ def _do(desk: Desk, act: Act, arguments: dict[str, Any]) -> None:
     st.session_state["receipt"] = receipt
     forget()
     st.rerun()
-
-
-def receipt(use_case: str) -> None:
-    """What the last action of this session did, in the words of its receipt."""
-    last = st.session_state.get("receipt")
-    if last is None or last.use_case != use_case:
-        return
-    entry = f" Ledger entry {last.ledger_seq}." if last.ledger_seq else ""
-    st.success(plain(f"Recorded: {last.sentence}. Signed by {last.actor}.{entry}"))
-    for warning in last.warnings:
-        st.warning(plain(warning))
-    if last.observed is not None and last.observed.champion is not None:
-        slot = last.observed.champion
-        st.markdown(f"Right after it the endpoint itself answered with version {slot.version}, digest `{short(slot.digest)}`.")

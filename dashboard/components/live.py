@@ -46,6 +46,19 @@ def live_strip(live: Live) -> None:
             st.markdown(plain(live.sentence()))
 
 
+def one_line(live: Live) -> None:
+    """The same in one line, for screens where something else must stand beside it."""
+    observed = live.observed
+    if live.problem or observed is None or observed.champion is None or not live.agreed:
+        live_strip(live)
+        return
+    previous = f" · way back: version {observed.previous.version} loaded" if observed.previous else ""
+    st.markdown(
+        f"{mark(SignalState.PASS)} **The endpoint answers with version {observed.champion.version}** · `{short(observed.champion.digest)}`"
+        f" · {plain(f'generation {observed.generation}{previous}')}"
+    )
+
+
 def does(observed: Observed) -> str:
     """What the candidate does with its share of the requests."""
     return "in the shadow gets a copy of" if observed.candidate_mode == "shadow" else "answers"

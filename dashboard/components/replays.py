@@ -15,9 +15,14 @@ from interlock.control.readmodel.replays import Drops, Replay, drops_of, replay_
 SEGMENTS_SHOWN = 12
 
 
-def replay_words(candidate: Proof) -> None:
-    """How many decisions would change and what that is worth, each in one sentence; nothing in evidence that never replayed."""
+def replay_words(candidate: Proof, told: frozenset[str] | set[str] = frozenset()) -> None:
+    """How many decisions would change and what that is worth, each in one sentence; nothing in evidence that never replayed.
+
+    `told`: metrics that a gate has put into words already.
+    """
     for finding in replay_findings(candidate):
+        if finding.metric in told:
+            continue
         what = "Decisions that would change" if finding.metric == "replay.flip_rate" else "Worth of these changes"
         st.markdown(f"**{what}:** {plain(finding.note or why_missing(finding))}")
 

@@ -1,18 +1,53 @@
-"""Candidate beside champion, one metric per row, with interval and n."""
+"""Candidate beside champion: the telling numbers on the first screen, every metric of both below."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.components.words import interval, number, plain, short
+from dashboard.components.words import interval, number, plain
 from interlock.control.readmodel.compare import differences, pairs, titled, why_missing
 from interlock.control.readmodel.proof import Proof
+from interlock.control.readmodel.telling import Told, first_screen, told
 from interlock.rules.findings import Finding, State
+
+OWN = "†"  # marks numbers that are not from the same rows
+
+
+def telling(candidate: Proof, champion: Proof | None, gated: str) -> None:
+    """At most six rows: both versions, the difference with its interval, and what the interval says."""
+    rows = first_screen(told(candidate, champion, gated))
+    if not rows:
+        return
+    left, right = f"version {candidate.version}", f"version {champion.version}" if champion else "live"
+    st.table([_row(one, left, right, champion is not None) for one in rows], border="horizontal", hide_index=True)
+    st.caption(_foot(rows, champion is not None))
+
+
+def _row(one: Told, left: str, right: str, known: bool) -> dict[str, str]:
+    theirs = number(one.champion, one.unit) if one.champion is not None else plain(one.why) if known else "none yet"
+    change = plain(f"{one.difference:+.3g}") if one.difference is not None else "–"
+    between = plain(f"({one.low:+.3g} to {one.high:+.3g})") if one.low is not None and one.high is not None else ""
+    which = one.which if one.which in {"", "no clear difference"} else f"**{one.which}**"
+    return {
+        "": plain(one.title + ("" if one.same_rows or one.champion is None else f" {OWN}")),
+        left: plain(number(one.candidate, one.unit)) if one.candidate is not None else plain(one.why),
+        right: plain(theirs),
+        "difference, + is better": " ".join(filter(None, (which, change, between))),
+    }
+
+
+def _foot(rows: list[Told], known: bool) -> str:
+    same = next((one for one in rows if one.same_rows), None)
+    if not known or same is None:
+        return plain(f"Nothing to compare with yet. n = {rows[0].n:,} rows held out." if not known else
+                     "Each number is from that version's own evidence, on other rows: compare with care.")
+    others = any(not one.same_rows and one.champion is not None for one in rows)
+    apart = f" {OWN} from each version's own evidence, on other rows." if others else ""
+    return plain(f"Both versions answered the same {same.n:,} rows that neither learned from; intervals cover 95 %.{apart}")
 
 
 def side_by_side(candidate: Proof, champion: Proof | None, gated: str) -> None:
-    """One table; below it the paired differences, which are the fair comparison."""
-    st.subheader("Candidate beside champion", anchor=False)
+    """Every metric of both, each from its own evidence; below it the paired differences, which are the fair comparison."""
     left = f"candidate, version {candidate.version}"
     right = f"champion, version {champion.version}" if champion else "champion"
     rows = [
@@ -22,6 +57,7 @@ def side_by_side(candidate: Proof, champion: Proof | None, gated: str) -> None:
             "interval": interval(pair.candidate.low, pair.candidate.high),
             "n": f"{pair.candidate.sample_size:,}",
             right: plain(shown(pair.champion)) if champion else "no champion yet",
+            "its interval": interval(pair.champion.low, pair.champion.high) if pair.champion else "",
             "better": pair.better,
         }
         for pair in pairs(candidate, champion, gated)
@@ -39,9 +75,6 @@ def side_by_side(candidate: Proof, champion: Proof | None, gated: str) -> None:
             else why_missing(finding)
         )
         st.markdown(f"**{plain(titled(finding))}**, on the same rows: {plain(value)}")
-    changed = [] if champion is None else _changed(candidate, champion)
-    if changed:
-        st.markdown(f"**What changed:** {plain('; '.join(changed))}")
 
 
 def shown(finding: Finding | None) -> str:
@@ -49,17 +82,3 @@ def shown(finding: Finding | None) -> str:
     if finding is None or finding.value is None or finding.state is not State.OK:
         return why_missing(finding)
     return number(finding.value, finding.unit)
-
-
-def _changed(candidate: Proof, champion: Proof) -> list[str]:
-    found = []
-    if candidate.evidence.snapshots != champion.evidence.snapshots:
-        found.append(
-            f"data: snapshot {short(next(iter(candidate.evidence.snapshots), None))} instead of "
-            f"{short(next(iter(champion.evidence.snapshots), None))}"
-        )
-    if candidate.evidence.policy_digest != champion.evidence.policy_digest:
-        found.append(f"use-case file: {short(candidate.evidence.policy_digest)} instead of {short(champion.evidence.policy_digest)}")
-    if not found:
-        found.append("same data and same use-case file")
-    return found

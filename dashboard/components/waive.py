@@ -75,6 +75,7 @@ def waive_form(desk: Desk, entry: Entry, candidate: Proof, found: Exceptions) ->
         hint="Why it may answer customers all the same, and what limits the harm",
         main=False,
         fields=fields,
+        border=False,
     )
 
 

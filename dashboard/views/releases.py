@@ -6,12 +6,13 @@ import streamlit as st
 
 from dashboard.components.analysis import analysis
 from dashboard.components.cards import card_of
-from dashboard.components.decide import receipt, signed
+from dashboard.components.decide import signed
 from dashboard.components.drills import drills
 from dashboard.components.frame import use_case_page
 from dashboard.components.going_back import other_versions, retire_form
 from dashboard.components.live import live_of
 from dashboard.components.progress import follow, standing
+from dashboard.components.receipts import receipt
 from dashboard.components.staging import staged
 from dashboard.components.states import empty
 from dashboard.components.words import plain, short

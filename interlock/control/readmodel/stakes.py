@@ -36,15 +36,18 @@ class Waits:
     stakes: tuple[Stake, ...]
 
 
-def stakes_of(store: Store, proof: Proof) -> Waits:
+def traffic_of(store: Store, use_case: str) -> tuple[float | None, float]:
+    """(answers a day, days covered) of a use case, from its newest windows."""
+    return traffic(window_rows(store, use_case, limit=200))
+
+
+def stakes_of(proof: Proof, per_day: float | None, days: float) -> Waits:
     """Money, wrong answers and decisions that a day of waiting stands for: what was measured per case × answers a day.
 
     The traffic is the mean of the newest seven days of windows. It is taken as it was: tomorrow may differ.
     """
-    per_day, days = traffic(window_rows(store, proof.use_case, limit=200))
     own = {finding.metric: finding for finding in proof.findings if finding.segment == "all"}
-    money = own.get("performance.value_vs_champion") or own.get("performance.value_per_1000")
-    found = [_scaled("Value", money if money is None or money.metric.endswith("vs_champion") or money.value is None else None, per_day, 1_000),
+    found = [_scaled("Value", _money(own), per_day, 1_000),
              _scaled("Wrong answers", own.get("performance.vs_champion_error"), per_day, 1),
              _scaled("Decisions that would be others", own.get("replay.flip_rate"), per_day, 1)]
     return Waits(per_day, days, tuple(found))
@@ -58,6 +61,12 @@ def traffic(rows: list[WindowRow]) -> tuple[float | None, float]:
     newest = [row for row in rows if row.start >= end - timedelta(days=DAYS)] or [row for row in rows if row.end == end]
     days = (end - min(row.start for row in newest)).total_seconds() / 86_400
     return sum(row.rows for row in newest) / days, days
+
+
+def _money(own: dict[str, Finding]) -> Finding | None:
+    """The difference to the champion's value; where there is none, what says why there is no value at all."""
+    value = own.get("performance.value_per_1000")
+    return own.get("performance.value_vs_champion") or (value if value is not None and value.value is None else None)
 
 
 def _scaled(what: str, found: Finding | None, per_day: float | None, per: float) -> Stake:

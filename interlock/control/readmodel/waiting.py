@@ -40,6 +40,7 @@ class Plan:
     steps: tuple[str, ...]
     rules: tuple[str, ...]
     way_back: str
+    short: str = ""  # the steps in one sentence
 
 
 def waiting(settings: Settings, store: Store, use_case: str | None = None) -> list[Waiting]:
@@ -79,7 +80,8 @@ def plan(case: UseCase | None, champion_version: int | None) -> Plan:
             if champion_version else
             "Nothing is live yet, so there is no model to go back to. Rollback becomes possible after the next release.")
     if case is None:
-        return Plan(("The use-case file cannot be read, so the steps cannot be shown here.",), (), back)
+        unknown = "The use-case file cannot be read, so the steps cannot be shown here."
+        return Plan((unknown,), (), back, unknown)
     rollout = case.rollout
     load = case.staging
     borne = f" and bears {load.load_rate_per_s:g} requests a second for {load.load_seconds:g} s" if load.load_seconds else ""
@@ -92,7 +94,11 @@ def plan(case: UseCase | None, champion_version: int | None) -> Plan:
              f"it refuses {rollout.refusal_rate_difference_max:.0%} more requests than the champion",
              f"its slowest 1 % take more than {rollout.latency_p99_ratio_max:g} times the champion's",
              f"its scores differ from the champion's by a PSI over {rollout.score_shift_max:g}")
-    return Plan(tuple(steps), rules if champion_version is not None else (), back)
+    on_its_way = [_step_short(step) for step in steps_of(rollout)] if champion_version is not None else []
+    last = f"everything, {_span(rollout.probation_s)} on probation"
+    short = f"{'; then '.join(['Staging, where no customer sees it', *on_its_way, last])}."
+    short += " A breach of its limits takes it off by itself." if champion_version is not None else ""
+    return Plan(tuple(steps), rules if champion_version is not None else (), back, short)
 
 
 def expiry(case: UseCase | None, proof: Proof) -> datetime | None:
@@ -108,6 +114,13 @@ def _step_words(step: Step) -> str:
             StepKind.PREVIEW: f"For {_span(step.bake_s)} it answers only who asks for its version by address.",
             StepKind.SHARE: f"It answers {step.percent:g} % of requests {least}.",
             StepKind.AB: f"A/B test: it answers {step.percent:g} % of the entities {least}, until the sequential test stops."}[step.kind]
+
+
+def _step_short(step: Step) -> str:
+    """`10 % for at least 5 minutes`."""
+    what = {StepKind.SHADOW: f"{step.percent:g} % mirrored, never answered", StepKind.PREVIEW: "only who asks for it",
+            StepKind.SHARE: f"{step.percent:g} %", StepKind.AB: f"A/B test with {step.percent:g} %"}[step.kind]
+    return f"{what} for at least {_span(step.bake_s)}"
 
 
 def _span(seconds: float) -> str:
