@@ -45,6 +45,8 @@ def clickable(figure: Any, names: Sequence[str], windows: Sequence[str], notes: 
         showlegend=False,
         hovertemplate="%{text}<extra></extra>",
     )
+    figure.update_xaxes(showgrid=False, range=[-0.5, len(windows) - 0.5])
+    figure.update_yaxes(showgrid=False, range=[len(names) - 0.5, -0.5])
     row, place = cell
     if row >= 0 and place >= 0:
         line = {"color": palette().text, "width": 2}

@@ -126,13 +126,13 @@ def _others(trial: Trial) -> None:
                 "limit": f"{one.limit:g}"
                 + (" (now)" if one.limit == trial.watched.present else "")
                 + (" (on trial)" if one.limit == trial.tested.limit else ""),
-                "alarms": f"{one.alarms}",
-                "in stretches": f"{one.runs}",
-                "before a loss": f"{one.count(Outcome.BEFORE)}",
-                "with a loss": f"{one.count(Outcome.WITH)}",
-                "without": f"{one.count(Outcome.FALSE)}",
-                "not known yet": f"{one.count(Outcome.OPEN)}",
-                "losses missed": f"{one.missed} of {one.losses}",
+                "alarms": one.alarms,
+                "in stretches": one.runs,
+                "before a loss": one.count(Outcome.BEFORE),
+                "with a loss": one.count(Outcome.WITH),
+                "without": one.count(Outcome.FALSE),
+                "not known yet": one.count(Outcome.OPEN),
+                f"losses missed, of {trial.tested.losses}": one.missed,
             }
             for one in rows
         ],

@@ -34,4 +34,4 @@ def propose(desk: Desk, use_case: str, section: str, key: str, value: float, *, 
         on_click="ignore",
         key=f"propose {use_case} {key}",
     )
-    st.caption(plain(f"Nothing is changed here. Apply it with `git apply {use_case}-{key}.diff`, and have it reviewed. {why}"))
+    st.caption(f"Nothing is changed here. Apply it with `git apply {use_case}-{key}.diff` and have it reviewed. {plain(why)}")

@@ -41,9 +41,8 @@ def show(desk: Desk, entry: Entry) -> None:
         )
         return
     _signals(_view(desk, entry, rows[-1]), entry)
-    row, view, ranked, column = _cell(desk, entry, rows)
+    row, view, ranked, column, columns = _cell(desk, entry, rows)
     st.markdown(plain(ranked.note if ranked else "This window was judged before columns were ranked by what they cost."))
-    columns = order_of(rows, ranked)
     drift_map(rows, columns, row, column)
     part = chosen(PART, [ONE, COSTS, EVERY, WHOLE, SPLIT, TRIAL, FULL], label="Part", default=ONE, kind="segments")
     if part == ONE:
@@ -66,9 +65,9 @@ def show(desk: Desk, entry: Entry) -> None:
         parts(view, entry)
 
 
-def _cell(desk: Desk, entry: Entry, rows: list[WindowRow]) -> tuple[WindowRow, WindowView, Ranking | None, str]:
-    """The two lists that choose a cell; the same as a click on the map."""
-    windows, columns = st.columns(2)
+def _cell(desk: Desk, entry: Entry, rows: list[WindowRow]) -> tuple[WindowRow, WindowView, Ranking | None, str, list[str]]:
+    """The two lists that choose a cell, the same as a click on the map; and the order of its columns."""
+    windows, columns, order = st.columns([3, 2, 3])
     by_name = {one.name: one for one in reversed(rows)}
     with windows:
         name = chosen("window", list(by_name), label="Window", default=rows[-1].name, words=lambda one: _words(by_name[one]))
@@ -78,7 +77,8 @@ def _cell(desk: Desk, entry: Entry, rows: list[WindowRow]) -> tuple[WindowRow, W
     with columns:
         options = by_cost(columns_of(rows), ranked)
         column = chosen("column", options, label="Column", default=options[0], help="What costs most in the chosen window first.")
-    return row, view, ranked, column
+    with order:
+        return row, view, ranked, column, order_of(rows, ranked)
 
 
 def _view(desk: Desk, entry: Entry, row: WindowRow) -> WindowView:
