@@ -17,7 +17,7 @@ MEANS = {
 
 
 def parts_in_trouble(desk: Desk) -> None:
-    """One line for each part that is not simply up; nothing where all are."""
-    for name, state in desk.live(parts).items():
-        if state != "up":
-            st.warning(plain(f"{name[0].upper()}{name[1:]}: {state}. {MEANS[name]}"))
+    """One line for each part that is not simply up, in one box; nothing where all are."""
+    found = [plain(f"{name[0].upper()}{name[1:]}: {state}. {MEANS[name]}") for name, state in desk.live(parts).items() if state != "up"]
+    if found:
+        st.warning("  \n".join(found))
