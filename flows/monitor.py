@@ -30,11 +30,14 @@ def monitor(use_case: str, as_of: str | None = None) -> dict[str, object]:
 @task(cache_policy=NO_CACHE)
 def judge(installation: Installation, as_of: datetime | None) -> MonitorResult:
     """Compact what was captured, judge the windows and record them."""
+    from interlock.control.column_history import prepare_columns
     from interlock.control.monitoring import monitor_use_case
     from interlock.control.usage import measured
 
     with measured(installation.store, installation.use_case.name, "monitor"):
-        return monitor_use_case(installation.settings, installation.store, installation.use_case, as_of=as_of)
+        result = monitor_use_case(installation.settings, installation.store, installation.use_case, as_of=as_of)
+        prepare_columns(installation.settings, installation.store, installation.use_case.name)
+        return result
 
 
 @task(cache_policy=NO_CACHE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
@@ -34,6 +35,14 @@ def offset(at: datetime, zone: tzinfo) -> str:
 def is_utc(at: datetime, zone: tzinfo) -> bool:
     """Whether the zone's clocks show UTC at that moment."""
     return not at.astimezone(zone).utcoffset()
+
+
+def table_time(label: str, *, seconds: bool = False) -> Any:
+    """A table's column of moments in the viewer's zone, which its heading names where it is not UTC."""
+    zone = viewer()
+    name = "UTC" if zone is UTC else str(zone)
+    shape = "YYYY-MM-DD HH:mm:ss" if seconds else "YYYY-MM-DD HH:mm"
+    return st.column_config.DatetimeColumn(f"{label} ({name})", format=shape, timezone=name)
 
 
 def _known(name: str | None) -> tzinfo | None:

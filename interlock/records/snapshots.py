@@ -39,8 +39,10 @@ def load_snapshot(settings: Settings, store: Store, snapshot_digest: str) -> pl.
     return frame.sort("_event_time", maintain_order=True)
 
 
-def quarantined_rows(settings: Settings, store: Store, use_case_name: str, limit: int) -> pl.DataFrame:
+def quarantined_rows(settings: Settings, store: Store, use_case_name: str, limit: int, reason: str | None = None) -> pl.DataFrame:
     """Refused rows, newest batches first, at most `limit`: reasons, row number, source, event time, and the texts as they came.
+
+    `reason`: only rows that were refused for it, among other reasons or alone.
 
     An empty frame without columns where nothing was refused.
     """
@@ -53,7 +55,8 @@ def quarantined_rows(settings: Settings, store: Store, use_case_name: str, limit
     for entry in (entry for batch in batches for entry in batch.files if entry["kind"] == "quarantine"):
         if rows >= limit:
             break
-        frames.append(read_frames(lake, [entry["key"]]).head(limit - rows))
+        found = read_frames(lake, [entry["key"]])
+        frames.append((found if reason is None else found.filter(pl.col("_reasons").list.contains(reason))).head(limit - rows))
         rows += frames[-1].height
     return pl.concat(frames, how="diagonal_relaxed") if frames else pl.DataFrame()
 

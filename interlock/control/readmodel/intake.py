@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from interlock.control.people import Person, permit
 from interlock.control.readmodel.signals import Signal, SignalState
 from interlock.records.store import Store
 from interlock.records.tables import Batch, Candidate, Snapshot
@@ -74,9 +75,13 @@ def intake(store: Store, use_case: str, limit: int = 50) -> Intake:
                   max((batch.created_at for batch in batches), default=None))
 
 
-def quarantine(settings: Settings, store: Store, use_case: str, limit: int = 200) -> list[dict[str, Any]]:
-    """Refused rows as they were read, with their reasons, newest first; at most `limit`."""
+def quarantine(settings: Settings, store: Store, person: Person, use_case: str, reason: str | None = None,
+               limit: int = 200) -> list[dict[str, Any]]:
+    """Refused rows as they were read, with their reasons, newest first; at most `limit`, of one reason where it is named.
+
+    Raises `DecisionRefused` for whoever may not see rows.
+    """
     from interlock.records.snapshots import quarantined_rows
 
-    frame = quarantined_rows(settings, store, use_case, limit)
-    return frame.to_dicts()
+    permit(settings, person, "see rows")
+    return quarantined_rows(settings, store, use_case, limit, reason).to_dicts()
