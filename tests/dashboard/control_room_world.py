@@ -150,7 +150,7 @@ def _data(session: Session, payload: str) -> None:
                 offset=str(n),
                 rows=rows // n,
                 quarantined=12,
-                files=[],
+                files=[{"kind": "source", "name": "flights.csv", "contract": sha("contract"), "upto": str(n), "first_row": 0}],
                 reasons={"distance: not a number": 9, payload[:60]: 3},
                 created_at=NOW - timedelta(days=45 - 20 * n),
             )
