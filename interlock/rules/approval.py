@@ -29,6 +29,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "propose": frozenset({"analyst", "approver", "operator", "admin"}),  # a change of a use-case file, as a diff
     "re-ingest": frozenset({"analyst", "operator", "admin"}),
     "export bundle": frozenset({"auditor", "admin"}),
+    "confirm restore": frozenset({"operator", "admin"}),
 }
 NOBODY = frozenset({"", "scheduler", "schedule", "keeper", "interlock", "unknown"})  # names that are not a person
 

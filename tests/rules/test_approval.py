@@ -27,5 +27,5 @@ def test_a_viewer_and_an_auditor_change_nothing() -> None:
 
 def test_on_call_may_roll_back_but_not_approve() -> None:
     assert [action for action in ALLOWED if may(["operator"], action)] == [
-        "rollback", "pause", "resume", "abort", "revoke own", "change keys", "see rows", "propose", "re-ingest"]
+        "rollback", "pause", "resume", "abort", "revoke own", "change keys", "see rows", "propose", "re-ingest", "confirm restore"]
     assert set(ROLES) >= {role for roles in ALLOWED.values() for role in roles}

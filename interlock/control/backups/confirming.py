@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from interlock.control.backups.restoring import MARKER
+from interlock.control.people import Person, name_of, require
 from interlock.errors import SettingsError, StaleState
 from interlock.records import ledger
 from interlock.records.segments import sync_folder
@@ -13,6 +13,7 @@ from interlock.records.store import Store
 from interlock.settings import Settings
 
 KIND = "restore.confirmed"
+MARKER = "restored.json"  # in `run/` of a restored home until a person confirms it
 
 
 def unconfirmed(settings: Settings) -> dict[str, Any] | None:
@@ -35,16 +36,17 @@ def require_confirmed(settings: Settings) -> None:
                             next_step="make sure that the installation it is a copy of has stopped, then: interlock confirm-restore")
 
 
-def confirm(settings: Settings, store: Store, *, actor: str, reason: str) -> int:
+def confirm(settings: Settings, store: Store, *, actor: str | Person, reason: str) -> int:
     """Let the restored home work: written to the ledger, then the mark goes; the entry's number. Asking twice gives one entry.
 
     Raises `StaleState` where nothing waits to be confirmed.
     """
+    right, actor = require(settings, actor, "confirm restore", reason), name_of(actor)
     found = unconfirmed(settings)
     if found is None:
         raise StaleState("this home waits for no confirmation", value=settings.home.resolve())
     body = {"sentence": f"{actor} lets the installation restored from {found['backup']} work: {reason}", "actor": actor, "reason": reason,
-            "backup": found["backup"], "restored_at": found["at"], "seq": found["seq"]}
+            "backup": found["backup"], "restored_at": found["at"], "seq": found["seq"], **right}
     with store.writing() as session:
         known = [entry for entry in ledger.entries(session, kinds=[KIND], limit=1)
                  if ledger.body_of(entry)["restored_at"] == found["at"]]

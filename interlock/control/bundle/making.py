@@ -15,7 +15,7 @@ from sqlalchemy import select
 from interlock.control.bundle.contents import Gathering
 from interlock.control.bundle.period import Period
 from interlock.control.bundle.signing import fingerprint, public_pem, signing_key
-from interlock.control.people import require
+from interlock.control.people import Person, name_of, require
 from interlock.control.readmodel.directory import entries
 from interlock.errors import DataError, StoreError
 from interlock.records import ledger
@@ -44,14 +44,14 @@ class Made:
     missing: tuple[str, ...]
 
 
-def make_bundle(settings: Settings, store: Store, *, actor: str, reason: str, since: datetime, until: datetime,
+def make_bundle(settings: Settings, store: Store, *, actor: str | Person, reason: str, since: datetime, until: datetime,
                 use_case: str | None = None, path: Path | None = None, clock: Callable[[], datetime] = utc_now) -> Made:
     """Write the signed archive of a period (from `since` to before `until`) to `path`, by default under `<home>/bundles`.
 
     Raises `DecisionRefused` (role, reason), `DataError` (empty period, unknown use case), `SettingsError` (signing key), `StoreError`
     (cannot be written). Nothing that goes wrong leaves half a file under the final name.
     """
-    standing = require(settings, actor, "export bundle", reason)
+    standing, actor = require(settings, actor, "export bundle", reason), name_of(actor)
     period, now = Period(since, until, use_case), clock()
     known = [entry.name for entry in entries(settings, store)]
     if use_case is not None and use_case not in known:
