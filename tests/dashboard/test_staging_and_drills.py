@@ -68,6 +68,8 @@ def page(world: Settings) -> Iterator[Callable[[str], str]]:
         alone = name != "overview"
         app = AppTest.from_file(str(ROOT / "dashboard" / (f"views/{name}.py" if alone else "app.py")), default_timeout=60)
         app.query_params["use_case"] = FLIGHTS
+        if name == "overview":
+            app.query_params["line"] = FLIGHTS
         app.run()
         assert not app.exception, [one.message for one in app.exception]
         parts = [*app.subheader, *app.markdown, *app.caption, *app.code]
@@ -124,10 +126,10 @@ def test_without_drills_the_page_says_how_to_do_one(page: Callable[[str], str]) 
 
 
 @pytest.mark.parametrize(("state", "word", "write"), [
-    ("pass", "● Drill pass", lambda store: drilled(store, 1)),
-    ("fail", "■ Drill fail", lambda store: drilled(store, 1, "fail", "failed: the breach was not seen")),
-    ("warn", "▲ Drill warn", lambda store: drilled(store, 11)),           # 7 days × 1.5 = 10.5
-    ("unknown", "◇ Drill unknown", lambda store: scheduled(store)),
+    ("pass", "● pass] **Drill**", lambda store: drilled(store, 1)),
+    ("fail", "■ fail] **Drill**", lambda store: drilled(store, 1, "fail", "failed: the breach was not seen")),
+    ("warn", "▲ warn] **Drill**", lambda store: drilled(store, 11)),           # 7 days × 1.5 = 10.5
+    ("unknown", "◇ unknown] **Drill**", lambda store: scheduled(store)),
 ])
 def test_the_overview_has_the_drills_signal(weekly: Settings, store: Store, page: Callable[[str], str], state: str, word: str,
                                             write: Callable[[Store], None]) -> None:
