@@ -83,7 +83,7 @@ class Batch:
     def count(self, counters: Counters, latency_ms: float) -> None:
         """Add the answers to the counts of their arm."""
         is_value = self.arm.loaded.manifest.task == "regression"
-        self.arm.counts(counters).answered_all(self.score, None if is_value else list(map(str, self.prediction)))
+        self.arm.counts(counters).answered_all(self.score, None if is_value else self.prediction)
         self.arm.counts(counters).took(latency_ms, len(self))
 
     def _flags(self) -> list[list[str]]:

@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 LATENCY_EDGES_MS = [0.1 * 2 ** (step / 4) for step in range(69)]  # up to 13.1 s
@@ -57,14 +58,14 @@ class ArmCounts:
         if prediction is not None:
             self.predictions[prediction] = self.predictions.get(prediction, 0) + 1
 
-    def answered_all(self, scores: Sequence[float], predictions: Sequence[str] | None) -> None:
-        """Count many answers at once, as `answered` counts each."""
+    def answered_all(self, scores: Sequence[float], predictions: Sequence[object] | None) -> None:
+        """Count many answers at once, as `answered` counts each; predictions by their text."""
         self.requests += len(scores)
         edges = score_edges(self.edges)
-        for score, number in Counter(bisect_right(edges, score) for score in scores).items():
-            self.scores[score] += number
+        for place, number in Counter(map(partial(bisect_right, edges), scores)).items():
+            self.scores[place] += number
         for prediction, number in Counter(predictions or ()).items():
-            self.predictions[prediction] = self.predictions.get(prediction, 0) + number
+            self.predictions[str(prediction)] = self.predictions.get(str(prediction), 0) + number
 
     def took(self, latency_ms: float, records: int) -> None:
         """Count the latency of a request once for each of its records."""
