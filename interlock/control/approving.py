@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session
 
 from interlock.control.deployments import DEPLOY
 from interlock.errors import DecisionRefused, EvidenceError
-from interlock.modeling.package import folder_of
 from interlock.records import decisions, ledger, outbox, policies, releases
 from interlock.records.candidates import superseded
 from interlock.records.routes import read_route
@@ -65,6 +64,8 @@ def _start_release(session: Session, decision: Decision, candidate: Candidate, n
 def facts_of(settings: Settings, session: Session, actor: str, evidence: Evidence, candidate: Candidate, evidence_digest: str,
              expected_generation: int, now: datetime) -> tuple[ApprovalFacts, UseCase]:
     """What an approval by `actor` would rest on at this moment, and the use case it is for."""
+    from interlock.modeling.package import folder_of  # with numpy: the keeper is at work before it needs it
+
     path, use_case = find_use_case(settings, candidate.use_case)
     route, policy = read_route(session, candidate.use_case), spec_digest(path)
     champion = route.champion.digest if route.champion else None

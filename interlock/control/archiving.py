@@ -16,7 +16,6 @@ from interlock.control.endpoint import Endpoint, reached
 from interlock.control.known_good import retired
 from interlock.control.people import AUTOMATIC
 from interlock.errors import InterlockError, StoreError
-from interlock.modeling.package import folder_of
 from interlock.records import decisions, ledger, releases
 from interlock.records.registry_archive import archive_version
 from interlock.records.routes import read_route
@@ -108,6 +107,8 @@ def follow_up(settings: Settings, store: Store, use_case: str, *, endpoint: Endp
 
 def archive(settings: Settings, digest: str, *, back: bool = False) -> list[str]:
     """Move a package out of the folder that models are loaded from, or `back` into it; nothing where it is there. What fails is said."""
+    from interlock.modeling.package import folder_of
+
     root = settings.folder("packages")
     source, target = folder_of(root, digest), folder_of(root / ARCHIVE, digest)
     if back:
@@ -132,6 +133,8 @@ def unfinished(settings: Settings, session: Session) -> list[str]:
 
 
 def _packages_wrong(settings: Settings, session: Session, use_case: str) -> bool:
+    from interlock.modeling.package import folder_of
+
     held, root = _on_route(session, use_case), settings.folder("packages")
     return any(folder_of(root, digest).is_dir() != (digest in held) for digest in retired(session, use_case))
 

@@ -10,7 +10,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from interlock.errors import DecisionRefused, PackageError
-from interlock.modeling.package import folder_of
 from interlock.records.routes import read_route
 from interlock.records.served import Served, served_versions
 from interlock.records.store import Store
@@ -91,6 +90,8 @@ def _way(settings: Settings, route: Route, slot: Slot, gone: dict[str, str]) -> 
         return "instant", "it is loaded and answers in milliseconds"
     if slot.digest in gone:
         return "not possible", gone[slot.digest]
+    from interlock.modeling.package import folder_of
+
     try:
         there = folder_of(settings.folder("packages"), slot.digest).is_dir()
     except PackageError as error:

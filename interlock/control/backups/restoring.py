@@ -23,6 +23,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from interlock.control.backups.confirming import MARKER
 from interlock.control.backups.contents import LEFT_OUT, keys_named
 from interlock.control.backups.store_copy import load_copy, open_copy
 from interlock.control.backups.vault import Body, Vault, entries_of, newest, read_backup
@@ -41,7 +42,6 @@ from interlock.rules.routes import Route
 from interlock.settings import Settings
 
 Progress = Callable[[str], None]
-MARKER = "restored.json"
 SHOWN = 10
 
 
