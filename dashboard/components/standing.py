@@ -47,6 +47,7 @@ def _revoke(desk: Desk, entry: Entry, found: StandingView) -> None:
             button="Revoke",
             word=entry.name,
             act=actions.revoke,
+            action="revoke own" if desk.actor == found.standing.grantor else "revoke",
             arguments={"standing_id": found.standing.id},
             hint="Why it must end",
         )

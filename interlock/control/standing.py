@@ -18,8 +18,9 @@ from sqlalchemy.orm import Session
 from interlock.control.alerting import record_alert
 from interlock.control.approving import approve_in, sealed
 from interlock.control.authorship import committer_of
+from interlock.control.known_roles import granted_by
 from interlock.control.once import once
-from interlock.control.people import AUTOMATIC, Person, local_mode, name_of, require, roles_of
+from interlock.control.people import AUTOMATIC, Person, name_of, require
 from interlock.control.receipts import Receipt
 from interlock.control.undecided import Waiting, undecided
 from interlock.errors import DecisionRefused, InterlockError
@@ -134,7 +135,7 @@ def objections(settings: Settings, session: Session, standing: Standing, evidenc
     path, case = find_use_case(settings, standing.use_case)
     other = ["it is for another use case"] if row.use_case != standing.use_case else []
     return [*other, *standing_objections(standing, now, policy_digest=spec_digest(path),
-                                         may_approve=may(roles_of(settings, standing.grantor), "approve")),
+                                         may_approve=may(_grantor(settings, session, standing, now).roles or (), "approve")),
             *evidence_objections(evidence, steps=answering_steps(case.rollout),
                                  champion=read_route(session, row.use_case).champion is not None)]
 
@@ -171,11 +172,15 @@ def ended_words(session: Session, decision: Decision) -> str:
     return f"the standing approval under it was ended by {ended.actor}: {ended.reason}" if ended is not None else ""
 
 
+def _grantor(settings: Settings, session: Session, standing: Standing, now: datetime) -> Person:
+    return granted_by(settings, session, standing.grantor, session.get_one(Decision, standing.id).detail, now)
+
+
 def _approve(settings: Settings, session: Session, standing: Standing, waiting: Waiting, now: datetime) -> Decision:
     """Decision, release and intent as by the person, a ledger entry of the use, and a word to people."""
-    right: dict[str, object] = {
-        "roles": roles_of(settings, standing.grantor), "roles_from": "local mode" if local_mode(settings) else "settings",
-        "single_person": settings.single_person, "standing_approval": standing.id}
+    grantor = _grantor(settings, session, standing, now)
+    right: dict[str, object] = {"roles": sorted(grantor.roles or ()), "roles_from": grantor.roles_from,
+                                "single_person": settings.single_person, "standing_approval": standing.id}
     generation = read_route(session, standing.use_case).generation
     decision = approve_in(settings, session, actor=standing.grantor, evidence_digest=waiting.evidence_digest,
                           reason=f"by standing approval {standing.id}: {standing.reason}"[:2_000], nonce=f"standing:{standing.id}",
