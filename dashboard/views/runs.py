@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import streamlit as st
 
+from dashboard.components.durations import durations, failures
 from dashboard.components.frame import use_case_page
 from dashboard.components.notices import told
 from dashboard.components.states import empty
 from dashboard.components.words import plain
+from dashboard.components.worked import models, worked
+from dashboard.components.zone import table_time
 from dashboard.desk import Desk
 from dashboard.theme import LOOKS
 from interlock.control.readmodel.directory import Entry
 from interlock.control.readmodel.signals import SignalState
-from interlock.control.readmodel.work import alerts, asked, finished, mlflow_link, parts, prefect_link, tracked
+from interlock.control.readmodel.work import alerts, asked, parts, prefect_link
 
 ABOUT = """Decisions and breaches **ask** for a run; the keeper starts it in Prefect, also later when Prefect was away. What **finished**
 shows CPU and wall time in seconds. Prefect keeps the logs of each run, MLflow the parameters and metrics of each training."""
@@ -22,9 +25,11 @@ shows CPU and wall time in seconds. Prefect keeps the logs of each run, MLflow t
 def show(desk: Desk, entry: Entry) -> None:
     """Servers, intents, finished work, models, alerts."""
     _servers(desk)
+    failures(desk, entry)
+    durations(desk, entry)
     _asked(desk, entry)
-    _finished(desk, entry)
-    _models(desk, entry)
+    worked(desk, entry)
+    models(desk, entry)
     told(desk.soon(alerts, entry.name))
 
 
@@ -41,7 +46,7 @@ def _servers(desk: Desk) -> None:
 
 
 def _asked(desk: Desk, entry: Entry) -> None:
-    st.markdown("**Asked for**")
+    st.subheader("Asked for", anchor=False)
     rows = desk.soon(asked, entry.name)
     if not rows:
         empty("No run was asked for yet.", "Approving a candidate asks for a deploy run; a breach in production asks for a training.")
@@ -50,7 +55,7 @@ def _asked(desk: Desk, entry: Entry) -> None:
     st.dataframe(
         [
             {
-                "asked (UTC)": f"{one.created_at:%Y-%m-%d %H:%M:%S}",
+                "asked": one.created_at,
                 "deployment": one.deployment,
                 "state": one.state,
                 "attempt": one.attempt,
@@ -61,59 +66,8 @@ def _asked(desk: Desk, entry: Entry) -> None:
             for one in rows
         ],
         hide_index=True,
-        column_config={"run": st.column_config.LinkColumn(display_text="open in Prefect")},
+        column_config={"run": st.column_config.LinkColumn(display_text="open in Prefect"), "asked": table_time("asked", seconds=True)},
         placeholder="",
-    )
-
-
-def _finished(desk: Desk, entry: Entry) -> None:
-    st.markdown("**Finished**")
-    rows = desk.soon(finished, entry.name)
-    if not rows:
-        st.markdown("No work has finished for this use case yet.")
-        return
-    st.caption(f"n = {len(rows):,}, newest first; unit: seconds")
-    st.dataframe(
-        [
-            {
-                "finished (UTC)": f"{one.finished_at:%Y-%m-%d %H:%M:%S}",
-                "stage": one.stage,
-                "wall s": one.wall_seconds or None,
-                "CPU s": one.cpu_seconds,
-                "run": prefect_link(desk.settings, one.flow_run_id) if one.flow_run_id else None,
-            }
-            for one in rows
-        ],
-        hide_index=True,
-        column_config={
-            "run": st.column_config.LinkColumn(display_text="open in Prefect"),
-            "wall s": st.column_config.NumberColumn(format="%.1f"),
-            "CPU s": st.column_config.NumberColumn(format="%.1f"),
-        },
-        placeholder="–",
-    )
-
-
-def _models(desk: Desk, entry: Entry) -> None:
-    st.markdown("**Trained versions**")
-    rows = desk.soon(tracked, entry.name)
-    if not rows:
-        st.markdown("No version was trained yet.")
-        return
-    st.dataframe(
-        [
-            {
-                "version": one.version,
-                "author": one.author,
-                "started by": one.started_by,
-                "trained (UTC)": f"{one.created_at:%Y-%m-%d %H:%M}",
-                "MLflow": mlflow_link(desk.settings, one.mlflow_run_id),
-            }
-            for one in rows
-        ],
-        hide_index=True,
-        column_config={"MLflow": st.column_config.LinkColumn(display_text="open in MLflow")},
-        placeholder="–",
     )
 
 
