@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from dashboard.components.probations import of_probation
 from dashboard.components.signal import mark
 from dashboard.components.staging import of_staging
 from dashboard.components.words import number, plain
@@ -19,6 +20,7 @@ WORDS = {
     "waiting": "waiting",
     "inconclusive": "inconclusive: a person decides",
     "no_traffic": "no traffic",
+    "paused": "paused by a person",
 }
 STATES = {"pass": SignalState.PASS, "fail": SignalState.FAIL, "waiting": SignalState.WARN}
 KINDS = {"shadow": "shadow", "preview": "preview", "share": "share of requests", "ab": "A/B test"}
@@ -34,8 +36,7 @@ SHARES = {"errors", "refusals", "decisions", "flips", "abstentions", "labels"}
 
 def analysis(release: ReleaseView) -> None:
     """Every judgement with its measures and both arms."""
-    st.subheader(f"Analysis of version {release.version}", anchor=False)
-    judged = [one for one in release.analysis if not of_staging(one)]  # staging stands above, in words of its own
+    judged = [one for one in release.analysis if not of_staging(one) and not of_probation(one)]  # these have words of their own
     if not judged:
         st.markdown("No step was judged yet. A step is judged when it has lasted long enough and answered enough requests.")
         return
@@ -63,7 +64,7 @@ def _judgement(judgement: dict[str, Any]) -> None:
     if judgement.get("since"):
         since, until = (str(judgement[name])[:19].replace("T", " ") for name in ("since", "at"))
         st.caption(plain(f"Both versions over the same period: {since} to {until} UTC."))
-    _measures(judgement.get("measures", []))
+    _measures(judgement.get("measures", []), judgement.get("arms", {}))
     if "ab" in judgement:
         _ab(judgement["ab"])
     arms = judgement.get("arms", {})
@@ -71,7 +72,7 @@ def _judgement(judgement: dict[str, Any]) -> None:
         _arms(arms, shadow=judgement.get("kind") == "shadow")
 
 
-def _measures(measures: list[dict[str, Any]]) -> None:
+def _measures(measures: list[dict[str, Any]], arms: dict[str, dict[str, Any]]) -> None:
     for measure in measures:
         sentence = plain(measure.get("sentence", measure.get("name", "")))
         judged = measure.get("verdict") != "observed"
@@ -80,7 +81,9 @@ def _measures(measures: list[dict[str, Any]]) -> None:
     rows = [
         {
             "measure": measure["name"],
-            "value": _value(measure, "value"),
+            "candidate": _of_arm(measure["name"], arms.get("candidate", {})),
+            "champion, same period": _of_arm(measure["name"], arms.get("champion", {})),
+            "judged value": _value(measure, "value"),
             "95 % interval": f"{_value(measure, 'low')} to {_value(measure, 'high')}" if measure.get("low") is not None else "–",
             "limit": _value(measure, "threshold"),
             "n candidate": f"{measure.get('n', 0):,}",
@@ -92,6 +95,14 @@ def _measures(measures: list[dict[str, Any]]) -> None:
     ]
     if rows:
         st.table(rows, border="horizontal", hide_index=True)
+
+
+def _of_arm(name: str, arm: dict[str, Any]) -> str:
+    """The arm's own figure of this measure, where it has one of its own (a PSI, a ratio or a difference belongs to both)."""
+    asked = arm.get("requests", 0) + (arm.get("refusals", 0) if name == "refusals" else 0)
+    if name in {"errors", "refusals"} and asked:
+        return f"{arm.get(name, 0) / asked:.2%}"
+    return number(arm.get("latency_p99_ms"), "ms") if name == "latency" else "–"
 
 
 def _value(measure: dict[str, Any], key: str) -> str:

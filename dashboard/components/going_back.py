@@ -6,6 +6,7 @@ import streamlit as st
 
 from dashboard.components.decide import signed
 from dashboard.components.live import live_of
+from dashboard.components.preview import preview
 from dashboard.components.words import moment, plain, short
 from dashboard.desk import Desk
 from interlock.control import actions
@@ -28,6 +29,7 @@ def other_versions(desk: Desk, entry: Entry, generation: int) -> None:
             return
         version = st.selectbox("Version", list(possible), format_func=lambda one: _named(possible[one]), key=f"back {entry.name}")
         st.markdown(f"**What it does:** {plain(_preview(possible[version]))}")
+        preview(desk, entry, live_of(desk, entry.name).answering, possible[version].slot)
         signed(
             desk,
             key=f"rollback {entry.name} {generation} {version}",

@@ -16,11 +16,14 @@ OWN = "†"  # marks numbers that are not from the same rows
 def telling(candidate: Proof, champion: Proof | None, gated: str) -> None:
     """At most six rows: both versions, the difference with its interval, and what the interval says."""
     rows = first_screen(told(candidate, champion, gated))
-    if not rows:
-        return
-    left, right = f"version {candidate.version}", f"version {champion.version}" if champion else "live"
-    st.table([_row(one, left, right, champion is not None) for one in rows], border="horizontal", hide_index=True)
-    st.caption(_foot(rows, champion is not None))
+    numbers_of(rows, f"version {candidate.version}", f"version {champion.version}" if champion else "live", known=champion is not None)
+
+
+def numbers_of(rows: list[Told], left: str, right: str, *, known: bool = True) -> None:
+    """The table of two versions with its footnote; nothing without rows."""
+    if rows:
+        st.table([_row(one, left, right, known) for one in rows], border="horizontal", hide_index=True)
+        st.caption(_foot(rows, known))
 
 
 def _row(one: Told, left: str, right: str, known: bool) -> dict[str, str]:

@@ -20,7 +20,6 @@ def of_staging(judgement: dict[str, Any]) -> bool:
 
 def staged(release: ReleaseView) -> None:
     """The verdict and every measure of it; plainly nothing where it was not staged yet."""
-    st.subheader(f"Staging of version {release.version}", anchor=False)
     found = next((one for one in reversed(release.analysis) if of_staging(one)), None)
     if found is None:
         st.markdown("Not staged. A candidate first answers smoke requests and the declared load on a server of its own.")

@@ -1,9 +1,10 @@
-"""Releases: what is on its way, what each step measured, and the Rollback button with a preview of what it does."""
+"""Releases: what is on its way, what each step measured, and the Rollback button with a preview of what it changes."""
 
 from __future__ import annotations
 
 import streamlit as st
 
+from dashboard.components import address
 from dashboard.components.analysis import analysis
 from dashboard.components.cards import card_of
 from dashboard.components.decide import signed
@@ -11,91 +12,87 @@ from dashboard.components.drills import drills
 from dashboard.components.frame import use_case_page
 from dashboard.components.going_back import other_versions, retire_form
 from dashboard.components.live import live_of
+from dashboard.components.preview import preview
+from dashboard.components.probations import probation
 from dashboard.components.progress import follow, standing
-from dashboard.components.receipts import receipt
+from dashboard.components.receipts import entry_of, receipt
+from dashboard.components.rollout_line import rollout_line
 from dashboard.components.staging import staged
 from dashboard.components.states import empty
-from dashboard.components.words import plain, short
+from dashboard.components.steer import steer
+from dashboard.components.words import moment, plain, short
 from dashboard.desk import Desk
 from dashboard.theme import LOOKS
 from interlock.control import actions
 from interlock.control.readmodel.directory import Entry
 from interlock.control.readmodel.rollouts import ReleaseView, preview_rollback, releases
-from interlock.rules.releases import ReleaseState
 
 ABOUT = """A **release** is the way of an approved version: verified, staged apart from customers, then answering a growing share of
-requests, then live on probation, then confirmed. Each step is judged on what both versions answered in the same period. **Rollback** puts
-the previous version back at once."""
+requests, then live on probation, then confirmed. Each step is judged on what both versions answered in the same period. **Pause** holds it
+at its step; **Rollback** puts the previous version back at once."""
 
 
 @use_case_page("Releases", ABOUT)
 def show(desk: Desk, entry: Entry) -> None:
-    """Live, on its way, rollback, analysis, history."""
+    """Live, on its way, rollback, the way of one release with its analysis, history."""
     receipt(entry.name)
     st.subheader("Now", anchor=False)
-    drawn = standing(desk, entry.name)
-    follow(entry.name, drawn)
-    found = desk.live(releases, entry.name)
+    follow(entry.name, standing(desk, entry.name))
+    found: list[ReleaseView] = desk.live(releases, entry.name)
+    if found and found[0].undecided:
+        steer(desk, entry, found[0])
     _rollback(desk, entry)
     if not found:
         empty("Nothing was released yet.", "Approving a candidate starts its release; it is followed here step by step.")
         return
-    if found[0].undecided:
-        _steer(desk, entry, found[0])
-    staged(found[0])
-    analysis(found[0])
+    _one(desk, entry, found)
     card_of(desk, entry)
     drills(desk, entry)
     _history(found)
     retire_form(desk, entry, found)
 
 
+def _one(desk: Desk, entry: Entry, found: list[ReleaseView]) -> None:
+    """One release: its way as a line, and what staging, steps and probation measured."""
+    by_id = {one.id: one for one in found}
+    st.subheader("The way of a release", anchor=False)
+    release = by_id[address.chosen("release", list(by_id), label="Release", default=found[0].id, words=lambda one: _named(by_id[one]))]
+    route = live_of(desk, entry.name).route
+    rollout_line(desk, entry, release, first=route is None or route.champion is None)
+    steps, before, after, signature = st.tabs(["Steps", "Staging", "Probation", "Receipt"])
+    with steps:
+        analysis(release)
+    with before:
+        staged(release)
+    with after:
+        probation(release)
+    with signature:
+        entry_of(desk, release.decision_id, key=release.id)
+
+
+def _named(one: ReleaseView) -> str:
+    return f"version {one.version}, {one.words}, approved {moment(one.created_at)}"
+
+
 def _rollback(desk: Desk, entry: Entry) -> None:
     st.subheader("Rollback", anchor=False)
-    preview = preview_rollback(live_of(desk, entry.name))
-    if not preview.possible or preview.then is None:
-        st.markdown(plain(preview.sentence))
-        other_versions(desk, entry, preview.generation)
-        return
-    with st.expander(f"Roll back to version {preview.then.version} ({short(preview.then.digest)})"):
-        st.markdown(f"**What it does:** {plain(preview.sentence)}")
-        signed(
-            desk,
-            key=f"rollback {entry.name} {preview.generation}",
-            button=f"Roll back to version {preview.then.version}",
-            word=entry.name,
-            act=actions.rollback,
-            arguments={"use_case": entry.name, "expected_generation": preview.generation},
-            hint="What is wrong with the version that answers now",
-        )
-    other_versions(desk, entry, preview.generation)
-
-
-def _steer(desk: Desk, entry: Entry, release: ReleaseView) -> None:
-    live = live_of(desk, entry.name)
-    arguments = {"release_id": release.id, "expected_generation": live.route.generation if live.route else 0}
-    if release.state is ReleaseState.PAUSED:
-        with st.expander("Resume: begin the present step anew"):
+    known = preview_rollback(live_of(desk, entry.name))
+    if not known.possible or known.then is None:
+        st.markdown(plain(known.sentence))
+    else:
+        with st.expander(f"Roll back to version {known.then.version} ({short(known.then.digest)})"):
+            st.markdown(f"**What it does:** {plain(known.sentence)}")
+            preview(desk, entry, known.now, known.then)
             signed(
                 desk,
-                key=f"resume {release.id} {release.revision}",
-                button="Resume",
+                key=f"rollback {entry.name} {known.generation}",
+                button=f"Roll back to version {known.then.version}",
                 word=entry.name,
-                act=actions.resume,
-                arguments=arguments,
-                hint="Why it may go on",
+                act=actions.rollback,
+                arguments={"use_case": entry.name, "expected_generation": known.generation},
+                hint="What is wrong with the version that answers now",
             )
-    with st.expander("Abort: end this release; the champion is untouched"):
-        signed(
-            desk,
-            key=f"abort {release.id}",
-            button="Abort",
-            word=entry.name,
-            act=actions.abort,
-            arguments=arguments,
-            hint="Why it must not go on",
-            main=False,
-        )
+    other_versions(desk, entry, known.generation)
 
 
 def _history(found: list[ReleaseView]) -> None:
@@ -103,10 +100,10 @@ def _history(found: list[ReleaseView]) -> None:
     st.dataframe(
         [
             {
-                "approved (UTC)": f"{one.created_at:%Y-%m-%d %H:%M:%S}",
+                "approved": moment(one.created_at),
                 "version": one.version,
                 "state": f"{LOOKS[one.signal].shape} {one.words}",
-                "since (UTC)": f"{one.state_since:%Y-%m-%d %H:%M:%S}",
+                "since": moment(one.state_since),
                 "approved by": one.actor,
                 "reason": one.reason or one.decision_reason,
                 "package": short(one.package_digest),

@@ -88,7 +88,7 @@ def analysed(store: Store, *found: dict[str, Any]) -> None:
 def test_a_staged_release_shows_every_measure_with_its_verdict(store: Store, page: Callable[[str], str]) -> None:
     analysed(store, staging())
     said = page("releases")
-    assert "Staging of version 2" in said
+    assert "The way of a release" in said
     for sentence in ("golden: 21 of 21 rows (golden rows) answered as the package answers", "rows: 100 of 100 rows (captured requests)",
                      "latency: p99 6.0 ms", "errors: 0 failed and 0 refused of 150 requests"):
         assert sentence in said
