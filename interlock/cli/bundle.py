@@ -23,11 +23,11 @@ def bundle(since: Since, until: Until, reason: Annotated[str, typer.Option(help=
     """Evidence, decisions, ledger proof, model cards and access of a period as one signed archive."""
     from interlock.control.bundle.making import make_bundle
     from interlock.control.opening import opened_store
-    from interlock.control.people import actor_name
+    from interlock.control.people import at_keyboard
     from interlock.control.timeline import moment_of
 
     with opened_store() as (settings, store):
-        made = make_bundle(settings, store, actor=actor_name(settings), reason=reason, since=moment_of(since), until=moment_of(until),
+        made = make_bundle(settings, store, actor=at_keyboard(settings), reason=reason, since=moment_of(since), until=moment_of(until),
                            use_case=use_case, path=out)
     typer.echo(f"{made.path}: {made.files} files, {made.bytes:,} bytes, {made.digest}")
     typer.echo(f"signed with key {made.fingerprint}; ledger entry {made.ledger_seq}")

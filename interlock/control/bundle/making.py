@@ -61,13 +61,13 @@ def make_bundle(settings: Settings, store: Store, *, actor: str | Person, reason
     _tell_key(store, pem)
     gathering = Gathering(settings, store, period, known if use_case is None else [use_case])
     target = path or settings.home.resolve() / "bundles" / f"interlock-{use_case or 'all'}-{since:%Y%m%dT%H%M}-{until:%Y%m%dT%H%M}.zip"
-    head = {"format": FORMAT, "interlock": version("interlock-control"), "made_at": now, "made_by": actor, "reason": reason, "since": since,
-            "until": until, "use_cases": gathering.names, "whole_installation": use_case is None}
+    head = {"format": FORMAT, "interlock": version("interlock-control"), "made_at": now, "made_by": name_of(actor), "reason": reason,
+            "since": since, "until": until, "use_cases": gathering.names, "whole_installation": use_case is None}
     files = _write(target, gathering, head, key.sign, pem)
     digest = digest_bytes(target.read_bytes())
     with store.writing() as session:
         entry = ledger.append(session, MADE_KIND, {
-            "actor": actor, "reason": reason, "standing": standing, "since": iso(since), "until": iso(until), "file": target.name,
+            "actor": name_of(actor), "reason": reason, "standing": standing, "since": iso(since), "until": iso(until), "file": target.name,
             "digest": digest, "key": fingerprint(pem), "missing": len(gathering.missing)}, use_case, at=now)
         seq = entry.seq
     return Made(target, digest, target.stat().st_size, files, fingerprint(pem), seq, tuple(gathering.missing))

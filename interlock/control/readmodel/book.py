@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 
 from interlock.records.store import Store
 from interlock.records.tables import LedgerEntry
@@ -38,16 +38,25 @@ class Line:
         return ", ".join(f"{key} {value}" for key, value in shown)[:300]
 
 
-def lines(store: Store, use_case: str | None = None, kind: str | None = None, limit: int = 200) -> list[Line]:
-    """Entries, newest first."""
+def lines(store: Store, use_case: str | None = None, kind: str | None = None, words: str = "", limit: int = 200) -> list[Line]:
+    """Entries, newest first. `words`: all of them, parted by spaces, must stand in the entry (its hash counts too), in any case."""
     query = select(LedgerEntry).order_by(LedgerEntry.seq.desc()).limit(limit)
     if use_case is not None:
         query = query.where(LedgerEntry.use_case == use_case)
     if kind is not None:
         query = query.where(LedgerEntry.kind == kind)
+    for word in words.split():
+        query = query.where(or_(LedgerEntry.body.icontains(word, autoescape=True), LedgerEntry.hash.icontains(word, autoescape=True)))
     with store.reading() as session:
         rows = session.scalars(query).all()
     return [Line(row.seq, row.kind, row.use_case, row.created_at, row.hash, row.previous_hash, _body(row.body)) for row in rows]
+
+
+def entry(store: Store, seq: int) -> Line | None:
+    """One entry by its number."""
+    with store.reading() as session:
+        row = session.get(LedgerEntry, seq)
+    return Line(row.seq, row.kind, row.use_case, row.created_at, row.hash, row.previous_hash, _body(row.body)) if row else None
 
 
 def length(store: Store) -> int:
