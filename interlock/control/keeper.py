@@ -2,7 +2,7 @@
 
     absorb overrides, reconcile endpoints → advance releases → use standing approvals → dispatch the outbox → heal → deliver alerts
     → export the ledger's head
-    compaction of the capture runs beside, one at a time
+    what may take long runs beside: compaction and rows that leave in one lane, telling people in another
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -26,13 +25,15 @@ from sqlalchemy import select
 
 from interlock.control import alerting, archiving, rollout, standing, stepping
 from interlock.control.backups.confirming import require_confirmed
+from interlock.control.beside import Beside
 from interlock.control.capture_watch import watch
 from interlock.control.dispatcher import Dispatcher
 from interlock.control.drill_schedule import tell_missed
 from interlock.control.endpoint import Endpoint, reached
 from interlock.control.expiring import expire_all
 from interlock.control.reconciler import Reconciled, reconcile
-from interlock.errors import InterlockError, SettingsError, StaleState, Unavailable, UseCaseError
+from interlock.control.troubles import Troubles
+from interlock.errors import SettingsError, Unavailable, UseCaseError
 from interlock.records import ledger, outbox, releases
 from interlock.records.candidates import same_package
 from interlock.records.registry import mirror_champion
@@ -54,8 +55,6 @@ CAPTURE_S = 5.0
 EXPIRE_S = 3_600.0
 HEAL_S = 20.0
 MIRROR_S = 10.0
-SILENT_S = 60.0  # people are told when the prediction server has been silent for longer
-LOUD_AGAIN_S = 300.0  # the same error of the same step is logged again only after this long
 
 
 @dataclass
@@ -71,30 +70,32 @@ class Keeper:
     reread: Callable[[], Settings] | None = None  # for the roles that people have now
     found: dict[str, Reconciled] = field(default_factory=dict)
     _due: dict[str, datetime] = field(default_factory=dict)
-    _heard: dict[str, tuple[str, datetime]] = field(default_factory=dict)
-    _silent_since: datetime | None = None
-    _silent: str = ""
     _mirrored: dict[str, str] = field(default_factory=dict)
-    _worker: ThreadPoolExecutor | None = None
-    _compaction: Future[Any] | None = None
+    beside: Beside = field(default_factory=Beside)
+
+    def __post_init__(self) -> None:
+        self._troubles = Troubles(self.store, self.clock)
 
     def run_once(self) -> None:
         """One pass. An error in one step or one use case is logged and leaves the others alone."""
-        self._silent = ""
+        self._troubles.begin_pass()
         self._guard("reconcile", self._reconcile_all)
         self._guard("releases", self._advance_all)
         self._every("standing approvals", STANDING_S, self._use_standing)
-        self._guard("silence", self._tell_silence)
+        self._guard("silence", self._troubles.tell_silence)
         self._guard("outbox", self._dispatch)
         self._every("heal", HEAL_S, self._heal)
         self._every("watch the capture", CAPTURE_S, lambda: watch(self.settings, self.store, self.endpoint, self.clock()))
-        self._every("captured rows whose time is over", EXPIRE_S, lambda: expire_all(self.settings, self.store, self.clock()))
         self._every("missing drills", DRILLS_S, lambda: tell_missed(self.settings, self.store, self.clock()))
-        self._every("compaction", COMPACTION_S, self._start_compaction)
-        self._every("alerts", ALERTS_S, self._deliver)
         self._every("retirements", RETIRED_S, self._finish_retirements)
         self._every("mirror champions in MLflow", MIRROR_S, self._mirror)
         self._every("ledger head", HEAD_S, lambda: export_head(self.settings, self.store))
+        for name, result in self.beside.ended():
+            self._guard(name, result)
+        self._every_beside("captured", "compaction", COMPACTION_S, self.compact or (lambda: _compact(self.settings)))
+        self._every_beside("captured", "captured rows whose time is over", EXPIRE_S,
+                           lambda: expire_all(self.settings, self.store, self.clock()))
+        self._every_beside("people", "alerts", ALERTS_S, self._deliver)
         self._guard("heartbeat", self._beat)
 
     def _reconcile_all(self) -> None:
@@ -133,20 +134,6 @@ class Keeper:
             if left := archiving.follow_up(self.settings, self.store, name, endpoint=self.endpoint, clock=self.clock):
                 LOG.info("%s: %s", name, "; ".join(left))
 
-    def _tell_silence(self) -> None:
-        """One alert per outage of the prediction server, after `SILENT_S` of passes in each of which it did not answer."""
-        if not self._silent:
-            self._silent_since = None
-            return
-        now = self.clock()
-        since = self._silent_since = self._silent_since or now
-        if now - since > timedelta(seconds=SILENT_S):
-            with self.store.writing() as session:
-                alerting.record_alert(
-                    session, identity=f"silent:endpoint:{since.isoformat()}", severity="critical", at=now,
-                    title=f"the prediction server does not answer since {since:%Y-%m-%d %H:%M:%S} UTC",
-                    body=f"{self._silent[:2_000]}. Releases wait and no route can change until it answers. interlock status")
-
     def _dispatch(self) -> None:
         self.dispatcher = self.dispatcher or Dispatcher(self.settings, self.store, self.clock)
         for said in self.dispatcher.run_once():
@@ -162,15 +149,6 @@ class Keeper:
                         and now - row.updated_at > timedelta(seconds=HEAL_S):
                     outbox.move(session, row, now, state="pending", attempt=row.attempt + 1, flow_run_id=None, lease_until=None,
                                 last_error="the run ended, but the release has not moved")
-
-    def _start_compaction(self) -> None:
-        if self._compaction is not None:
-            if not self._compaction.done():
-                return
-            done, self._compaction = self._compaction, None
-            done.result()  # an error of the last one is logged here
-        self._worker = self._worker or ThreadPoolExecutor(max_workers=1, thread_name_prefix="compaction")
-        self._compaction = self._worker.submit(self.compact or (lambda: _compact(self.settings)))
 
     def _deliver(self) -> None:
         try:
@@ -197,49 +175,32 @@ class Keeper:
         """Tell `interlock status` that the keeper lives, and what it found."""
         state = {"pid": os.getpid(), "at": self.clock().isoformat(),
                  "found": {name: {"found": item.found, "sentence": item.sentence} for name, item in self.found.items()},
-                 "errors": {step: text for step, (text, _) in self._heard.items()}}
+                 "errors": self._troubles.known}
         path = self.settings.folder("run") / "keeper.json"
         part = path.with_suffix(".part")
         part.write_text(json.dumps(state))
         part.replace(path)
 
+    def _guard(self, step: str, action: Callable[[], Any]) -> None:
+        self._troubles.guard(step, action)
+
     def _every(self, step: str, seconds: float, action: Callable[[], Any]) -> None:
-        now, period = self.clock(), timedelta(seconds=seconds)
-        if not now < self._due.get(step, now) <= now + period:  # a clock that was put back stops no work
-            self._due[step] = now + period
+        if self._is_due(step, seconds):
             self._guard(step, action)
 
-    def _guard(self, step: str, action: Callable[[], Any]) -> None:
-        """Keep an error in its step: log it once per text and `LOUD_AGAIN_S`, tell people where waiting cannot help."""
-        try:
-            action()
-        except Exception as error:  # noqa: BLE001 - one broken use case must not stop the others; it is logged, shown in the status, alerted
-            if isinstance(error, Unavailable) and step.startswith(("reconcile ", "release ")):
-                self._silent = str(error)
-            self._hear(step, error)
-        else:
-            if self._heard.pop(step, None) is not None:
-                LOG.info("%s: works again", step)
+    def _every_beside(self, lane: str, job: str, seconds: float, action: Callable[[], Any]) -> None:
+        if self._is_due(job, seconds) and not self.beside.start(lane, job, action):
+            del self._due[job]  # still at work: again in the next pass
 
-    def _hear(self, step: str, error: Exception) -> None:
-        text, now = f"{type(error).__name__}: {error}", self.clock()
-        last = self._heard.get(step)
-        if last is not None and last[0] == text and abs(now - last[1]) < timedelta(seconds=LOUD_AGAIN_S):
-            return
-        self._heard[step] = (text, now)
-        LOG.warning("%s: %s", step, text, exc_info=None if isinstance(error, InterlockError) else error)
-        if isinstance(error, (Unavailable, StaleState)):
-            return
-        try:
-            with self.store.writing() as session:
-                alerting.record_alert(session, identity=f"keeper:{step}:{text}"[:200], severity="critical", at=now,
-                                      title=f"the keeper cannot {step}", body=text[:2_000])
-        except InterlockError as second:
-            LOG.warning("the alert about it could not be written: %s", second)
+    def _is_due(self, step: str, seconds: float) -> bool:
+        now, period = self.clock(), timedelta(seconds=seconds)
+        if now < self._due.get(step, now) <= now + period:  # a clock that was put back stops no work
+            return False
+        self._due[step] = now + period
+        return True
 
     def close(self) -> None:
-        if self._worker is not None:
-            self._worker.shutdown(wait=True, cancel_futures=True)
+        self.beside.close()
 
 
 def run(settings: Settings, store: Store, *, endpoint: Endpoint | None = None, clock: Callable[[], datetime] = utc_now,

@@ -155,12 +155,76 @@ def test_a_failing_compaction_does_not_stop_the_rest(world: World, keeper: Keepe
     for _ in range(3):
         keeper.run_once()
         world.clock.forward(6)
-        time.sleep(0.05)
+        keeper.beside.wait()
     keeper.run_once()
     keeper.close()
     assert keeper.found[NAME].found == "agrees"
     told = json.loads((world.settings.folder("run") / "keeper.json").read_text())
     assert "disk full" in told["errors"]["compaction"]
+
+
+def a_slow_job_holds_up_no_pass(world: World, keeper: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A webhook that does not answer, and a lake from which many rows leave slowly: routes are healed meanwhile, and each job runs once."""
+    release, begun = threading.Event(), list[str]()
+
+    def slow(name: str) -> Any:
+        def job(*_: Any) -> None:
+            begun.append(name)
+            if not release.wait(5):
+                raise TimeoutError(f"nobody went on while {name} was at work")
+        return job
+
+    monkeypatch.setattr(keeping.alerting, "deliver", slow("alerts"))
+    monkeypatch.setattr(keeping, "expire_all", slow("rows"))
+    world.make_live(1)
+    keeper.run_once()
+    world.endpoint.routes.clear()
+    world.clock.forward(3_601)
+    keeper.run_once()
+    assert (keeper.found[NAME].found, sorted(begun)) == ("converged", ["alerts", "rows"])
+    assert not release.is_set()
+    release.set()
+    keeper.beside.wait()
+    keeper.run_once()
+    keeper.close()
+    told = json.loads((world.settings.folder("run") / "keeper.json").read_text())
+    assert told["errors"] == {}
+
+
+def test_a_slow_job_holds_up_no_pass(world: World, keeper: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
+    a_slow_job_holds_up_no_pass(world, keeper, monkeypatch)
+
+
+def test_jobs_within_the_pass_are_caught(world: World, keeper: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
+    def within(self: Keeper, lane: str, job: str, seconds: float, action: Any) -> None:
+        self._every(job, seconds, action)
+
+    monkeypatch.setattr(threading.Event, "wait", lambda self, timeout=None: self.is_set())  # nobody waits for what never comes
+    monkeypatch.setattr(Keeper, "_every_beside", within)
+    with pytest.raises(AssertionError):
+        a_slow_job_holds_up_no_pass(world, keeper, monkeypatch)
+
+
+def test_what_fails_beside_is_told_in_the_next_pass(world: World, keeper: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> None:
+        raise OSError("no such bucket")
+
+    monkeypatch.setattr(keeping, "expire_all", broken)
+    keeper.run_once()
+    keeper.beside.wait()
+    world.clock.forward(1)
+    keeper.run_once()  # an hour before it is due again
+    told = json.loads((world.settings.folder("run") / "keeper.json").read_text())
+    assert told["errors"] == {"captured rows whose time is over": "OSError: no such bucket"}
+    keeper.close()
+
+
+def test_it_is_at_work_before_it_needs_heavy_libraries() -> None:
+    """Its first pass after a kill must not wait for imports that only later work needs."""
+    heavy = ("alembic", "numpy", "polars", "pyarrow", "mlflow", "prefect", "boto3", "apprise", "xgboost")
+    code = f"import sys, interlock.control.keeper\nprint([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_there_is_one_keeper(world: World) -> None:
@@ -177,6 +241,7 @@ def test_a_broken_use_case_file_does_not_silence_alerts(world: World, keeper: Ke
     with world.store.writing() as session:
         record_alert(session, identity="x", severity="warning", title="t", body="b")
     keeper.run_once()
+    keeper.beside.wait()
     with world.store.reading() as session:
         assert session.query(Alert).one().delivered["state"] == "delivered"
 

@@ -72,12 +72,13 @@ class Installation:
         package = build(self.settings.folder("packages"), self.number)
         return self.world.candidate(self.number, package=package), package
 
-    def promote(self, evidence: str, before: list[str] | None = None, *more: str) -> subprocess.CompletedProcess[str]:
-        """Approve and deploy in a process of its own, which `before` may kill; nobody else holds the store meanwhile."""
+    def promote(self, evidence: str, before: list[str] | None = None, *more: str, staged: bool = False) -> subprocess.CompletedProcess[str]:
+        """Approve and deploy in a process of its own, which `before` may kill; nobody else holds the store meanwhile. `staged`: with the
+        staging server, which takes seconds."""
         generation = self.world.route.generation
         self.store.close()
         return subprocess.run([*(before or []), sys.executable, "-m", "tests.reliability.promotion", evidence, str(generation),
-                               "without-staging", *more],
+                               *([] if staged else ["without-staging"]), *more],
                               env=self.environment(), cwd=ROOT, capture_output=True, text=True, timeout=120)
 
     def start_server(self, **environment: str) -> float:

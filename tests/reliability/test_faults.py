@@ -268,7 +268,7 @@ def test_a_servers_clock_jumps_under_load(installation: Installation, tmp_path: 
     measured("R8", "clock jumps of the server", tool="libfaketime", jumps=3, answered=load.answered, failed_answers=0, restarts=0)
 
 
-def test_a_keeper_whose_clock_jumps_back_goes_on_with_all_its_work(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def a_clock_put_back_stops_no_work(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """What runs every few seconds would otherwise wait until the old time comes again."""
     clock, compacted = Clock(), []
     keeper = Keeper(world.settings, world.store, world.endpoint, clock, compact=lambda: compacted.append(clock.now))
@@ -276,7 +276,61 @@ def test_a_keeper_whose_clock_jumps_back_goes_on_with_all_its_work(world: World,
     for step in (timedelta(0), timedelta(seconds=6), -timedelta(days=30), timedelta(seconds=6), timedelta(seconds=6)):
         clock.now += step
         keeper.run_once()
-        if keeper._compaction is not None:
-            keeper._compaction.result()
+        keeper.beside.wait()
     keeper.close()
     assert len(compacted) == 5
+
+
+def test_a_keeper_whose_clock_jumps_back_goes_on_with_all_its_work(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    a_clock_put_back_stops_no_work(world, monkeypatch)
+
+
+def test_a_keeper_that_waits_for_the_old_time_is_caught(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def naive(self: Keeper, step: str, seconds: float) -> bool:
+        now = self.clock()
+        if now < self._due.get(step, now):
+            return False
+        self._due[step] = now + timedelta(seconds=seconds)
+        return True
+
+    monkeypatch.setattr(Keeper, "_is_due", naive)
+    with pytest.raises(AssertionError):
+        a_clock_put_back_stops_no_work(world, monkeypatch)
+
+
+def a_held_store_holds_up_no_rollback(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process holds the store against everybody, for longer than its patience: the endpoint swaps well before that is over."""
+    monkeypatch.setattr(records_store, "BUSY_TIMEOUT_MS", 3_000)
+    for number in (1, 2):
+        world.make_live(number)
+    generation, swapped = world.route.generation, []
+    sound = world.endpoint.rollback
+
+    def rollback(*given: object, **more: object) -> object:
+        swapped.append(time.monotonic())
+        return sound(*given, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(world.endpoint, "rollback", rollback)
+    patient = Store(world.settings.store_address)
+    world.store.close()
+    hold = [sys.executable, "-c", HOLD, world.settings.store_address.removeprefix("sqlite:///"), "everybody"]
+    with subprocess.Popen(hold, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        began = time.monotonic()
+        receipt = actions.rollback(world.settings, patient, actor="cas", use_case=NAME, reason="complaints", nonce=new_id(),
+                                   expected_generation=generation, endpoint=world.endpoint, clock=world.clock)
+    patient.close()
+    assert receipt.sentence.endswith("the keeper writes it down later")
+    assert swapped[0] - began < 2.5, "0.3 s for the store; its whole patience of 3 s is what must not be waited for"
+
+
+def test_a_held_store_holds_up_no_rollback(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    a_held_store_holds_up_no_rollback(world, monkeypatch)
+
+
+def test_a_rollback_that_waits_for_the_store_is_caught(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    sound = Store.reading
+    monkeypatch.setattr(Store, "reading", lambda self, hasty=False: sound(self))
+    with pytest.raises(AssertionError, match="whole patience"):
+        a_held_store_holds_up_no_rollback(world, monkeypatch)

@@ -46,12 +46,12 @@ def promotion_points(installation: Installation, folder: Path, most: int) -> lis
     return points_of(read_calls(folder / "calls"), installation.settings.home.resolve() / "store.db", most)
 
 
-def kill_one(installation: Installation, folder: Path, point: Point, *broken: str) -> tuple[str, bool]:
+def kill_one(installation: Installation, folder: Path, point: Point, *broken: str, staged: bool = False) -> tuple[str, bool]:
     """One promotion killed there: what is left, and whether it died."""
     evidence, package = installation.candidate()
     before = installation.world.route
     name, path, number = point
-    done = installation.promote(evidence, killed_at(number, folder / "log", calls=(name,), paths=(Path(path),)), *broken)
+    done = installation.promote(evidence, killed_at(number, folder / "log", calls=(name,), paths=(Path(path),)), *broken, staged=staged)
     left = installation.old_or_new(before, evidence, package)
     if "receipt" in done.stdout:
         assert left in {"decided", "new"}, "a person was told, and it is gone"
@@ -88,6 +88,21 @@ def test_a_promotion_killed_at_any_write_leaves_the_old_or_the_new_state(install
     assert max(recoveries) < 20, "about a second on a quiet machine; this bound only catches waiting for something"
     measured("R1", "a promotion killed", kills=sum(left.values()), left=dict(left), not_reached=len(found) - sum(left.values()),
              keeper_recovered_s_max=round(max(recoveries), 2), keeper_recovered_s_median=round(sorted(recoveries)[len(recoveries) // 2], 2))
+
+
+def test_a_promotion_with_its_staging_killed_leaves_the_old_or_the_new_state(installation: Installation, tmp_path: Path,
+                                                                             count: Callable[..., int],
+                                                                             measured: Callable[..., None]) -> None:
+    """As above with nothing left out: the last writes of the store come after the staging server has answered."""
+    installation.start_server()
+    points = promotion_points(installation, tmp_path, 10_000)
+    installation.heal()
+    chosen = points[-1:] if count(2, 1) == 1 else points[:: max(1, len(points) // 12)]
+    found = [kill_one(installation, tmp_path, point, staged=True) for point in chosen]
+    left = Counter(state for state, died in found if died)
+    assert left
+    measured("R1", "a promotion with its staging killed", kills=sum(left.values()), left=dict(left),
+             not_reached=len(found) - sum(left.values()))
 
 
 def test_a_promotion_in_two_transactions_is_caught(installation: Installation, tmp_path: Path) -> None:
