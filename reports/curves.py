@@ -35,7 +35,7 @@ def binary_curves(y: Floats, score: Floats, threshold: float) -> dict[str, Any]:
         "scores": {"edges": [round(float(edge), 4) for edge in edges], "positive": np.histogram(order[0], edges)[0].tolist(),
                    "negative": np.histogram(order[1], edges)[0].tolist()},
         "confusion": confusion(y, score, threshold),
-        "counts": {"threshold": [round(float(cut), 4) for cut in cuts], "true_positive": true_positive.tolist(),
+        "counts": {"present": threshold, "threshold": [round(float(cut), 4) for cut in cuts], "true_positive": true_positive.tolist(),
                    "false_positive": false_positive.tolist(), "false_negative": (order[0].size - true_positive).tolist(),
                    "true_negative": (order[1].size - false_positive).tolist()},
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from dashboard.components.address import chosen
 from dashboard.components.live import live_of
 from dashboard.components.states import empty
 from dashboard.components.words import moment, short
@@ -13,7 +14,7 @@ from interlock.control.readmodel.proof import Proof, proof, proof_of_package, pr
 
 def pick_evidence(desk: Desk, use_case: str) -> Proof | None:
     """The evidence that the viewer picked, None (and a written empty state) where there is none."""
-    st.subheader("In the evidence", anchor=False)
+    st.header("In the evidence", anchor=False)
     known = desk.soon(proofs, use_case)
     if not known:
         empty(
@@ -22,9 +23,10 @@ def pick_evidence(desk: Desk, use_case: str) -> Proof | None:
             f"prefect deployment run lifecycle/lifecycle -p use_case={use_case}",
         )
         return None
-    words = {digest: f"version {version}, {verdict}, {moment(at)}, {short(digest)}" for digest, version, at, verdict in known}
-    digest = st.selectbox("Evidence", list(words), format_func=words.__getitem__, key=f"evidence {use_case}")
-    return desk.sealed(proof, digest)
+    words = {short(digest): f"version {version}, {verdict}, {moment(at)}, {short(digest)}" for digest, version, at, verdict in known}
+    full = {short(digest): digest for digest, *_ in known}
+    name = chosen("evidence", list(words), label="Evidence", default=next(iter(words)), words=words.__getitem__)
+    return desk.sealed(proof, full[name])
 
 
 def champion_beside(desk: Desk, chosen: Proof) -> Proof | None:

@@ -99,27 +99,26 @@ def _ways(figure: Any, name: str, ways: list[Way], symbol: str, colour: str) -> 
 
 
 def real_and_estimated(
-    times: Sequence[datetime],
+    spans: Sequence[tuple[datetime, datetime]],
     real: Sequence[tuple[float | None, ...]],
     estimated: Sequence[tuple[float | None, ...]],
-    known: Sequence[float],
+    known: Sequence[float | None],
+    limits: Numbers,
 ) -> Any:
-    """Value, low and high of both on one axis; below, as bars on an axis of their own, the share of answers whose outcome is known."""
+    """Value, low and high of both on one axis with the limit; below, on the same windows, the share of answers whose outcome is known.
+
+    A value that is None is a gap, of lines and of bands. `known` None: no window was judged there.
+    """
     colours = palette()
     figure = go.Figure()
-    figure.add_bar(
-        x=list(times),
-        y=list(known),
-        name="outcomes known",
-        yaxis="y2",
-        marker_color=colours.grid,
-        hovertemplate="%{y:.0%} of the outcomes known<extra></extra>",
-    )
-    band(figure, times, [one[1] for one in estimated], [one[2] for one in estimated], colours.second)
+    times = [start for start, _ in spans]
+    _coverage(figure, spans, known)
+    for run in _runs([one[0] for one in estimated]):
+        band(figure, times[run], [one[1] for one in estimated[run]], [one[2] for one in estimated[run]], colours.second)
     series = (("estimated", estimated, colours.second, "diamond-open"), ("real", real, colours.accent, "circle"))
     for name, values, colour, symbol in series:
         figure.add_scatter(
-            x=list(times),
+            x=times,
             y=[one[0] for one in values],
             name=name,
             mode="lines+markers",
@@ -127,12 +126,42 @@ def real_and_estimated(
             line={"color": colour, "width": 2, "dash": "solid" if name == "real" else "dot"},
             marker={"size": 7, "symbol": symbol},
             error_y=_ends(*([one[n] for one in values] for n in range(3)), colour=colour) if name == "real" else None,
+            hovertemplate="%{y:.3g}<extra>" + name + "</extra>",
         )
+    if any(limit is not None for limit in limits):
+        line = {"color": colours.states[SignalState.FAIL], "width": 1, "dash": "dash", "shape": "hv"}
+        figure.add_scatter(x=times, y=list(limits), name="limit", mode="lines", line=line, hovertemplate="%{y:.3g}<extra>limit</extra>")
+    return figure
+
+
+def _coverage(figure: Any, spans: Sequence[tuple[datetime, datetime]], known: Numbers) -> None:
+    """Bars on an axis of their own below, each as wide as its window."""
+    figure.add_bar(
+        x=[start + (end - start) / 2 for start, end in spans],
+        y=list(known),
+        width=[0.9 * (end - start).total_seconds() * 1_000 for start, end in spans],
+        name="outcomes known",
+        yaxis="y2",
+        marker_color=palette().quiet,
+        opacity=0.45,
+        hovertemplate="%{y:.0%} of the outcomes known<extra></extra>",
+    )
     figure.update_layout(
-        yaxis={"domain": [0.3, 1]},
+        yaxis={"domain": [0.32, 1]},
         yaxis2={"domain": [0, 0.2], "range": [0, 1], "tickformat": ".0%", "tickvals": [0, 1], "anchor": "x"},
     )
-    return figure
+
+
+def _runs(values: Numbers) -> list[slice]:
+    """Stretches of neighbouring values that are there."""
+    found, start = [], None
+    for place, value in enumerate([*values, None]):
+        if value is not None and start is None:
+            start = place
+        elif value is None and start is not None:
+            found.append(slice(start, place))
+            start = None
+    return found
 
 
 def _ends(values: Numbers, low: Numbers, high: Numbers, colour: str = "") -> dict[str, Any]:

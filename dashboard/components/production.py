@@ -1,89 +1,127 @@
-"""Real performance in production, window by window."""
+"""Performance in production: real and estimated on one axis with the outcomes known beneath, how far to trust the estimate, abstentions."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
-from dashboard.components.ahead import real_beside_estimate
+from dashboard.components.address import chosen
 from dashboard.components.chart import draw
 from dashboard.components.plots import over_time
+from dashboard.components.points import real_and_estimated
 from dashboard.components.signal import line
 from dashboard.components.states import empty
-from dashboard.components.words import span
+from dashboard.components.words import plain, span
 from dashboard.desk import Desk
+from interlock.control.readmodel.ahead import trust
 from interlock.control.readmodel.compare import titled
+from interlock.control.readmodel.course import Course, course, metrics_of
 from interlock.control.readmodel.directory import Entry
-from interlock.control.readmodel.windows import WindowView, series, window_signals, windows
+from interlock.control.readmodel.series import Point, WindowRow, window_rows
+from interlock.control.readmodel.windows import WindowView, one_window, window_signals
+from interlock.rules.findings import Finding
+
+ABOUT = """Each answer counts as its calibrated probability, so the metric can be **estimated** before any outcome is known; the
+**real** one needs outcomes. Where both are there, compare them: that is how good the estimate was; whiskers and band are 95 % intervals.
+Dashed: the value at which the fall since the evidence reaches its limit. Grey below: the share of the answers whose outcome is known by
+now. An estimate cannot see that the same case now ends differently. A gap means too few answers or outcomes, or no window at all; never
+zero."""
 
 
 def production(desk: Desk, entry: Entry) -> None:
-    """Signals of the newest window, the real metric beside its estimate, every other metric, known outcomes, latency."""
-    st.subheader("In production", anchor=False)
-    views = desk.soon(windows, entry.name)
-    if not views:
+    """Signals of the newest window, one metric at a time, the estimate's record, known outcomes and latency."""
+    st.header("In production", anchor=False)
+    rows = desk.soon(window_rows, entry.name)
+    if not rows:
         empty(
             "No window was monitored yet.",
             "The monitor flow measures complete windows once a model answers requests. Start it by hand with:",
             f"prefect deployment run monitor/monitor -p use_case={entry.name}",
         )
         return
-    for signal in window_signals(views[-1], entry.spec):
+    newest: WindowView = desk.soon(one_window, entry.name, rows[-1].start, rows[-1].digest)
+    for signal in window_signals(newest, entry.spec):
         if signal.name in {"Performance", "Latency"}:
             line(signal)
-    paired = real_beside_estimate(views)
-    with st.expander("Every metric, window by window") if paired else st.container():
-        _metrics(views)
-    _volume(views)
-    _latency(views, entry)
+    names = metrics_of(rows, entry.spec.prediction.task if entry.spec else None)
+    if names:
+        metric = chosen("metric", names, label="Metric", default=names[0], words=_title)
+        _course(course(rows, metric, entry.spec), rows)
+        if words := trust(list(newest.findings)):
+            st.markdown(f"**How far to trust the estimate:** {plain(words)}")
+    answers, latency = st.columns(2)
+    with answers:
+        _volume(rows)
+    with latency:
+        _latency(rows, entry)
 
 
-def _metrics(views: list[WindowView]) -> None:
-    for metric, points in series(views, "performance.").items():
-        findings = [point.finding for point in points]
-        draw(
-            over_time(
-                [point.start for point in points],
-                {titled(findings[0]): [one.value for one in findings]},
-                low=[one.low for one in findings],
-                high=[one.high for one in findings],
-            ),
-            title=titled(findings[0]),
-            unit=findings[0].unit or "pure number",
-            legend=False,
-            height=240,
-            n=sum(one.sample_size for one in findings),
-            window=span(points[0].start, points[-1].end),
-            key=f"window {metric}",
-            about="One point per window of event time, the band is the 95 % interval. A gap means too few known outcomes, not zero.",
-        )
+def _title(metric: str) -> str:
+    return titled(Finding(metric=f"performance.{metric}", value=0.0, sample_size=0))
 
 
-def _volume(views: list[WindowView]) -> None:
+def _course(found: Course, rows: Sequence[WindowRow]) -> None:
+    places = found.places
+    real, estimated = [_ends(one.real) for one in places], [_ends(one.estimated) for one in places]
     draw(
-        over_time(
-            [view.start for view in views], {"answered": [view.rows for view in views], "outcome known": [view.labelled for view in views]}
-        ),
+        real_and_estimated([(one.start, one.end) for one in places], real, estimated, [one.known for one in places], found.limits),
+        title=f"{_title(found.metric)}, real and estimated",
+        unit=found.unit or "pure number",
+        n=found.answers,
+        window=span(rows[0].start, rows[-1].end),
+        height=380,
+        about=ABOUT,
+        rows=[
+            {
+                "start": one.start.isoformat(),
+                "end": one.end.isoformat(),
+                "version": one.version,
+                **dict(zip(("real", "real low", "real high"), of, strict=True)),
+                **dict(zip(("estimated", "estimated low", "estimated high"), guess, strict=True)),
+                "share of outcomes known": one.known,
+            }
+            for one, of, guess in zip(places, real, estimated, strict=True)
+        ],
+    )
+    share = f"{found.outcomes / found.answers:.0%}" if found.answers else "none"
+    st.caption(
+        f"Outcomes known for {found.outcomes:,} of {found.answers:,} answers ({share}); the real value is known for {found.measured} of "
+        f"{len(rows)} windows."
+    )
+
+
+def _ends(point: Point | None) -> tuple[float | None, float | None, float | None]:
+    return (None, None, None) if point is None else (point.value, point.low, point.high)
+
+
+def _volume(rows: Sequence[WindowRow]) -> None:
+    figure = over_time(
+        [row.start for row in rows], {"answered": [row.rows for row in rows], "outcome known": [row.labelled for row in rows]}
+    )
+    figure.update_yaxes(rangemode="tozero")
+    draw(
+        figure,
         title="Answers and known outcomes",
         unit="requests per window",
-        n=sum(view.rows for view in views),
+        n=sum(row.rows for row in rows),
         height=220,
-        window=span(views[0].start, views[-1].end),
         about="Where the second line lies far below the first, performance is not known yet.",
     )
 
 
-def _latency(views: list[WindowView], entry: Entry) -> None:
-    latency = series(views, "latency.").get("latency.p99_ms", [])
-    if latency:
+def _latency(rows: Sequence[WindowRow], entry: Entry) -> None:
+    own = [row for row in rows if "latency.p99_ms" in row.metrics]
+    if own:
         draw(
             over_time(
-                [point.start for point in latency],
-                {"p99": [point.finding.value for point in latency]},
+                [row.start for row in own],
+                {"p99": [row.metrics["latency.p99_ms"].value for row in own]},
                 limit=entry.spec.monitoring.latency_p99_ms_max if entry.spec else None,
             ),
             title="Slowest 1 % of answers",
             unit="ms",
-            n=sum(point.finding.sample_size for point in latency),
+            n=sum(row.metrics["latency.p99_ms"].n for row in own),
             height=220,
             legend=False,
             about="99th percentile of the time the server took for one request. Dashed: the limit of the use-case file.",

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from control_room_world import FLIGHTS, LOANS, NOW, build, sha
 
-from interlock.control.readmodel.ahead import Ahead, ahead, trust
+from interlock.control.readmodel.ahead import trust
 from interlock.control.readmodel.compare import metrics
 from interlock.control.readmodel.figures import curves
 from interlock.control.readmodel.groups import group_tables, intersections
@@ -15,7 +15,6 @@ from interlock.control.readmodel.proof import Proof, proof, proof_of_package, pr
 from interlock.control.readmodel.replays import drops_of, replay_findings, replay_of
 from interlock.control.readmodel.trade import frontier_of, proxies_of
 from interlock.control.readmodel.weakness import drivers_of, past_of, segments_of, slices_of, trial_of
-from interlock.control.readmodel.windows import WindowView, windows
 from interlock.control.readmodel.worth import money_findings, net_benefit_of, worth_of
 from interlock.records.store import Store
 from interlock.rules.evidence import Evidence
@@ -151,26 +150,6 @@ def test_the_first_table_holds_what_has_no_place_of_its_own(newest: Proof) -> No
     assert names == ["performance.auc", "performance.log_loss", "performance.vs_naive", "performance.vs_champion"]
     scored = next(one for one in curves(newest) if one.about_scores)
     assert all(low <= y <= high for low, y, high in zip(scored.low, scored.y, scored.high, strict=True))
-
-
-def test_real_and_estimated_share_their_windows(store: Store) -> None:
-    build(store)
-    found = ahead(windows(store, FLIGHTS))
-    assert isinstance(found, Ahead)
-    assert found.metric == "performance.auc"
-    assert len(found.real) == len(found.estimated) == len(found.known) == 14
-    assert (found.answers, found.known[0]) == (12600, 700 / 900)
-    assert found.real[-1] is not None
-    assert found.real[-1].value is None  # its outcomes come later: a gap, not a zero
-    assert found.estimated[-1] is not None
-    assert found.estimated[-1].value == 0.69
-
-
-def test_windows_from_before_there_were_estimates_have_no_pair() -> None:
-    real = Finding(metric="performance.auc", value=0.7, sample_size=90)
-    view = WindowView(NOW, NOW, 1, sha("p"), 90, 90, "ok", 1, (real,))
-    assert ahead([view]) is None
-    assert ahead([]) is None
 
 
 COVERAGE: dict[str, Any] = {"metric": "performance.estimate_coverage", "sample_size": 20, "detail": {"promised": 0.95}}

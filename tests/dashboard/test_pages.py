@@ -40,7 +40,7 @@ def opened(page: str, use_case: str = FLIGHTS, *, whole: bool = False) -> AppTes
 
 def text(app: AppTest) -> str:
     """Everything that the page says, with what keeps foreign text from becoming Markdown taken out again."""
-    parts = [*app.title, *app.subheader, *app.markdown, *app.caption, *app.error, *app.warning, *app.info, *app.success, *app.code]
+    parts = [*app.title, *app.header, *app.subheader, *app.markdown, *app.caption, *app.error, *app.warning, *app.info, *app.success, *app.code]
     cells = [str(cell) for one in app.table for cell in one.value.to_numpy().ravel()]
     return "\n".join([*(str(one.value) for one in parts), *cells]).replace("\\", "").replace("\u2060", "")
 
@@ -330,3 +330,13 @@ def test_the_signature_stands_above_the_details(served: Settings) -> None:
     starts = ("Version 3 waits", "**Gates: 3 of 3", "**What a yes starts", "Reason", "Approve version 3", "A closer look")
     order = [next(n for n, one in enumerate(said) if one.startswith(start)) for start in starts]
     assert order == sorted(order)
+
+
+def test_a_fault_of_our_own_is_said_and_is_no_zero(world: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("for the test")
+
+    monkeypatch.setattr("interlock.control.readmodel.spending.spending", broken)
+    app = AppTest.from_file(str(VIEWS / "costs.py"), default_timeout=60).run()
+    assert "Costs could not be drawn to its end" in text(app)
+    assert [one.message for one in app.exception] == ["for the test"]

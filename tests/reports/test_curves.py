@@ -12,7 +12,8 @@ def test_counts_at_every_threshold_by_hand() -> None:
     y, score = np.array([1, 1, 0, 0, 0.0]), np.array([0.9, 0.3, 0.6, 0.1, 0.1])
     counts = binary_curves(y, score, 0.5)["counts"]
     assert len(counts["threshold"]) == 101
-    names = [name for name in counts if name != "threshold"]
+    names = [name for name in counts if name not in {"threshold", "present"}]
+    assert counts["present"] == 0.5
     at = {cut: {name: counts[name][counts["threshold"].index(cut)] for name in names} for cut in (0.0, 0.3, 0.5, 1.0)}
     assert at[0.0] == {"true_positive": 2, "false_positive": 3, "false_negative": 0, "true_negative": 0}
     assert at[0.5] == {"true_positive": 1, "false_positive": 1, "false_negative": 1, "true_negative": 2} == confusion(y, score, 0.5)

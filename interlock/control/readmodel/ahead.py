@@ -1,40 +1,10 @@
-"""The metric of a version in production, real where outcomes are known and estimated where not yet, and how far to trust the estimate."""
+"""How far to trust an estimate of performance that was made without outcomes, in words."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
-
-from interlock.control.readmodel.windows import WindowView
 from interlock.rules.findings import Finding, State
 
 OUTSIDE_MAX = 0.1  # share of unseen inputs from which on the estimate leans on cases it knows nothing about
-
-
-@dataclass(frozen=True)
-class Ahead:
-    """One value per window; None where it was not measured. `known`: share of the answers whose outcome is known, 0 to 1."""
-
-    metric: str
-    starts: tuple[datetime, ...]
-    end: datetime
-    real: tuple[Finding | None, ...]
-    estimated: tuple[Finding | None, ...]
-    known: tuple[float, ...]
-    answers: int
-    outcomes: int
-
-
-def ahead(views: list[WindowView]) -> Ahead | None:
-    """The metric that was both estimated and measured; None where windows hold no estimate (older ones do not)."""
-    names = {finding.metric for view in views for finding in view.by_metric("performance.") if finding.segment == "all"}
-    metric = next((name for name in sorted(names) if name.replace("performance.", "performance.estimated_") in names), None)
-    if metric is None:
-        return None
-    return Ahead(metric, tuple(view.start for view in views), views[-1].end, tuple(_one(view, metric) for view in views),
-                 tuple(_one(view, metric.replace("performance.", "performance.estimated_")) for view in views),
-                 tuple(view.labelled / view.rows if view.rows else 0.0 for view in views), sum(view.rows for view in views),
-                 sum(view.labelled for view in views))
 
 
 def trust(found: list[Finding]) -> str:
@@ -59,7 +29,3 @@ def trust(found: list[Finding]) -> str:
     else:
         head = f"The estimate has held about as often as it promises ({promised:.0%})."
     return " ".join([head, *filter(None, said)])
-
-
-def _one(view: WindowView, metric: str) -> Finding | None:
-    return next((finding for finding in view.by_metric(metric) if finding.metric == metric and finding.segment == "all"), None)
