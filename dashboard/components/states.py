@@ -32,6 +32,13 @@ def trouble(error: InterlockError) -> None:
         st.markdown(plain(line))
 
 
+def failed(what: str) -> None:
+    """A fault of our own: what it does not mean, and where to look."""
+    st.error(plain(f"{what} could not be drawn to its end: a fault here, not in a model. What is missing below is not zero."))
+    st.markdown("What the endpoint answers with is not touched by it. The time and the cause stand in the dashboard's log:")
+    st.code("interlock status\ninterlock rollback --help   # works without this page", language=None)
+
+
 def no_store(error: StoreError) -> None:
     """The store is not there, or of another version: the one command that mends it."""
     st.error(plain(error.what))
