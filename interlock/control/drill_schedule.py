@@ -14,7 +14,7 @@ from interlock.control.alerting import record_alert
 from interlock.control.scheduling import newest_due, next_due
 from interlock.errors import UseCaseError
 from interlock.records import drills
-from interlock.records.routes import all_routes
+from interlock.records.routes import champions
 from interlock.records.store import Store
 from interlock.records.tables import DrillRow, Outbox, ScheduleState
 from interlock.rules.canonical import iso
@@ -40,7 +40,7 @@ def drill_states(session: Session, use_cases: Iterable[UseCase], now: datetime) 
 def drill_states_of(session: Session, schedules: Mapping[str, str | None], now: datetime) -> dict[str, DrillState]:
     """The same from names and their cron expressions (None: no schedule), in three queries and one per schedule that was never met."""
     last = drills.last_of_each(session, schedules)
-    live = {route.use_case for route in all_routes(session) if route.champion is not None}
+    live = {name for name, digest in champions(session).items() if digest is not None}
     intervals = {cron: _interval(cron, now) for cron in set(schedules.values()) if cron is not None}
     found = {}
     for name, cron in schedules.items():

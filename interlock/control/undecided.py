@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from interlock.records import decisions
 from interlock.records.candidates import rests_on
-from interlock.records.routes import all_routes, read_route
+from interlock.records.routes import champions, read_route
 from interlock.records.tables import Candidate, Decision, EvidenceRow
 from interlock.settings import Settings
 from interlock.spec.load import policy_digest
@@ -56,8 +56,8 @@ def undecided_of_all(session: Session, policies: Mapping[str, str | None], limit
 
     Uses the index `evidence_rests` alone: no body of evidence is read.
     """
-    champions = {route.use_case: route.champion for route in all_routes(session)}
-    digests = {champion.digest for champion in champions.values() if champion is not None}
+    answering = champions(session)
+    digests = set(filter(None, answering.values()))
     retired = exists().where(Decision.kind == "retire", Decision.candidate_id == Candidate.id)
     rests = EvidenceRow.champion_digest.is_(None) | EvidenceRow.champion_digest.in_(digests)
     query = (select(EvidenceRow.digest, EvidenceRow.verdict, EvidenceRow.created_at, EvidenceRow.champion_digest, EvidenceRow.policy_digest,
@@ -68,9 +68,8 @@ def undecided_of_all(session: Session, policies: Mapping[str, str | None], limit
     decided = set(session.scalars(select(Decision.identity).where(Decision.identity.startswith("evidence:"))))
     newest: dict[str, Waiting | None] = {}
     for digest, verdict, created_at, champion_digest, policy, use_case, number, candidate_id in rows:
-        champion = champions.get(use_case)
         current = use_case in policies and policies[use_case] in {None, policy}
-        if current and candidate_id not in newest and champion_digest == (champion.digest if champion else None):
+        if current and candidate_id not in newest and champion_digest == answering.get(use_case):
             taken = decisions.on_evidence(digest) in decided
             newest[candidate_id] = None if taken else Waiting(use_case, number, candidate_id, digest, verdict, created_at)
     found: dict[str, list[Waiting]] = {name: [] for name in policies}

@@ -27,6 +27,12 @@ def all_routes(session: Session) -> list[Route]:
     return [Route.model_validate(body) for body in session.scalars(select(RouteRow.body).order_by(RouteRow.use_case))]
 
 
+def champions(session: Session) -> dict[str, str | None]:
+    """Digest of what each route says should answer, None where nothing should; for lists, which need no more of a route."""
+    found = session.execute(select(RouteRow.use_case, RouteRow.body)).all()
+    return {name: (body.get("champion") or {}).get("digest") for name, body in found}
+
+
 def change_route(session: Session, old: Route, *, actor: str, reason: str, decision_id: str | None, at: datetime | None = None,
                  **changes: Any) -> Route:
     """Put `old` with `changes` in its place, one generation higher, and write it to the ledger in the same transaction.

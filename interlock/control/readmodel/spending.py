@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from interlock.control.readmodel.signals import Signal, SignalState
 from interlock.records.store import Store
@@ -15,8 +15,7 @@ from interlock.spec.usecase import UseCase
 SERIES_MAX = 7
 
 
-@dataclass(frozen=True)
-class Spending:
+class Spending(NamedTuple):
     """Use and money of one use case, stage and day (UTC)."""
 
     use_case: str
@@ -30,17 +29,19 @@ class Spending:
 
 def spending(store: Store, use_case: str | None = None, days: int = 92) -> list[Spending]:
     """The newest `days` days that have costs, oldest first."""
-    query = select(Cost)
+    query = select(Cost.use_case, Cost.stage, Cost.day, Cost.usd, Cost.cpu_seconds, Cost.storage_bytes, Cost.requests)
+    newest = select(func.max(Cost.day))
     if use_case is not None:
-        query = query.where(Cost.use_case == use_case)
+        query, newest = query.where(Cost.use_case == use_case), newest.where(Cost.use_case == use_case)
     with store.reading() as session:
-        last = session.scalars(query.order_by(Cost.day.desc()).limit(1)).first()
+        last = session.scalar(newest)
         if last is None:
             return []
-        since = (date.fromisoformat(last.day) - timedelta(days=days - 1)).isoformat()
-        rows = session.scalars(query.where(Cost.day >= since).order_by(Cost.day, Cost.use_case, Cost.stage)).all()
-    return [Spending(row.use_case, row.stage, date.fromisoformat(row.day), row.usd, row.cpu_seconds, row.storage_bytes, row.requests)
-            for row in rows]
+        since = (date.fromisoformat(last) - timedelta(days=days - 1)).isoformat()
+        rows = session.execute(query.where(Cost.day >= since).order_by(Cost.day, Cost.use_case, Cost.stage)).all()
+    known = {text: date.fromisoformat(text) for text in {row[2] for row in rows}}
+    return [Spending(name, stage, known[day], usd, cpu_seconds, storage_bytes, requests)
+            for name, stage, day, usd, cpu_seconds, storage_bytes, requests in rows]
 
 
 def in_month(rows: list[Spending], today: date) -> float:
