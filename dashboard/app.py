@@ -12,6 +12,7 @@ from dashboard.components.words import moment, plain
 from dashboard.components.zone import sentence
 from dashboard.desk import store_of
 from dashboard.entrance import admitted, leave, viewer
+from dashboard.timing import Run, timed
 from interlock.control.people import local_mode, person_of
 from interlock.errors import InterlockError
 from interlock.records.store import Store, utc_now
@@ -27,6 +28,12 @@ PAGES = {
 
 
 def main() -> None:
+    """One run of the script, timed from its first line."""
+    with timed() as run:
+        _show(run)
+
+
+def _show(run: Run) -> None:
     """Draw the chosen page beside the navigation; without a valid sign-in the sign-in page alone, whatever was asked for."""
     st.set_page_config(page_title="Interlock", layout="wide", initial_sidebar_state="auto")
     pages = {section: [_page(name, title) for name, title in own] for section, own in PAGES.items()}
@@ -39,6 +46,7 @@ def main() -> None:
     store = _store(settings)
     inside = admitted(settings, store)
     chosen = st.navigation(pages, expanded=True, position="sidebar" if inside else "hidden")
+    run.page, run.every = chosen.url_path or HOME, settings.dashboard_log == "every"
     if not inside:
         return
     with st.sidebar:
