@@ -12,6 +12,7 @@ from dashboard.components.words import moment, plain
 from dashboard.components.zone import sentence
 from dashboard.desk import store_of
 from dashboard.entrance import admitted, leave, viewer
+from dashboard.skin import MARK, wear
 from dashboard.timing import Run, timed
 from interlock.control.people import local_mode, person_of
 from interlock.errors import InterlockError
@@ -35,7 +36,8 @@ def main() -> None:
 
 def _show(run: Run) -> None:
     """Draw the chosen page beside the navigation; without a valid sign-in the sign-in page alone, whatever was asked for."""
-    st.set_page_config(page_title="Interlock", layout="wide", initial_sidebar_state="auto")
+    st.set_page_config(page_title="Interlock", page_icon=MARK, layout="wide", initial_sidebar_state="auto")
+    wear()
     pages = {section: [_page(name, title) for name, title in own] for section, own in PAGES.items()}
     pages["Now"].append(st.Page(_home, title="Overview", url_path=HOME, visibility="hidden"))
     try:
@@ -52,8 +54,6 @@ def _show(run: Run) -> None:
     with st.sidebar:
         _person(settings, store)
         st.caption(plain(sentence(utc_now())))
-    if local_mode(settings):  # on every page, also where the sidebar is folded away
-        st.caption("Local development mode: nobody signs in; this control room answers this machine alone.")
     chosen.run()
 
 
@@ -80,8 +80,7 @@ def _person(settings: Settings, store: Store | None) -> None:
     if store is None:
         st.caption("The control room has no store to read from.")
     person = viewer(settings)
-    st.caption("You act as")
-    st.markdown(f"**{plain(person.name)}**")
+    st.markdown(f"You act as **{plain(person.name)}**")
     if local_mode(settings):
         st.caption("The name is this machine's login or the setting `actor`; it has every role.")
         return

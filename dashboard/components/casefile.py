@@ -57,7 +57,7 @@ def case_file(desk: Desk, entry: Entry, evidence_digest: str, followed: ReleaseV
 
 def _head(candidate: Proof, followed: ReleaseView | None) -> None:
     with st.container(gap=None):
-        st.subheader(f"Version {candidate.version} waits for a decision", anchor=False)
+        st.header(f"Version {candidate.version} waits for a decision", anchor=False)
         st.markdown(
             f"{mark(SignalState(candidate.verdict))} {plain(VERDICTS.get(candidate.verdict, 'a gate has no answer'))} · trained "
             f"{moment(candidate.trained_at)}, started by {plain(candidate.started_by)} · package `{short(candidate.package_digest)}`"

@@ -21,7 +21,7 @@ TABS = ("What changed", "Performance", "Calibration", "Fairness", "Reasons (SHAP
 
 def closer(desk: Desk, entry: Entry, candidate: Proof, champion: Proof | None) -> None:
     """Everything that the first screen sums up."""
-    st.subheader("A closer look", anchor=False)
+    st.header("A closer look", anchor=False)
     changes, figures, calibrated, fair, reasons, replayed, planned, features, files = st.tabs(TABS)
     with changes:
         _snapshots(candidate, champion)

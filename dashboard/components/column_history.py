@@ -24,7 +24,7 @@ line is the share of one frequent value among the rows with a value."""
 def columns_over_time(desk: Desk, entry: Entry) -> None:
     """One chosen column: values above, missing below."""
     found = desk.soon(column_history, entry.name)
-    st.subheader("Columns over time", anchor=False)
+    st.header("Columns over time", anchor=False)
     if found is None:
         st.markdown("Not prepared yet: the next ingest or monitor run does it.")
         return

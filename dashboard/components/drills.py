@@ -14,7 +14,7 @@ from interlock.control.readmodel.drills import drill_signals, drills_of
 
 def drills(desk: Desk, entry: Entry) -> None:
     """The signal with its sentence, and the last drills."""
-    st.subheader("Fire drills", anchor=False)
+    st.header("Fire drills", anchor=False)
     signal, found = drill_signals(desk.store, [entry]).get(entry.name), desk.live(drills_of, entry.name)
     if signal is not None:
         line(signal)

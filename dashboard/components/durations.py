@@ -25,7 +25,7 @@ ABOUT = f"""Wall time of each finished run. The dotted line is the median of the
 def durations(desk: Desk, entry: Entry) -> None:
     """Trend of each stage."""
     found = stages(desk.soon(finished, entry.name, RUNS))
-    st.subheader("How long runs take", anchor=False)
+    st.header("How long runs take", anchor=False)
     if not found:
         st.markdown("No run with a measured time has finished yet.")
         return
@@ -44,7 +44,7 @@ def durations(desk: Desk, entry: Entry) -> None:
 def failures(desk: Desk, entry: Entry) -> None:
     """What was asked of Prefect and how it went."""
     found = desk.soon(outcomes, entry.name, utc_now().replace(second=0, microsecond=0))
-    st.subheader(f"Asked of Prefect in the last {FAILURES_DAYS} days", anchor=False)
+    st.header(f"Asked of Prefect in the last {FAILURES_DAYS} days", anchor=False)
     if not found:
         st.markdown(f"Nothing was asked for in the last {FAILURES_DAYS} days.")
         return

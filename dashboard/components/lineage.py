@@ -19,7 +19,7 @@ _STAMP = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d):\d\d\.\d+Z")
 
 def snapshots(taken: Intake) -> None:
     """Newest first."""
-    st.subheader("Snapshots", anchor=False)
+    st.header("Snapshots", anchor=False)
     st.caption(f"n = {len(taken.snapshots):,}, newest first; unit: rows")
     st.dataframe(
         [
@@ -48,7 +48,7 @@ def origin(desk: Desk, entry: Entry, taken: Intake) -> None:
     """From source to customer, for one snapshot."""
     if not taken.snapshots:
         return
-    st.subheader("From source to model", anchor=False)
+    st.header("From source to model", anchor=False)
     by_digest = {one.digest: one for one in taken.snapshots}
     digest = chosen(
         "snapshot",

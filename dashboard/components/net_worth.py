@@ -21,7 +21,7 @@ left out."""
 def net_worth(economies: list[Economy], titles: dict[str, str]) -> None:
     """One line per version, newest first within its use case."""
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
-        st.subheader("What decisions brought", anchor=False, width="content")
+        st.header("What decisions brought", anchor=False, width="content")
         note(ABOUT_NET, label="About")
     lines = [one for economy in economies for one in economy.versions]
     if not lines:
@@ -43,7 +43,7 @@ def net_worth(economies: list[Economy], titles: dict[str, str]) -> None:
 def proposals(found: list[Proposal], titles: dict[str, str]) -> None:
     """Dearest first, each with what to do."""
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
-        st.subheader("What could be saved", anchor=False, width="content")
+        st.header("What could be saved", anchor=False, width="content")
         note(ABOUT_SAVINGS, label="About")
     if not found:
         st.markdown("Nothing found: no training without gain, no idle or oversized model, no costly storage.")

@@ -24,7 +24,7 @@ SHOWN = 200
 
 def refused(desk: Desk, entry: Entry, taken: Intake) -> None:
     """Reasons, rows, and the way back."""
-    st.subheader("Refused rows", anchor=False)
+    st.header("Refused rows", anchor=False)
     if not taken.quarantined:
         st.markdown("No row was refused.")
     else:

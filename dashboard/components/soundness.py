@@ -27,7 +27,7 @@ def sound_rows(desk: Desk, entry: Entry) -> None:
     found = soundness(newest)
     if not (found.attention or found.clear):
         return
-    st.subheader(f"Quality of the rows behind version {newest.version}", anchor=False)
+    st.header(f"Quality of the rows behind version {newest.version}", anchor=False)
     panel(list(found.attention))
     for said in found.named:
         st.markdown(f"- {plain(said)}")
@@ -54,7 +54,7 @@ def requests(desk: Desk, entry: Entry) -> None:
     points = series(views, "volume.").get("volume.predictions", [])
     if not points:
         return
-    st.subheader("Requests", anchor=False)
+    st.header("Requests", anchor=False)
     for signal in window_signals(views[-1], entry.spec):
         if signal.name == "Traffic":
             line(signal)

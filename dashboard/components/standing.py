@@ -23,7 +23,7 @@ It ends at once when somebody revokes it, when the use-case file changes, and af
 def standing(desk: Desk, entry: Entry, waiting: list[Waiting]) -> None:
     """The newest one, why it does not cover what waits, and the two forms."""
     found = desk.live(standing_of, entry.name)
-    st.subheader("Standing approval", anchor=False)
+    st.header("Standing approval", anchor=False)
     if found is None:
         st.markdown("There is none: every candidate of this use case waits for a person.")
     else:

@@ -12,7 +12,7 @@ from interlock.control.readmodel.work import finished, mlflow_link, prefect_link
 
 def worked(desk: Desk, entry: Entry) -> None:
     """Finished work, newest first."""
-    st.subheader("Finished", anchor=False)
+    st.header("Finished", anchor=False)
     rows = desk.soon(finished, entry.name)
     if not rows:
         st.markdown("No work has finished for this use case yet.")
@@ -42,7 +42,7 @@ def worked(desk: Desk, entry: Entry) -> None:
 
 def models(desk: Desk, entry: Entry) -> None:
     """Who trained which version, with a link into MLflow."""
-    st.subheader("Trained versions", anchor=False)
+    st.header("Trained versions", anchor=False)
     rows = desk.soon(tracked, entry.name)
     if not rows:
         st.markdown("No version was trained yet.")

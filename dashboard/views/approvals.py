@@ -33,7 +33,7 @@ def show(desk: Desk, entry: Entry) -> None:
     found = desk.live(releases, entry.name, 1)
     followed = found[0] if found and found[0].open else None
     if followed is not None:
-        st.subheader("On its way", anchor=False)
+        st.header("On its way", anchor=False)
         follow(entry.name, standing(desk, entry.name))
     open_decisions = desk.live(waiting, entry.name)
     if open_decisions:
@@ -60,7 +60,7 @@ def _history(desk: Desk, entry: Entry) -> None:
     past: list[Taken] = desk.soon(taken, entry.name)
     if not past:
         return
-    st.subheader("Decisions so far", anchor=False)
+    st.header("Decisions so far", anchor=False)
     st.dataframe(
         [
             {

@@ -76,7 +76,7 @@ def _totals(rows: list[Spending], name: str | None, shown: dict[str, Economy]) -
 
 
 def _month(shown: dict[str, Economy], rows: list[Spending], titles: dict[str, str], *, one: bool) -> None:
-    st.subheader("Where the month ends", anchor=False)
+    st.header("Where the month ends", anchor=False)
     if not shown:
         st.markdown("Not worked out yet: the costs flow does it with its next run.")
     elif one:
@@ -86,7 +86,7 @@ def _month(shown: dict[str, Economy], rows: list[Spending], titles: dict[str, st
 
 
 def _table(rows: list[Spending], titles: dict[str, str]) -> None:
-    st.subheader("By use case and stage", anchor=False)
+    st.header("By use case and stage", anchor=False)
     per = per_thousand_by_use_case(rows)
     st.dataframe(
         [

@@ -44,7 +44,7 @@ def show(desk: Desk) -> None:
 
 
 def _needs(seen: Overview) -> None:
-    st.subheader("What needs me now", anchor=False)
+    st.header("What needs me now", anchor=False)
     if not seen.needs:
         st.markdown("Nothing. No decision waits, every endpoint does what its route says, and no signal fails or warns early.")
         return
@@ -66,7 +66,7 @@ def _lacks(seen: Overview) -> None:
     found = [(row, lack) for row in seen.rows for lack in row.lacks]
     if not found:
         return
-    st.subheader("What is not watched", anchor=False)
+    st.header("What is not watched", anchor=False)
     lines = [
         f"- **{plain(row.entry.title)}** lacks {'a monitor' if lack.kind == 'monitor' else 'labels'}. {plain(lack.sentence)}"
         for row, lack in found[:LACKS]
@@ -78,7 +78,7 @@ def _lacks(seen: Overview) -> None:
 
 def _all(seen: Overview) -> None:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.subheader(f"Use cases ({len(seen.rows):,})", anchor=False, width="content")
+        st.header(f"Use cases ({len(seen.rows):,})", anchor=False, width="content")
         with st.popover("What do the signals mean?", type="tertiary"):
             legend()
     views()

@@ -46,7 +46,7 @@ def _servers(desk: Desk) -> None:
 
 
 def _asked(desk: Desk, entry: Entry) -> None:
-    st.subheader("Asked for", anchor=False)
+    st.header("Asked for", anchor=False)
     rows = desk.soon(asked, entry.name)
     if not rows:
         empty("No run was asked for yet.", "Approving a candidate asks for a deploy run; a breach in production asks for a training.")

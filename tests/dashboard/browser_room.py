@@ -39,6 +39,7 @@ VIEWERS: dict[str, dict[str, Any]] = {
 PATIENCE_MS = 60_000
 SETTLED = """title => {
   const app = document.querySelector('[data-testid=stApp]'), head = document.querySelector('h1');
+  if (document.querySelector('[data-testid=stException]')) return true;
   if (!app || app.dataset.testScriptState !== 'notRunning' || !head || (title && head.innerText.trim() !== title)) return false;
   const charts = [...document.querySelectorAll('[data-testid=stPlotlyChart]')].filter(one => one.checkVisibility());
   return charts.every(one => one.querySelector('.main-svg')) && !document.querySelector('[data-testid=stSkeleton], [data-stale=true]');
@@ -112,7 +113,7 @@ def turn_to(page: Page, path: str, title: str) -> None:
 
 
 def settled(page: Page, title: str = "") -> None:
-    """The headline stands, the script has ended, nothing is stale, no skeleton is left, every chart is drawn."""
+    """The headline stands, the script has ended, nothing is stale, no skeleton is left, every chart is drawn; or the page broke."""
     page.wait_for_function(SETTLED, arg=title, timeout=PATIENCE_MS)
     expect(page.get_by_test_id("stStatusWidget")).to_have_count(0, timeout=PATIENCE_MS)
 

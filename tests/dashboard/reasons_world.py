@@ -122,6 +122,6 @@ def opened(page: str, monkeypatch: pytest.MonkeyPatch, use_case: UseCase | None,
 
 def text(app: AppTest) -> str:
     """Everything that the page says, without what keeps foreign text from becoming Markdown."""
-    parts = [*app.subheader, *app.markdown, *app.caption, *app.error, *app.warning, *app.info]
+    parts = [*app.header, *app.subheader, *app.markdown, *app.caption, *app.error, *app.warning, *app.info]
     cells = [str(cell) for one in app.table for cell in one.value.to_numpy().ravel()]
     return "\n".join([*(str(one.value) for one in parts), *cells]).replace("\\", "").replace("\u2060", "")

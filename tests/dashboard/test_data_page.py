@@ -29,7 +29,7 @@ def part(name: str) -> AppTest:
 @pytest.mark.parametrize("name", SAID)
 def test_each_part_is_drawn(world: Settings, name: str) -> None:
     app = part(name)
-    shown = " ".join(str(one.value) for one in [*app.markdown, *app.subheader]) + " ".join(one.label for one in app.expander)
+    shown = " ".join(str(one.value) for one in [*app.markdown, *app.header, *app.subheader]) + " ".join(one.label for one in app.expander)
     for words in SAID[name]:
         assert words.replace(":", "\\:") in shown or words in shown
     assert app.segmented_control[0].value == name

@@ -339,4 +339,4 @@ def test_a_fault_of_our_own_is_said_and_is_no_zero(world: Settings, monkeypatch:
     monkeypatch.setattr("interlock.control.readmodel.spending.spending", broken)
     app = AppTest.from_file(str(VIEWS / "costs.py"), default_timeout=60).run()
     assert "Costs could not be drawn to its end" in text(app)
-    assert [one.message for one in app.exception] == ["for the test"]
+    assert "for the test" not in app.exception[0].message  # what it is stands in the log

@@ -72,7 +72,7 @@ def page(world: Settings) -> Iterator[Callable[[str], str]]:
             app.query_params["line"] = FLIGHTS
         app.run()
         assert not app.exception, [one.message for one in app.exception]
-        parts = [*app.subheader, *app.markdown, *app.caption, *app.code]
+        parts = [*app.header, *app.subheader, *app.markdown, *app.caption, *app.code]
         cells = [str(cell) for one in app.dataframe for cell in one.value.to_numpy().ravel()]
         return "\n".join([*(str(one.value) for one in parts), *cells]).replace("\\", "").replace("\u2060", "")
 
