@@ -12,11 +12,8 @@ from dashboard.components.words import plain
 from dashboard.desk import Desk, open_desk
 from dashboard.skin import tab_title
 from interlock.control.people import local_mode
-from dashboard.skin import tab_title
-from interlock.control.people import local_mode
 from interlock.control.readmodel.directory import Entry, entries
 from interlock.errors import InterlockError
-from interlock.settings import load_settings
 from interlock.settings import load_settings
 
 CHOSEN = "use_case"  # in the address and in the session
@@ -58,7 +55,6 @@ def use_case_page(title: str, about: str) -> Callable[[Callable[[Desk, Entry], N
                 return
             entry = _pick(known, title)
             st.set_page_config(page_title=tab_title(title, entry.title))
-            st.set_page_config(page_title=tab_title(title, entry.title))
             if entry.problem:
                 st.warning(plain(entry.problem))
             body(desk, entry)
@@ -76,13 +72,9 @@ def note(text: str, *, label: str = "What am I looking at?") -> None:
 
 def _head(title: str, about: str) -> None:
     st.set_page_config(page_title=tab_title(title))
-    st.set_page_config(page_title=tab_title(title))
     with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
         st.title(title, anchor=False, width="content")
         with st.container(horizontal=True, vertical_alignment="center", gap="small", width="content"):
-            if local_mode(load_settings()):  # here, because a phone folds the sidebar away
-                st.badge("Local development mode", color="gray", help="Nobody signs in; this control room answers this machine alone.")
-            with st.container(horizontal=True, vertical_alignment="center", gap="small", width="content"):
             if local_mode(load_settings()):  # here, because a phone folds the sidebar away
                 st.badge("Local development mode", color="gray", help="Nobody signs in; this control room answers this machine alone.")
             note(about)
