@@ -15,8 +15,17 @@ from interlock.control.readmodel.directory import Entry
 from interlock.control.readmodel.proof import Proof
 from interlock.control.readmodel.waiting import plan
 
-TABS = ("What changed", "Performance", "Calibration", "Fairness", "Reasons (SHAP)", "Decision replay", "Plan", "Features that could go",
-        "Model card and reports")
+TABS = (
+    "What changed",
+    "Performance",
+    "Calibration",
+    "Fairness",
+    "Reasons (SHAP)",
+    "Decision replay",
+    "Plan",
+    "Features that could go",
+    "Model card and reports",
+)
 
 
 def closer(desk: Desk, entry: Entry, candidate: Proof, champion: Proof | None) -> None:

@@ -13,8 +13,12 @@ from dashboard.theme import LOOKS
 from interlock.control.readmodel.rollouts import ReleaseView
 from interlock.control.readmodel.signals import SignalState
 
-NAMES = {"operational": "Operational (minutes)", "estimated": "Estimated, without labels (hours)", "labels": "On real labels (days)",
-         "confirmed": "Confirmed"}
+NAMES = {
+    "operational": "Operational (minutes)",
+    "estimated": "Estimated, without labels (hours)",
+    "labels": "On real labels (days)",
+    "confirmed": "Confirmed",
+}
 STATES = {"pass": SignalState.PASS, "fail": SignalState.FAIL}
 
 

@@ -36,8 +36,7 @@ def rollout_line(desk: Desk, entry: Entry, release: ReleaseView, *, first: bool)
         _bars(whole, now),
         title=f"The way of version {release.version}",
         about=ABOUT,
-        unit="length: logarithm of the duration",
-        n=None,
+        unit="logarithm of the duration",
         window=f"from {moment(begun[0].start)}",
         height=MARGIN + ROW * len(whole),
         legend=False,
@@ -83,8 +82,16 @@ def _bars(whole: Sequence[Phase], now: datetime) -> Any:
         at += width
     right = [at * 1.02] * len(whole)
     texts = [_safe(_said(one, now)) for one in whole]
-    figure.add_scatter(x=right, y=list(range(len(whole))), mode="text", text=texts, textposition="middle right", hoverinfo="skip",
-                       showlegend=False, cliponaxis=False)
+    figure.add_scatter(
+        x=right,
+        y=list(range(len(whole))),
+        mode="text",
+        text=texts,
+        textposition="middle right",
+        hoverinfo="skip",
+        showlegend=False,
+        cliponaxis=False,
+    )
     names = [f"{LOOKS[one.state].shape if not one.planned else '○'} {_safe(one.name)}" for one in whole]
     figure.update_yaxes(tickvals=list(range(len(whole))), ticktext=names, autorange="reversed", showgrid=False)
     figure.update_xaxes(visible=False, range=[0, at * 1.55])
@@ -103,12 +110,16 @@ def _said(one: Phase, now: datetime) -> str:
 def _row(one: Phase, now: datetime) -> dict[str, str]:
     look = LOOKS[one.state]
     ended = "to come" if one.planned else "lasts" if one.end is None else f"{look.shape} {look.word}"
-    return {"stage": one.name, "from": moment(one.start) if one.start else "–", "duration": _said(one, now) or "–", "ended": ended,
-            "by": one.by, "what": plain_text(one.sentence)}
+    return {
+        "stage": one.name,
+        "from": moment(one.start) if one.start else "–",
+        "duration": _said(one, now) or "–",
+        "ended": ended,
+        "by": one.by,
+        "what": plain_text(one.sentence),
+    }
 
 
 def plain_text(text: str) -> str:
     """One line of text for a cell that reads no Markdown."""
     return " ".join(text.split())
-
-

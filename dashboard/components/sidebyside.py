@@ -42,8 +42,11 @@ def _row(one: Told, left: str, right: str, known: bool) -> dict[str, str]:
 def _foot(rows: list[Told], known: bool) -> str:
     same = next((one for one in rows if one.same_rows), None)
     if not known or same is None:
-        return plain(f"Nothing to compare with yet. n = {rows[0].n:,} rows held out." if not known else
-                     "Each number is from that version's own evidence, on other rows: compare with care.")
+        return plain(
+            f"Nothing to compare with yet. n = {rows[0].n:,} rows held out."
+            if not known
+            else "Each number is from that version's own evidence, on other rows: compare with care."
+        )
     others = any(not one.same_rows and one.champion is not None for one in rows)
     apart = f" {OWN} from each version's own evidence, on other rows." if others else ""
     return plain(f"Both versions answered the same {same.n:,} rows that neither learned from; intervals cover 95 %.{apart}")

@@ -1,77 +1,78 @@
-"""Time machine: what answered at a moment, who put it there on what evidence, and what it would take to go back."""
+"""Time machine: what answered at a moment, who put it there on what evidence, and what changed between two moments."""
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time
+from datetime import datetime
 
 import streamlit as st
 
+from dashboard.components.compared import compared
 from dashboard.components.frame import use_case_page
-from dashboard.components.states import empty, trouble
+from dashboard.components.moments import by_hand, moment_s, pick
+from dashboard.components.states import empty
+from dashboard.components.versions_band import versions_band
 from dashboard.components.words import plain, short
 from dashboard.desk import Desk
+from interlock.control.readmodel.between import Between, between, moments
 from interlock.control.readmodel.directory import Entry
-from interlock.control.timeline import Moment, Timeline, moment_of, timeline, what_answered
-from interlock.control.timeline_words import answer, change, clock
-from interlock.errors import DataError
+from interlock.control.timeline import Moment, Timeline, timeline, what_answered
+from interlock.control.timeline_words import answer, change
 from interlock.records.store import utc_now
 
-AT = "at"  # in the address
+AT, FROM = "at", "from"  # in the address
 ABOUT = """What answered customers at a given moment is rebuilt from the **ledger** alone, where every decision and every change of a
 route is chained by hashes. A rollback that the prediction server carried out by itself counts from its swap, not from when the ledger
-heard of it. All times are UTC. Answers may lag a quarter of a second behind a change."""
+heard of it. Answers may lag a quarter of a second behind a change. The address holds both moments: send it to show the same."""
 
 
 @use_case_page("Time machine", ABOUT)
 def show(desk: Desk, entry: Entry) -> None:
-    """The moment, its answer, the line of changes."""
-    line = desk.soon(timeline, entry.name)
+    """The slider, the band, the answer, the comparison, the line of changes."""
+    line: Timeline = desk.soon(timeline, entry.name)
     if not line.stretches and not line.altered:
         empty("Nothing was released yet.", "From the first release on, every moment can be asked for here.")
         return
-    at = _pick()
-    if at is not None:
-        _answer(desk.soon(what_answered, entry.name, at))
+    now, changes = utc_now().replace(second=0, microsecond=0), moments(line)
+    now = max([now, *changes])
+    at, since = _moments(entry, changes, now)
+    versions_band(line.stretches, now, sorted({at, since}), use_case=entry.name)
+    _answer(desk.soon(what_answered, entry.name, at))
+    st.subheader("What changed between the two moments", anchor=False)
+    gated = entry.spec.fairness.metric if entry.spec else ""
+    found: Between = desk.soon(between, entry.name, since, at, gated)
+    compared(found)
     _line(line)
 
 
-def _pick() -> datetime | None:
-    """The moment from the address, else now; changing it changes the address, so that a link shows a colleague the same."""
-    try:
-        asked = moment_of(st.query_params[AT]) if AT in st.query_params else utc_now().replace(second=0, microsecond=0)
-    except DataError as error:
-        trouble(error)
-        asked = utc_now().replace(second=0, microsecond=0)
-    with st.form("moment", border=False):
-        day_side, time_side, button_side = st.columns([2, 2, 1], vertical_alignment="bottom")
-        day = day_side.date_input("Day (UTC)", value=asked.date(), format="YYYY-MM-DD", min_value=date(2000, 1, 1))
-        hour = time_side.time_input("Time (UTC)", value=time(asked.hour, asked.minute), step=60)
-        pressed = button_side.form_submit_button("What answered?", type="primary")
-    if not isinstance(day, date) or hour is None:
-        st.warning("Choose a day and a time.")
-        return None
-    if not pressed:
-        return asked
-    chosen = datetime.combine(day, hour, UTC)
-    st.query_params[AT] = f"{chosen:%Y-%m-%dT%H:%M}"
-    return chosen
+def _moments(entry: Entry, changes: list[datetime], now: datetime) -> tuple[datetime, datetime]:
+    """The moment that is asked for, and the one it is compared with: by default the first change of all."""
+    first, second = st.columns(2, gap="medium")
+    with first:
+        said = "Each stop is a moment at which something changed; the last one is now."
+        at = pick(AT, changes, now, label="What answered at", scope=entry.name, help=said)
+        by_hand(AT, at)
+    with second:
+        since = pick(FROM, [*changes, now], changes[0] if changes else now, label="Compared with", scope=entry.name)
+        by_hand(FROM, since)
+    return at, since
 
 
 def _answer(found: Moment) -> None:
     first, *others = answer(found)
     st.subheader(_title(found), anchor=False)
-    st.markdown(plain(first))
-    for sentence in others:
-        (st.warning if sentence.startswith("Beware") else st.markdown)(plain(sentence))
+    with st.container(gap="xsmall"):
+        st.markdown(plain(first))
+        for sentence in others:
+            (st.warning if sentence.startswith("Beware") else st.markdown)(plain(sentence))
     if found.proof is not None and found.proof.gates:
         with st.expander(f"Gates of the evidence it rests on ({len(found.proof.gates)})"):
             gates = [{"gate": gate, "verdict": verdict} for gate, verdict in sorted(found.proof.gates.items())]
             st.dataframe(gates, hide_index=True)
     if found.stretch is not None and found.stretch.champion is not None:
-        st.caption("Digests of what answered and of what its evidence rests on:")
         proven = [("use case", found.proof.policy), *(("snapshot", one) for one in found.proof.snapshots)] if found.proof else []
         named = [("package", found.stretch.champion.digest), *proven]
-        st.code("\n".join(f"{name:<9} {digest}" for name, digest in named if digest), language=None)
+        with st.expander("Digests of what answered and of what its evidence rests on"):
+            st.code("\n".join(f"{name:<9} {digest}" for name, digest in named if digest), language=None)
 
 
 def _title(found: Moment) -> str:
@@ -87,7 +88,7 @@ def _line(line: Timeline) -> None:
     st.dataframe(
         [
             {
-                "since": clock(one.since),
+                "since": moment_s(one.since),
                 "version": one.champion.version if one.champion else None,
                 "package": short(one.champion.digest) if one.champion else None,
                 "beside it": f"version {one.candidate.version}, {one.candidate_percent:g} %" if one.candidate else None,
@@ -102,7 +103,7 @@ def _line(line: Timeline) -> None:
     )
     with st.expander("In words"):
         for one in list(reversed(line.stretches))[:50]:
-            st.markdown(plain(f"{clock(one.since)}: {change(one)}"))
+            st.markdown(plain(f"{moment_s(one.since)}: {change(one)}"))
 
 
 show()
