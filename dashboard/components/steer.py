@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import streamlit as st
 
-from dashboard.components.decide import signed
+from dashboard.components.decide import Act, signed
 from dashboard.components.live import live_of
 from dashboard.components.words import plain
 from dashboard.desk import Desk
@@ -12,53 +14,69 @@ from interlock.control import actions
 from interlock.control.readmodel.directory import Entry
 from interlock.control.readmodel.rollouts import ReleaseView
 from interlock.rules.approval import ALLOWED
-from interlock.rules.releases import ReleaseState
+from interlock.rules.releases import OPEN, ReleaseState
 
-PAUSE = "The rollout is held at this step. The champion answers everything at once, and goes on to until somebody resumes or aborts."
-RESUME = "The present step begins anew, with its share of the requests; what it measured before the pause does not count."
-ABORT = "This release ends for good. The candidate leaves the route at once; the champion is untouched. The version can be approved again."
+
+@dataclass(frozen=True)
+class _Lever:
+    """One thing that a person can do, in which states, and what it does in words."""
+
+    name: str
+    act: Act
+    states: frozenset[ReleaseState]
+    title: str
+    does: str
+    hint: str
+    main: bool = True
+
+
+LEVERS = (
+    _Lever(
+        "pause",
+        actions.pause,
+        frozenset({ReleaseState.SHADOW, ReleaseState.CANARY}),
+        "Pause: hold it at this step; the champion answers everything",
+        "The rollout is held at this step. The champion answers everything at once, and goes on to until somebody resumes or aborts.",
+        "What looks wrong",
+    ),
+    _Lever(
+        "resume",
+        actions.resume,
+        frozenset({ReleaseState.PAUSED}),
+        "Resume: begin the present step anew",
+        "The present step begins anew, with its share of the requests; what it measured before the pause does not count.",
+        "Why it may go on",
+    ),
+    _Lever(
+        "abort",
+        actions.abort,
+        OPEN,
+        "Abort: end this release; the champion is untouched",
+        "This release ends for good. The candidate leaves the route at once. The same evidence cannot be approved a second time.",
+        "Why it must not go on",
+        main=False,
+    ),
+)
 
 
 def steer(desk: Desk, entry: Entry, release: ReleaseView) -> None:
     """The actions that are possible in the present state; one expander each, so that nothing is pressed by accident."""
     live = live_of(desk, entry.name)
     arguments = {"release_id": release.id, "expected_generation": live.route.generation if live.route else 0}
-    if release.state in {ReleaseState.SHADOW, ReleaseState.CANARY} and _may(desk, "pause"):
-        with st.expander("Pause: hold it at this step; the champion answers everything"):
-            st.markdown(PAUSE)
+    for lever in LEVERS:
+        if release.state not in lever.states or not _may(desk, lever.name):
+            continue
+        with st.expander(lever.title):
+            st.markdown(lever.does)
             signed(
                 desk,
-                key=f"pause {release.id} {release.state_since.isoformat()}",
-                button="Pause",
+                key=f"{lever.name} {release.id} {release.state.value} {release.state_since.isoformat()}",
+                button=lever.name.capitalize(),
                 word=entry.name,
-                act=actions.pause,
+                act=lever.act,
                 arguments=arguments,
-                hint="What looks wrong",
-            )
-    if release.state is ReleaseState.PAUSED and _may(desk, "resume"):
-        with st.expander("Resume: begin the present step anew"):
-            st.markdown(RESUME)
-            signed(
-                desk,
-                key=f"resume {release.id} {release.revision}",
-                button="Resume",
-                word=entry.name,
-                act=actions.resume,
-                arguments=arguments,
-                hint="Why it may go on",
-            )
-    if _may(desk, "abort"):
-        with st.expander("Abort: end this release; the champion is untouched"):
-            st.markdown(ABORT)
-            signed(
-                desk,
-                key=f"abort {release.id}",
-                button="Abort",
-                word=entry.name,
-                act=actions.abort,
-                arguments=arguments,
-                hint="Why it must not go on",
-                main=False,
+                hint=lever.hint,
+                main=lever.main,
             )
 
 
