@@ -12,6 +12,7 @@ import streamlit as st
 from dashboard.entrance import viewer
 from interlock.control.people import Person, local_mode
 from interlock.control.sign_ins import why_ended
+from interlock.errors import DecisionRefused
 from interlock.records.store import Store, open_store
 from interlock.rules.approval import may
 from interlock.settings import Settings, load_settings
@@ -80,9 +81,16 @@ class Desk:
 
 
 def open_desk() -> Desk:
-    """The desk of this session; raises the store's own error where there is no usable store, `DecisionRefused` without a sign-in."""
+    """The desk of this session; raises the store's own error where there is no usable store.
+
+    A sign-in that ended while the page was open (a fragment asks again and again): the app is drawn anew, and shows its entrance.
+    """
     settings = load_settings()
-    return Desk(settings, store_of(settings), viewer(settings))
+    try:
+        person = viewer(settings)
+    except DecisionRefused:
+        st.rerun()
+    return Desk(settings, store_of(settings), person)
 
 
 def store_of(settings: Settings) -> Store:

@@ -74,3 +74,41 @@ def control_room(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> It
     store.close()
     with open_room(settings) as room:
         yield room
+
+
+@pytest.fixture(scope="session")
+def signing(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> Iterator[Room]:
+    """One control room that asks people to sign in, with its provider. Tests that decide something let it serve a copy: `own_home`."""
+    from control_room_world import build
+    from signing_room import provider, sign_in_rules, signing_room
+
+    from tests.conftest import free_port
+
+    folder = tmp_path_factory.mktemp("signing")
+    (folder / "world").mkdir()
+    shutil.copy(migrated, folder / "world" / "store.db")
+    (folder / "home").symlink_to(folder / "world")
+    ports = {f"{part}_port": free_port() for part in ("dashboard", "prefect", "mlflow", "predictions", "control")}
+    with provider(free_port()) as address:
+        rules = sign_in_rules(address)
+        settings = load_settings(home=folder / "home", usecases_dir=APP.parents[1] / "usecases", sign_in=rules, **ports)
+        store = Store(settings.store_address)
+        build(store)
+        store.close()
+        shutil.copy(folder / "world" / "store.db", folder / "built.db")
+        with signing_room(settings, folder / "log") as room:
+            yield room
+
+
+@pytest.fixture(scope="session")
+def signing_run(signing: Room) -> Path:
+    """The run folder that the control room with sign-in was started in."""
+    return signing.settings.home.parent / "world" / "run"
+
+
+@pytest.fixture
+def own_home(signing: Room, tmp_path: Path) -> Iterator[Settings]:
+    """The control room with sign-in serves a world of this test alone; settings that lead to it."""
+    shutil.copy(signing.settings.home.parent / "built.db", tmp_path / "store.db")
+    with signing.live_in(tmp_path):
+        yield signing.settings.model_copy(update={"home": tmp_path})

@@ -69,21 +69,22 @@ def signing_room(settings: Settings, log: Path) -> Iterator[Room]:
             process.wait(timeout=20)
 
 
-def cookie(room: Room, run: Path, role: str, **changes: Any) -> dict[str, Any]:
+def cookie(room: Room, role: str, **changes: Any) -> dict[str, Any]:
     """The cookie that a browser holds after `role` signed in, signed with the key of this control room; `changes` of its claims."""
     issuer = room.settings.sign_in.expected_issuer if room.settings.sign_in else ""
     now = int(time.time())
     said = {"iss": issuer, "aud": CLIENT, "iat": now - 5, "exp": now + 3_600, "origin": room.address, "is_logged_in": True,
             "provider": "default", **PEOPLE.get(role, NOBODY)} | changes
-    value = create_signed_value((run / COOKIE_NAME).read_text(), "_streamlit_user", json.dumps(said)).decode()
+    secret = (room.settings.home.parent / "world" / "run" / COOKIE_NAME).read_text()
+    value = create_signed_value(secret, "_streamlit_user", json.dumps(said)).decode()
     return {"name": "_streamlit_user", "value": value, "url": room.address}
 
 
 @contextmanager
-def person(chromium: Browser, room: Room, run: Path, role: str, **changes: Any) -> Iterator[Page]:
+def person(chromium: Browser, room: Room, role: str, **changes: Any) -> Iterator[Page]:
     """One person's browser, signed in already."""
     context = chromium.new_context(**VIEWERS["light"])
-    context.add_cookies([cookie(room, run, role, **changes)])
+    context.add_cookies([cookie(room, role, **changes)])
     try:
         yield context.new_page()
     finally:
