@@ -39,7 +39,8 @@ def one_column(
         st.markdown(f"**{plain(column)}** was not measured in the chosen window.")
     else:
         limit = entry.spec.monitoring.drift_psi_max if entry.spec else LIMIT
-        st.markdown(f"**{plain(column)}.** {plain(' '.join(meaning(found, limit, shape(found), view, ranked, loss)))}")
+        first, *rest = meaning(found, limit, shape(found), view, ranked, loss)
+        st.markdown(f"**{plain(column)}: {plain(first)}** {plain(' '.join(rest))}")
         _distributions(column, found, view, before)
         _history(rows, row, column, limit)
     _segments(view, column)

@@ -35,6 +35,7 @@ DOMAIN = {"drift.holdout_domain_auc": "held-out rows", "drift.serving_domain_auc
 def together(desk: Desk, entry: Entry, rows: list[WindowRow]) -> None:
     """Seven series in two columns, then the classifier."""
     limits = {rule.metric: rule.limit for rule in signals_for(entry.spec)} if entry.spec else {}
+    st.caption(plain(f"{len(rows)} windows · {span(rows[0].start, rows[-1].end)}"))
     places = st.columns(2)
     for n, metric in enumerate(metric for metric in OVER if any(metric in row.metrics for row in rows)):
         with places[n % 2]:
@@ -53,13 +54,12 @@ def _over(metric: str, rows: list[WindowRow], limit: float | None) -> None:
     lows, highs = [one.low for one in points], [one.high for one in points]
     figure = over_time([row.start for row in rows], {title: values}, low=lows, high=highs, limit=limit)
     if metric != "drift.reconstruction":
-        figure.update_yaxes(rangemode="nonnegative")
+        figure.update_yaxes(rangemode="tozero")
     draw(
         figure,
         title=title,
         unit=unit,
         n=sum(one.n for one in points),
-        window=span(rows[0].start, rows[-1].end),
         height=210,
         legend=False,
         about=f"{about} A gap was not measured; it is not zero." + (" Dashed: the limit." if limit is not None else ""),

@@ -29,18 +29,16 @@ DAYS = (30, 90, 180, 365)
 SHARED = "The file has one PSI limit for all columns, the answers and the outcomes: the change is for all of them."
 
 
-def limit_on_trial(desk: Desk, entry: Entry, newest: WindowRow) -> None:
-    """Choices, the sentence, the timeline, the table of other limits, and the proposal."""
+def limit_on_trial(desk: Desk, entry: Entry, rows: list[WindowRow]) -> None:
+    """Choices, the sentence, the timeline, the table of other limits, and the proposal; `rows`: the newest windows."""
     if entry.spec is None:
         st.markdown("The use-case file cannot be read, so that neither limits nor losses are known.")
         return
-    days = _days()
-    rows = desk.soon(window_rows, entry.name, LONG_MAX, newest.end - timedelta(days=days))
     known = watchable(rows, entry.spec)
     if not known:
         st.markdown("Nothing was measured in these windows that a limit could be put on.")
         return
-    trial = _choose(rows, known, entry.spec)
+    trial = _choose(desk, entry, rows, known, entry.spec)
     if trial.problem:
         st.info(plain(trial.problem))
         return
@@ -59,14 +57,15 @@ def _days() -> int:
     return days
 
 
-def _choose(rows: list[WindowRow], known: list[Watched], case: UseCase) -> Trial:
+def _choose(desk: Desk, entry: Entry, newest: list[WindowRow], known: list[Watched], case: UseCase) -> Trial:
+    days = _days()
     what, which, losses = st.columns(3)
     by_name = {one.metric: one for one in known}
     with what:
         metric = chosen("watch", list(by_name), label="Watch", default=known[0].metric, words=lambda one: by_name[one].title)
     with which:
         column = (
-            chosen("of", [ANY, *columns_of(rows)], label="Column", default=ANY, help="Any: of the column that moved most.")
+            chosen("of", [ANY, *columns_of(newest)], label="Column", default=ANY, help="Any: of the column that moved most.")
             if metric == "drift.psi"
             else ANY
         )
@@ -85,6 +84,8 @@ def _choose(rows: list[WindowRow], known: list[Watched], case: UseCase) -> Trial
         )
     with ahead:
         horizon = int(number("ahead", label="Windows looked ahead", default=4, low=1, high=30, step=1, kind="slider"))
+    only = (column, *(one.metric for one in known), *LOSSES)
+    rows = desk.soon(window_rows, entry.name, LONG_MAX, newest[-1].end - timedelta(days=days), only)
     return on_trial(rows, case, watched, column, value, horizon, LOSSES if counted == EITHER else (counted,))
 
 

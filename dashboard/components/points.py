@@ -10,6 +10,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from dashboard.components.plots import band, curve
+from dashboard.components.words import span
 from dashboard.theme import palette
 from interlock.control.readmodel.signals import SignalState
 from interlock.control.readmodel.trade import Frontier, Way
@@ -111,8 +112,9 @@ def real_and_estimated(
     """
     colours = palette()
     figure = go.Figure()
-    times = [start for start, _ in spans]
-    _coverage(figure, spans, known)
+    times = [start + (end - start) / 2 for start, end in spans]  # the middle: above the bar of its window
+    names = [span(start, end) for start, end in spans]
+    _coverage(figure, times, spans, known)
     for run in _runs([one[0] for one in estimated]):
         band(figure, times[run], [one[1] for one in estimated[run]], [one[2] for one in estimated[run]], colours.second)
     series = (("estimated", estimated, colours.second, "diamond-open"), ("real", real, colours.accent, "circle"))
@@ -126,7 +128,8 @@ def real_and_estimated(
             line={"color": colour, "width": 2, "dash": "solid" if name == "real" else "dot"},
             marker={"size": 7, "symbol": symbol},
             error_y=_ends(*([one[n] for one in values] for n in range(3)), colour=colour) if name == "real" else None,
-            hovertemplate="%{y:.3g}<extra>" + name + "</extra>",
+            customdata=names,
+            hovertemplate="%{customdata}<br>%{y:.3g}<extra>" + name + "</extra>",
         )
     if any(limit is not None for limit in limits):
         line = {"color": colours.states[SignalState.FAIL], "width": 1, "dash": "dash", "shape": "hv"}
@@ -134,10 +137,10 @@ def real_and_estimated(
     return figure
 
 
-def _coverage(figure: Any, spans: Sequence[tuple[datetime, datetime]], known: Numbers) -> None:
-    """Bars on an axis of their own below, each as wide as its window."""
+def _coverage(figure: Any, times: Sequence[datetime], spans: Sequence[tuple[datetime, datetime]], known: Numbers) -> None:
+    """Bars on an axis of their own below, each as wide as its window; times stand below both."""
     figure.add_bar(
-        x=[start + (end - start) / 2 for start, end in spans],
+        x=list(times),
         y=list(known),
         width=[0.9 * (end - start).total_seconds() * 1_000 for start, end in spans],
         name="outcomes known",
@@ -147,8 +150,9 @@ def _coverage(figure: Any, spans: Sequence[tuple[datetime, datetime]], known: Nu
         hovertemplate="%{y:.0%} of the outcomes known<extra></extra>",
     )
     figure.update_layout(
-        yaxis={"domain": [0.32, 1]},
-        yaxis2={"domain": [0, 0.2], "range": [0, 1], "tickformat": ".0%", "tickvals": [0, 1], "anchor": "x"},
+        xaxis={"anchor": "y2"},
+        yaxis={"domain": [0.26, 1]},
+        yaxis2={"domain": [0, 0.18], "range": [0, 1], "tickformat": ".0%", "tickvals": [0, 0.5, 1], "anchor": "x"},
     )
 
 

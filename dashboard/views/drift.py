@@ -52,7 +52,7 @@ def show(desk: Desk, entry: Entry) -> None:
         views = view, _view(desk, entry, before) if before else None
         one_column(rows, row, column, entry, views, known.get(column), loss)
     elif part == TRIAL:
-        limit_on_trial(desk, entry, rows[-1])
+        limit_on_trial(desk, entry, rows)
     elif part == WHOLE:
         together(desk, entry, rows)
     elif part == FULL:

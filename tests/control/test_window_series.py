@@ -56,4 +56,6 @@ def test_windows_are_read_from_their_lines_and_older_ones_from_their_findings(st
     assert columns_of([old, new]) == ["age", "city"]
     assert row_labels([old, new]) == ["01-01 v1", "01-02 v2"]
     assert window_rows(store, "x", 1) == [new]
+    part = window_rows(store, "x", 1, None, ("any column", "performance.drop"))[0]
+    assert (dict(part.columns), set(part.metrics)) == ({"any column": new.columns["age"]}, {"performance.drop"})
     assert window_rows(store, "x", since=DAY + timedelta(days=1)) == [new]

@@ -96,7 +96,7 @@ def jump(store: Store) -> WindowRow:
 
 PARTS = {
     "One column": [
-        "income.** PSI", "above the limit of 0.25: by the usual reading a large shift", "Luck alone would give about", "Its mean went from",
+        "income: PSI", "above the limit of 0.25: by the usual reading a large shift", "Luck alone would give about", "Its mean went from",
         "Distribution of income", "First over 0.25 in the window from", "Over it in 1 of 3 windows", "Largest jump from one window",
         "income within segments", "region=north"],
     "What it costs": ["The figures behind the order", "share of SHAP weight"],

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from interlock.control.readmodel.alarms import ANY, LOSSES, Watched, caveat, losses_known, lost, on_trial, value_of, watchable
+from interlock.control.readmodel.alarms import ANY, LOSSES, Watched, caveat, losses_known, lost, on_trial, rules_of, value_of, watchable
 from interlock.control.readmodel.drift_meaning import history_of, meaning, parts_of
 from interlock.control.readmodel.drifting import Ranked
 from interlock.control.readmodel.series import Point, WindowRow
@@ -19,6 +19,7 @@ from interlock.spec.usecase import UseCase
 
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
 FLIGHTS = load_use_case(Path(__file__).resolve().parents[2] / "usecases" / "flight_delays.toml")
+RULES = rules_of(FLIGHTS, LOSSES)
 WEEK = timedelta(hours=FLIGHTS.monitoring.window_hours)
 
 
@@ -104,11 +105,11 @@ def test_what_can_be_watched_is_what_was_measured() -> None:
 
 def test_a_loss_is_real_where_known_and_beyond_its_limit() -> None:
     """The limit is 0.05, and the interval must exclude 0."""
-    assert lost(row(0, 0.1), FLIGHTS, LOSSES) is None
-    assert lost(row(0, 0.1, (0.04, 0.01)), FLIGHTS, LOSSES) is False
-    assert lost(row(0, 0.1, (0.06, -0.01)), FLIGHTS, LOSSES) is False
-    assert lost(row(0, 0.1, (0.06, 0.01)), FLIGHTS, LOSSES) is True
-    assert lost(row(0, 0.1, (0.06, 0.01)), FLIGHTS, ["performance.bias"]) is None
+    assert lost(row(0, 0.1), RULES) is None
+    assert lost(row(0, 0.1, (0.04, 0.01)), RULES) is False
+    assert lost(row(0, 0.1, (0.06, -0.01)), RULES) is False
+    assert lost(row(0, 0.1, (0.06, 0.01)), RULES) is True
+    assert lost(row(0, 0.1, (0.06, 0.01)), rules_of(FLIGHTS, ["performance.bias"])) is None
     assert value_of(row(0, 0.1), "drift.psi", ANY) == value_of(row(0, 0.1), "drift.psi", "age") == 0.1
     assert value_of(row(0, 0.1), "drift.psi", "nowhere") is None
     assert value_of(row(0, 0.1), "drift.share", ANY) is None

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from interlock.control.readmodel.series import Point, WindowRow
+from interlock.control.readmodel.series import ANY, Point, WindowRow
 from interlock.rules.alarm_backtest import WINDOWS_MIN, Backtest, Moment, Outcome, backtest, candidate_limits
 from interlock.rules.findings import Finding, State
-from interlock.rules.monitoring import WindowState, judge_window, signals_for
+from interlock.rules.monitoring import Signal, WindowState, judge_window, signals_for
 from interlock.spec.usecase import UseCase
 
-ANY = "any column"
 LOSSES = ("performance.drop", "performance.bias")
 KEYS = {"drift.psi": "drift_psi_max", "drift.score": "drift_psi_max", "drift.share": "drift_share_max",
         "performance.estimated_drop": "performance_drop_max"}  # [monitoring] keys that hold the limit
@@ -52,14 +51,16 @@ class Trial:
                 + f" Real losses: {found.losses}, of which {found.missed} without a warning.")
 
 
+TITLES = {"drift.psi": "PSI of a column", "drift.share": "Share of columns that moved", "drift.score": "Answers moved (PSI)",
+          "drift.impact": "Drift that matters (PSI × SHAP weight)", "drift.reconstruction": "Columns no longer belong together",
+          "explain.attribution_drift": "Reasons moved (1 - nDCG)", "performance.estimated_drop": "Estimated loss, before labels"}
+
+
 def watchable(rows: Sequence[WindowRow], case: UseCase) -> list[Watched]:
     """What was measured in these windows and can be watched: a column's PSI first."""
     limits = {signal.metric: signal.limit for signal in signals_for(case)}
     names = {name for row in rows for name, point in row.metrics.items() if point.value is not None}
-    titles = {"drift.psi": "PSI of a column", "drift.share": "Share of columns that moved", "drift.score": "Answers moved (PSI)",
-              "drift.impact": "Drift that matters (PSI × SHAP weight)", "drift.reconstruction": "Columns no longer belong together",
-              "explain.attribution_drift": "Reasons moved (1 - nDCG)", "performance.estimated_drop": "Estimated loss, before labels"}
-    return [Watched(metric, title, KEYS.get(metric), limits.get(metric)) for metric, title in titles.items()
+    return [Watched(metric, title, KEYS.get(metric), limits.get(metric)) for metric, title in TITLES.items()
             if metric in names or (metric == "drift.psi" and any(row.columns for row in rows))]
 
 
@@ -72,24 +73,30 @@ def value_of(row: WindowRow, metric: str, column: str) -> float | None:
     """The watched value of one window; `ANY`: of the column that moved most."""
     if metric != "drift.psi":
         return row.value(metric)
-    points = row.columns.values() if column == ANY else [row.columns[column]] if column in row.columns else []
-    return max((point.value for point in points if point.value is not None), default=None)
+    points = list(row.columns.values()) if column == ANY and ANY not in row.columns else [row.columns.get(column)]
+    return max((point.value for point in points if point is not None and point.value is not None), default=None)
 
 
-def lost(row: WindowRow, case: UseCase, counted: Sequence[str]) -> bool | None:
-    """Whether performance was really lost beyond its limit in this window, by the rules of `monitor`; None: its outcomes are not known."""
-    rules = [one for one in signals_for(case) if one.metric in counted]
-    found = [_finding(name, row.metrics[name]) for name in counted if name in row.metrics and row.metrics[name].value is not None]
-    if not found:
+def lost(row: WindowRow, rules: Sequence[Signal]) -> bool | None:
+    """Whether performance was really lost beyond a limit in this window, by these rules of `monitor`; None: its outcomes are not known."""
+    known = [rule for rule in rules if row.value(rule.metric) is not None]
+    if not known:
         return None
-    return judge_window(found, [rule for rule in rules if rule.metric in row.metrics]).state is WindowState.BREACH
+    found = [_finding(rule.metric, row.metrics[rule.metric]) for rule in known]
+    return judge_window(found, known).state is WindowState.BREACH
+
+
+def rules_of(case: UseCase, counted: Sequence[str]) -> list[Signal]:
+    """The rules behind these losses."""
+    return [one for one in signals_for(case) if one.metric in counted]
 
 
 def on_trial(rows: Sequence[WindowRow], case: UseCase, watched: Watched, column: str, limit: float, horizon: int,
              counted: Sequence[str]) -> Trial:
     """Try the limit, and others beside it, on these windows (oldest first). `horizon`: windows of the case's length; `counted`: losses."""
     length = timedelta(hours=case.monitoring.window_hours)
-    moments = tuple(Moment(row.start, row.end, row.digest, value_of(row, watched.metric, column), lost(row, case, counted)) for row in rows)
+    rules = rules_of(case, counted)
+    moments = tuple(Moment(row.start, row.end, row.digest, value_of(row, watched.metric, column), lost(row, rules)) for row in rows)
     ahead = length * (horizon - 1)
     values = [one.value for one in moments]
     tested = backtest(moments, limit, ahead)

@@ -15,6 +15,7 @@ from interlock.records.store import Store
 from interlock.records.tables import Window
 from interlock.rules.findings import Finding
 
+ANY = "any column"
 ROWS_MAX = 120  # windows on a chart
 LONG_MAX = 1_000  # windows of a look back
 
@@ -61,9 +62,10 @@ class WindowRow:
         return self.metrics[metric].value if metric in self.metrics else None
 
 
-def window_rows(store: Store, use_case: str, limit: int = ROWS_MAX, since: datetime | None = None) -> list[WindowRow]:
-    """The newest windows (that end after `since`), oldest first. Findings are read only of windows judged before this line was kept, and
-    of those at most the newest `ROWS_MAX`."""
+def window_rows(store: Store, use_case: str, limit: int = ROWS_MAX, since: datetime | None = None,
+                only: tuple[str, ...] | None = None) -> list[WindowRow]:
+    """The newest windows (that end after `since`), oldest first; `only`: no other columns and metrics than these, `ANY` being the column
+    that moved most. Findings are read only of windows judged before this line was kept, and of those at most the newest `ROWS_MAX`."""
     wanted = (Window.id, Window.start, Window.end, Window.version, Window.package_digest, Window.rows, Window.labelled, Window.state,
               Window.reports[KEY])
     query = select(*wanted).where(Window.use_case == use_case)
@@ -73,7 +75,8 @@ def window_rows(store: Store, use_case: str, limit: int = ROWS_MAX, since: datet
         bare = [row[0] for row in found if not isinstance(row[8], dict)][:ROWS_MAX]
         full = session.execute(select(Window.id, Window.findings).where(Window.id.in_(bare))).all() if bare else []
     lines = {place: series_of(Finding.model_construct(**_typed(one)) for one in findings) for place, findings in full}
-    return [_row(row, row[8] if isinstance(row[8], dict) else lines.get(row[0], {})) for row in reversed(found)]
+    every = [(row, row[8] if isinstance(row[8], dict) else lines.get(row[0], {})) for row in reversed(found)]
+    return [_row(row, line if only is None else _part(line, only)) for row, line in every]
 
 
 def columns_of(rows: Sequence[WindowRow]) -> list[str]:
@@ -98,6 +101,14 @@ def _typed(one: Mapping[str, Any]) -> dict[str, Any]:
     from interlock.rules.findings import State
 
     return dict(one) | {"state": State(one.get("state", "ok"))}
+
+
+def _part(line: Mapping[str, Mapping[str, Sequence[Any]]], only: tuple[str, ...]) -> dict[str, dict[str, Sequence[Any]]]:
+    columns = {name: one for name, one in line.get("columns", {}).items() if name in only}
+    moved = max((one for one in line.get("columns", {}).values() if one[0] is not None), key=lambda one: one[0], default=None)
+    if ANY in only and moved is not None:
+        columns[ANY] = moved
+    return {"columns": columns, "metrics": {name: one for name, one in line.get("metrics", {}).items() if name in only}}
 
 
 def _row(row: Any, line: Mapping[str, Mapping[str, Sequence[Any]]]) -> WindowRow:
