@@ -17,13 +17,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from interlock.errors import DataError, DecisionRefused, InterlockError, PackageError, StaleState, Unavailable
 from interlock.rules.routes import Route
 from interlock.serving.asking import Asking
+from interlock.serving.host_names import LOOPBACK, HostNames, guarded
 from interlock.serving.metrics import exposition
 from interlock.serving.supervisor import Supervisor
 
 BODY_BYTES_MAX = 65_536
 STATUS: dict[type[InterlockError], int] = {StaleState: 409, PackageError: 422, DataError: 422, Unavailable: 503,
                                           DecisionRefused: 403}
-LOOPBACK = {"127.0.0.1", "localhost", "[::1]"}
 
 
 class Rollback(BaseModel):
@@ -69,7 +69,7 @@ def control_app(supervisor: Supervisor, token: str, host: str, rollback_token: s
         Address("/versions/{use_case}/{version}/withdrawn", _changing(calls.withdrawn, token), methods=["POST"]),
         Address("/overrides/{use_case}/absorbed", _changing(calls.absorbed, token), methods=["POST"]),
     ], exception_handlers={InterlockError: _refused, ValidationError: _malformed, 404: _nothing_here})
-    return _HostCheck(app, LOOPBACK | {host}) if host in LOOPBACK | {"::1"} else app
+    return _HostCheck(app, HostNames({*LOOPBACK, host})) if guarded(host) else app
 
 
 class _Calls:
@@ -193,14 +193,13 @@ async def _nothing_here(request: Request, error: Exception) -> Response:
 class _HostCheck:
     """Refuses names that are not this machine's: a web page cannot make a browser read the loopback port under another name."""
 
-    def __init__(self, app: ASGIApp, names: set[str]) -> None:
+    def __init__(self, app: ASGIApp, names: HostNames) -> None:
         self._app, self._names = app, names
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            host = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
-            name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
-            if name not in self._names:
-                refusal = JSONResponse({"error": "this host name is not served here", "value": host[:100]}, status_code=421)
+            host = dict(scope["headers"]).get(b"host", b"")
+            if not self._names.serves(host):
+                refusal = JSONResponse({"error": "this host name is not served here", "value": host[:100].decode("latin-1")}, 421)
                 return await refusal(scope, receive, send)
         return await self._app(scope, receive, send)

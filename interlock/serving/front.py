@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from interlock.serving.access_log import AccessLog
 from interlock.serving.admission import NOTES, Notes
-from interlock.serving.wire import Receive, Scope, Send
+from interlock.serving.host_names import HostNames
+from interlock.serving.wire import Receive, Scope, Send, reply
 
 if TYPE_CHECKING:
     from interlock.serving.endpoint import Endpoint
@@ -26,19 +27,16 @@ TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{
 class Front:
     """The ASGI app that a worker serves."""
 
-    def __init__(self, endpoint: Endpoint, access_log: AccessLog, traces: Traces | None = None) -> None:
-        self._endpoint, self._log, self._traces = endpoint, access_log, traces
+    def __init__(self, endpoint: Endpoint, access_log: AccessLog, traces: Traces | None = None, hosts: HostNames | None = None) -> None:
+        self._endpoint, self._log, self._traces, self._hosts = endpoint, access_log, traces, hosts
         self.leaving = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        given = parent = None
-        for name, value in scope["headers"]:
-            if name == b"x-request-id":
-                given = value if REQUEST_ID.fullmatch(value) else None
-            elif name == b"traceparent":
-                parent = value if TRACEPARENT.fullmatch(value) else None
+        given, parent, host = _heads(scope)
+        if self._hosts is not None and not self._hosts.serves(host):
+            return await _elsewhere(send, host)
         request_id = given or (parent[3:35] if parent else b"")
         notes = Notes()
         token = NOTES.set(notes)
@@ -69,6 +67,26 @@ class Front:
                     self._log.write(status, _fields(scope, notes, request_id.decode(), took_s))
                 if self._traces is not None and status:
                     self._traces.request(scope, notes, parent, request_id.decode(), time.time_ns() - int(took_s * 1e9), status, took_s)
+
+
+def _heads(scope: Scope) -> tuple[bytes | None, bytes | None, bytes]:
+    """Request id, traceparent (None where absent or malformed) and host of the request."""
+    given = parent = None
+    host = b""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id":
+            given = value if REQUEST_ID.fullmatch(value) else None
+        elif name == b"host":
+            host = value
+        elif name == b"traceparent":
+            parent = value if TRACEPARENT.fullmatch(value) else None
+    return given, parent, host
+
+
+async def _elsewhere(send: Send, host: bytes) -> None:
+    said = {"error": "this host name is not served here", "value": host[:100].decode("latin-1"),
+            "allowed": "127.0.0.1, localhost, or a name of INTERLOCK_SERVING_HOSTS"}
+    await reply(send, 421, said, {}, close=True)
 
 
 def _fields(scope: Scope, notes: Notes, request_id: str, took_s: float) -> dict[str, Any]:

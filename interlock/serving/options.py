@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from interlock.errors import SettingsError
+from interlock.serving.host_names import LOOPBACK, guarded
 from interlock.serving.keys import keys_required
 from interlock.settings import Settings
 
@@ -26,6 +27,7 @@ class WorkerOptions:
     trace_share: float = 0.0
     tls_cert: str = ""
     tls_key: str = ""
+    hosts: list[str] = field(default_factory=list)  # names that are served; empty: any
 
     def to_json(self) -> str:
         """For a worker's command line."""
@@ -48,7 +50,14 @@ class WorkerOptions:
         return cls(run=str(settings.folder("run")), keys=keys_required(settings), log=settings.serving_log,
                    access_log_share=settings.serving_access_log_share, trace_url=_collector(settings),
                    trace_share=settings.serving_trace_share, tls_cert=str(cert.resolve()) if cert else "",
-                   tls_key=str(key.resolve()) if key else "")
+                   tls_key=str(key.resolve()) if key else "", hosts=_hosts(settings))
+
+
+def _hosts(settings: Settings) -> list[str]:
+    """Without keys, whoever can make a browser of this machine ask the loopback port could read its answers."""
+    if not guarded(settings.host) or keys_required(settings):
+        return []
+    return sorted({*LOOPBACK, settings.host, *settings.serving_hosts})
 
 
 def _collector(settings: Settings) -> str:

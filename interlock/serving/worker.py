@@ -33,6 +33,7 @@ from interlock.serving.channel import Channel, Message  # noqa: E402
 from interlock.serving.counters import Counters  # noqa: E402
 from interlock.serving.endpoint import Endpoint  # noqa: E402
 from interlock.serving.front import Front  # noqa: E402
+from interlock.serving.host_names import HostNames  # noqa: E402
 from interlock.serving.keys import Keys  # noqa: E402
 from interlock.serving.limits import Limits  # noqa: E402
 from interlock.serving.one_write import OneWrite  # noqa: E402
@@ -63,7 +64,8 @@ class Worker:
         self._listening = listening
         limits = endpoint.limits
         self._traces = traces_to(options.trace_url, options.trace_share) if options.trace_url else None
-        self._front = Front(endpoint, AccessLog(options.access_log_share, limits), self._traces)
+        hosts = HostNames(options.hosts) if options.hosts else None
+        self._front = Front(endpoint, AccessLog(options.access_log_share, limits), self._traces, hosts)
         self._proofs: dict[int, asyncio.Future[Message]] = {}
         self._numbers = count(1)
         endpoint.shelf.older.prove = self._prove

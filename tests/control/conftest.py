@@ -201,7 +201,7 @@ class World:
                                   spec_digest=evidence.policy_digest, started_by=started_by, metrics={}, created_at=self.clock()))
             session.flush()
             session.add(EvidenceRow(digest=evidence.seal(), use_case=NAME, candidate_id=row_id, verdict=evidence.verdict.value,
-                                    body=evidence.model_dump(mode="json"), created_at=self.clock()))
+                                    body=evidence.model_dump(mode="json"), created_at=evidence.created_at))
         return evidence.seal()
 
     @property

@@ -181,7 +181,7 @@ def test_hostile_bodies_are_refused_and_the_worker_lives(server: Any, post: Call
 
 def test_a_body_that_never_comes_is_given_up(server: Any) -> None:
     with socket.create_connection((server.settings.host, server.settings.predictions_port), timeout=5) as client:
-        client.sendall(b"POST /v1/late/predict HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+        client.sendall(b"POST /v1/late/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
         assert client.recv(1_000).startswith(b"HTTP/1.1 408")
 
 
@@ -239,7 +239,7 @@ def test_a_full_server_asks_to_come_back(start_server: Callable[..., Any], packa
     server.client.converge(server.route(1, packages[1]))
     url = f"{server.settings.predictions_url}/v1/late/predict"
     with socket.create_connection((server.settings.host, server.settings.predictions_port), timeout=5) as slow:
-        slow.sendall(b"POST /v1/late/predict HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+        slow.sendall(b"POST /v1/late/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
         server.wait(lambda: "inflight 1" in server.client.metrics())
         reply = httpx.post(url, json={"records": [record()]}, trust_env=False)
         assert (reply.status_code, reply.headers["retry-after"]) == (503, "1")
