@@ -46,6 +46,7 @@ from interlock.spec.load import all_use_cases
 LOG = logging.getLogger("interlock.keeper")
 TICK_S = 1.0
 COMPACTION_S = 5.0
+PREPARE_S = 5.0
 ALERTS_S = 5.0
 STANDING_S = 5.0
 RETIRED_S = 60.0
@@ -93,6 +94,7 @@ class Keeper:
         for name, result in self.beside.ended():
             self._guard(name, result)
         self._every_beside("captured", "compaction", COMPACTION_S, self.compact or (lambda: _compact(self.settings)))
+        self._every_beside("captured", "what lists show", PREPARE_S, lambda: _prepare(self.settings, self.store))
         self._every_beside("captured", "captured rows whose time is over", EXPIRE_S,
                            lambda: expire_all(self.settings, self.store, self.clock()))
         self._every_beside("people", "alerts", ALERTS_S, self._deliver)
@@ -259,3 +261,9 @@ def _compact(settings: Settings) -> Any:
     from interlock.records.lake import lake_from
 
     return compact(settings, lake_from(settings))
+
+
+def _prepare(settings: Settings, store: Store) -> Any:
+    from interlock.control.preparing import prepare
+
+    return prepare(settings, store)

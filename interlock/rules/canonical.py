@@ -9,16 +9,27 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from datetime import UTC, date, datetime
 from enum import Enum
 from pathlib import PurePath
 from typing import Any
 
 SAFE_INTEGER = 2**53 - 1
+_HIGH = re.compile("[\ud800-\U0010ffff]")
 
 
 def plain(value: Any) -> Any:
     """The value in terms of JSON: floats as decimal strings, times as ISO 8601 UTC with microseconds."""
+    kind = type(value)
+    if kind is str or value is None or kind is bool:  # the kinds that evidence is full of, without asking for each of the others
+        return value
+    if kind is float:
+        return repr(value)
+    if kind is list:
+        return [plain(item) for item in value]
+    if kind is dict:
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, Enum):
         return plain(value.value)
     if value is None or isinstance(value, (bool, str)):
@@ -40,8 +51,13 @@ def plain(value: Any) -> Any:
 
 
 def canonical(value: Any) -> bytes:
-    """Canonical JSON text (UTF-8). Keys are sorted by UTF-16 code units, as RFC 8785 asks."""
-    return _write(plain(value)).encode()
+    """Canonical JSON text (UTF-8). Keys are sorted by UTF-16 code units, as RFC 8785 asks.
+
+    Code units and characters are in the same order below U+D800, so that without a character from there on the library may write it all.
+    """
+    plainly = plain(value)
+    text = json.dumps(plainly, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return (_write(plainly) if _HIGH.search(text) else text).encode()
 
 
 def digest(value: Any) -> str:

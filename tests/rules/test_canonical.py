@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interlock.rules.canonical import canonical, digest, digest_bytes
+from interlock.rules.canonical import _write, canonical, digest, digest_bytes, plain
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 values = st.recursive(st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | texts,
@@ -36,6 +36,12 @@ def test_a_literal_by_hand() -> None:
 def test_keys_are_sorted_by_utf16_code_units() -> None:
     # U+10000 is the surrogate pair D800 DC00, which sorts before U+FB33; by code points it would come after.
     assert canonical({"\ufb33": 1, "\U00010000": 2}) == '{"\U00010000":2,"\ufb33":1}'.encode()
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
+                    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=4), max_leaves=12))
+def test_the_quick_way_writes_what_the_rule_says(value: object) -> None:
+    assert canonical(value) == _write(plain(value)).encode()
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
