@@ -40,6 +40,7 @@ def _show(run: Run) -> None:
     wear()
     pages = {section: [_page(name, title) for name, title in own] for section, own in PAGES.items()}
     pages["Now"].append(st.Page(_home, title="Overview", url_path=HOME, visibility="hidden"))
+    pages["Now"].append(st.Page(VIEWS / "paper.py", title="Evidence", url_path="paper", visibility="hidden"))
     try:
         settings = load_settings()
     except InterlockError as error:

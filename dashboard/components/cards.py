@@ -17,7 +17,10 @@ def card_of(desk: Desk, entry: Entry) -> None:
     slot = live.answering or (live.route.champion if live.route else None)
     found = desk.sealed(proof_of_package, entry.name, slot.digest) if slot else None
     files = {name: digest for name, digest in found.evidence.attachments.items() if name.startswith("model-card.")} if found else {}
-    if found is None or not files:
+    if found is None:
+        return
+    st.page_link("views/paper.py", label="Print view →", query_params={"evidence": found.digest}, width="content")
+    if not files:
         return
     with st.expander(f"Model card of version {found.version}"):
         attachments(desk.settings, found.digest, files)

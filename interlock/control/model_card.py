@@ -35,13 +35,18 @@ def write_card(settings: Settings, store: Store, use_case: UseCase, *, version: 
 
     Raises `EvidenceError` where there is no such version, or none with evidence, or evidence that is not what was sealed.
     """
-    found = _proof(store, use_case.name, version)
+    parts = card_parts(settings, store, use_case, _proof(store, use_case.name, version))
+    return card_html(use_case.title, parts) if form == "html" else card_markdown(use_case.title, parts)
+
+
+def card_parts(settings: Settings, store: Store, use_case: UseCase, found: Proof) -> list[Part]:
+    """The sections of the card with its seal and the decisions on it. Raises `EvidenceError` where the evidence is not what was sealed,
+    `PackageError` where the package is not there any more or cannot be read."""
     if not found.sealed:
         raise EvidenceError("the evidence was changed after it was sealed", value=found.digest, next_step="interlock validate again")
     manifest = read_package(settings.folder("packages"), found.package_digest).manifest
-    about = _about(manifest, found.version, found.started_by, found.author, found.digest, decisions_on(store, found.digest))
-    parts: list[Part] = card(found.evidence, use_case, about)
-    return card_html(use_case.title, parts) if form == "html" else card_markdown(use_case.title, parts)
+    return card(found.evidence, use_case, _about(manifest, found.version, found.started_by, found.author, found.digest,
+                                                 decisions_on(store, found.digest)))
 
 
 def decisions_on(store: Store, evidence_digest: str) -> list[dict[str, str]]:
