@@ -61,7 +61,8 @@ def once_waited(found: list[Voided], use_case: str) -> None:
     for one in found:
         with st.container(border=True):
             st.markdown(f"**{plain(f'Version {one.version} cannot be decided on any more')}** · evidence `{short(one.evidence_digest)}`")
-            st.markdown(plain(f"{'; '.join(one.why)}."))
+            why = "; ".join(one.why)
+            st.markdown(plain(f"{why[:1].upper()}{why[1:]}."))
             st.code(f"interlock validate {use_case} --version {one.version}", language=None)
 
 

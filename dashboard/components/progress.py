@@ -13,6 +13,7 @@ from dashboard.theme import LOOKS
 from interlock.control.readmodel.rollouts import ReleaseView, edited, releases
 from interlock.control.readmodel.signals import SignalState
 from interlock.records.store import utc_now
+from interlock.rules.releases import ReleaseState
 
 EVERY_S = 2
 SHAPES = {"done": "●", "now": "▲", "next": "○", "stopped": "■"}
@@ -39,7 +40,15 @@ def follow(use_case: str, drawn: tuple[object, ...]) -> None:
         answer(desk, found[0])
         if said := desk.soon(edited, use_case, found[0].state.value, found[0].policy_digest):
             st.markdown(f"{mark(SignalState.WARN)} {plain(said)}")
-        stages(found[0])
+        if found[0].open or found[0].state is ReleaseState.LIVE:
+            stages(found[0])
+        else:
+            over(found[0])
+
+
+def over(release: ReleaseView) -> None:
+    """A release that has ended is history, told below; here it has one quiet line."""
+    st.caption(plain(f"Nothing is on its way. The newest release, of version {release.version}, is over: {release.words}, {release.reason}"))
 
 
 def answer(desk: Desk, release: ReleaseView) -> None:
