@@ -34,19 +34,19 @@ def draw(folder: Path) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
-    matplotlib.rcParams |= {"svg.hashsalt": "interlock", "text.parse_math": False}  # same bytes each time; names are no formulas
+    matplotlib.rcParams["svg.hashsalt"] = "interlock"  # the same picture has the same bytes
     import matplotlib.pyplot as plt
     import shap
 
     request = json.loads((folder / REQUEST).read_text(encoding="utf-8"))
     with np.load(folder / ARRAYS) as arrays:
         contributions, values = arrays["contributions"], arrays["values"]
-    told = shap.Explanation(values=contributions[:, :-1], base_values=contributions[:, -1], data=values, feature_names=request["names"])
+    told = shap.Explanation(values=contributions[:, :-1], base_values=contributions[:, -1], data=values, feature_names=[_text(name) for name in request["names"]])
     for name, plot in _plots(shap, told).items():
         plt.close("all")
         plot()
         figure = plt.gcf()
-        figure.suptitle(f"{request['title']}, n = {len(contributions):,}", fontsize=9, x=0.01, ha="left")
+        figure.suptitle(f"{_text(request['title'])}, n = {len(contributions):,}", fontsize=9, x=0.01, ha="left")
         for kind, extra in (("png", {"dpi": DOTS_PER_INCH, "metadata": {"Software": None}}), ("svg", {"metadata": {"Date": None}})):
             figure.savefig(folder / f"{name}.{kind}", bbox_inches="tight", facecolor="white", **extra)
     plt.close("all")
@@ -60,6 +60,11 @@ def _plots(shap: Any, told: Any) -> dict[str, Callable[[], Any]]:
         lambda: shap.plots.bar(told, max_display=SHOWN, show=False),
         lambda: shap.plots.heatmap(told[:HEATMAP_ROWS], max_display=SHOWN, show=False),
         lambda: shap.plots.scatter(told[:, strongest], color=told, show=False)), strict=True))
+
+
+def _text(name: str) -> str:
+    """A name that matplotlib takes for no formula."""
+    return name.replace("\\", "/").replace("$", r"\$")
 
 
 def main(arguments: list[str]) -> int:

@@ -34,7 +34,7 @@ def attachments(settings: Settings, evidence_digest: str, files: dict[str, str])
     """The files attached to evidence: download each; look at HTML in the sandbox. A file that is not what was sealed is refused."""
     folder = settings.home.resolve() / "evidence" / evidence_digest.removeprefix("sha256:")
     for name, expected in sorted(files.items()):
-        data = _verified(folder / Path(name).name, expected)
+        data = sealed_file(folder / Path(name).name, expected)
         if data is None:
             st.markdown(f"{plain(name)}: the file is not there, or is not the one that was sealed. It is not shown.")
             continue
@@ -54,7 +54,8 @@ def attachments(settings: Settings, evidence_digest: str, files: dict[str, str])
             st.iframe(sandboxed(data.decode("utf-8", errors="replace")), height=700, alt=f"Report {name}")
 
 
-def _verified(path: Path, expected: str) -> bytes | None:
+def sealed_file(path: Path, expected: str) -> bytes | None:
+    """The bytes of an attached file; None where it is not there or not the one with this digest."""
     if not path.is_file():
         return None
     data = path.read_bytes()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from dashboard.components import address
 from dashboard.components.chart import draw
 from dashboard.components.plots import bars, intervals
 from dashboard.components.words import interval, number, plain
@@ -21,16 +22,22 @@ def compare_cohorts(chosen: Proof) -> None:
         return
     known = {one.name: one for one in found if one.needed is None}
     if len(known) >= 2:
+        names = list(known)
         with st.container(horizontal=True):
-            first = st.selectbox("Group", list(known), key=f"cohort {chosen.digest}")
-            second = st.selectbox("beside", [name for name in known if name != first], key=f"beside {chosen.digest}")
+            first = address.chosen("group", names, label="Group or segment", default=names[0])
+            others = [name for name in names if name != first]
+            second = address.chosen("beside", others, label="beside", default=others[0])
         _pair(known[first], known[second])
+    else:
+        st.markdown("Fewer than two groups have enough rows to be compared.")
     st.table(
         [
             {
                 "group": plain(one.name),
                 "n": f"{one.rows:,}",
-                "same order as all rows (nDCG)": number(one.ndcg) if one.needed is None else f"not enough evidence, {one.needed:,} needed",
+                "same order as all rows (nDCG)": number(one.ndcg)
+                if one.needed is None
+                else f"not enough evidence: n = {one.rows:,}, at least {one.needed:,} needed",
                 "strongest": plain(", ".join(sorted(one.importance, key=lambda name: -one.importance[name])[:3]) or "–"),
             }
             for one in found
@@ -41,16 +48,31 @@ def compare_cohorts(chosen: Proof) -> None:
 
 
 def _pair(first: Cohort, second: Cohort) -> None:
-    names = list(first.importance)
-    draw(
-        bars(names, {one.name: [one.importance.get(name) for name in names] for one in (first, second)}, hover="%{y}: %{x:.1%}"),
-        title="What carries the answers of each group",
-        unit="share of the mean absolute SHAP value within the group",
-        n=first.rows + second.rows,
-        height=120 + 40 * len(names),
-        about="Bars of different length mean that the two groups are answered for different reasons. That is a question to ask, not yet "
-        "unfairness: groups differ in their values too.",
-    )
+    names, told = list(first.importance), f"{first.name}: n = {first.rows:,} · {second.name}: n = {second.rows:,}"
+    strength = bool(first.mean_abs and second.mean_abs)
+    sizes = {one.name: [(one.mean_abs if strength else one.importance).get(name) for name in names] for one in (first, second)}
+    means = {one.name: [one.mean.get(name) for name in names] for one in (first, second)}
+    left, right = st.columns(2)
+    with left:
+        draw(
+            bars(names, sizes),
+            title="What carries the answers of each group",
+            unit="mean absolute SHAP value, margin" if strength else "share of the mean absolute SHAP value within the group",
+            window=told,
+            height=100 + 34 * len(names),
+            about="How far each feature moves the answers of a group, whichever way. Bars of different length mean that the two groups are "
+            "answered for different reasons. That is a question to ask, not yet unfairness: groups differ in their values too.",
+        )
+    with right:
+        draw(
+            bars(names, means, hover="%{y}: %{x:+.3g}"),
+            title="Which way it moves them",
+            unit="mean SHAP value, margin",
+            window=told,
+            height=100 + 34 * len(names),
+            about="The mean with its sign: right of 0 the feature raises the answers of a group on average, left of it lowers "
+            "them. Bars on different sides mean that it speaks for one group and against the other.",
+        )
 
 
 def drivers_of_loss(chosen: Proof) -> None:

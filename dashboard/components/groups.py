@@ -1,25 +1,60 @@
-"""Groups of one sensitive attribute, or of two at once, side by side."""
+"""Groups of one sensitive attribute, or of two at once: small multiples per measure, the table, and adverse impact."""
 
 from __future__ import annotations
 
 import streamlit as st
 
+from dashboard.components import address
 from dashboard.components.chart import draw
-from dashboard.components.plots import intervals
+from dashboard.components.plots_groups import whiskers
 from dashboard.components.words import interval, number, plain
-from interlock.control.readmodel.groups import GroupTable, Impact, Value
+from interlock.control.readmodel.compare import measures_by_attribute, why_missing
+from interlock.control.readmodel.groups import GroupTable, Impact, Value, group_tables, intersections, reference_of
+from interlock.control.readmodel.proof import Proof
+from interlock.rules.findings import Finding
 
-ABOUT = """One dot per group with its 95 % interval. Intervals that overlap a lot do not show a difference; small groups have wide ones.
-Groups with too few rows are left out here and named in the table."""
+ABOUT = """One row per group: the dot is the rate, the line its 95 % interval, the dotted line the rate among all
+groups together. Intervals that overlap a lot do not show a difference; small groups have wide ones. ◇: not enough evidence, so no figure;
+hover says how many rows there are and how many it takes."""
 IMPACT = """Each group's rate of favourable answers beside the highest one. 29 CFR 1607.4(D) generally regards less than four fifths as
 evidence of adverse impact in US employment selection; elsewhere it is a convention. The p-value informs about chance only and decides
 nothing."""
 SCORED = ("rate", "highest", "ratio", "below four fifths", "p")
 FEW = "not enough evidence"
+ALIKE = "A ratio of 1 or a difference of 0 means that the groups are treated alike. In brackets the 95 % interval."
+
+
+def groups_alone(chosen: Proof) -> None:
+    """The measures of every attribute, then the groups of the one that is picked."""
+    measured = measures_by_attribute(chosen)
+    if measured:
+        st.table(
+            [{"attribute": plain(name), **{title: plain(_answer(one)) for title, one in row.items()}} for name, row in measured],
+            border="horizontal",
+            hide_index=True,
+        )
+        st.caption(ALIKE)
+    _picked(group_tables(chosen), "attribute", "Attribute", "This evidence holds no table of groups. Validate the version again.")
+
+
+def crossed_groups(chosen: Proof) -> None:
+    """The same for two attributes at once."""
+    nothing = "This evidence holds no intersections: they need two sensitive attributes and a favourable answer."
+    _picked(intersections(chosen), "pair", "Attributes", nothing)
+
+
+def _picked(tables: list[GroupTable], name: str, title: str, nothing: str) -> None:
+    if not tables:
+        st.markdown(nothing)
+        return
+    by_name = {table.attribute: table for table in tables}
+    words = {one: f"{one}, {len(table.groups) + table.more:,} groups" for one, table in by_name.items()}
+    groups_of(by_name[address.chosen(name, list(by_name), label=title, default=next(iter(by_name)), words=words.__getitem__)])
 
 
 def groups_of(table: GroupTable) -> None:
-    """The table, a dot with interval for each group that is large enough, and adverse impact where it was looked at."""
+    """Dots with intervals per measure, the table behind them, and adverse impact where it was looked at."""
+    _panels(table)
     st.table(
         [
             {
@@ -40,29 +75,37 @@ def groups_of(table: GroupTable) -> None:
             f"Rows without this attribute, which form no group: {table.missing:,}.{more} Rows needed are counted in what the rate rests on."
         )
     )
-    _dots(table)
     _impact(table)
 
 
-def _dots(table: GroupTable) -> None:
-    shown = [(group, group.values[table.main]) for group in table.groups if group.values[table.main].value is not None]
-    if len(shown) < 2:
-        return
-    figure = intervals(
-        [group.name for group, _ in shown],
-        [value.value for _, value in shown],
-        [value.low for _, value in shown],
-        [value.high for _, value in shown],
-    )
-    draw(
-        figure,
-        title=f"{table.titles[table.main].capitalize()} by {table.attribute}",
-        unit=table.unit,
-        legend=False,
-        n=sum(group.sample_size for group, _ in shown),
-        height=90 + 36 * len(shown),
-        about=ABOUT,
-    )
+def _panels(table: GroupTable) -> None:
+    """One small chart per measure, all with the same rows."""
+    names = [group.name for group in table.groups]
+    columns = st.columns(2)
+    for place, (measure, title) in enumerate(table.titles.items()):
+        values = [group.values[measure] for group in table.groups]
+        with columns[place % 2]:
+            draw(
+                whiskers(names, values, reference_of(table, measure), share=table.main == "selection_rate"),
+                title=title.capitalize(),
+                unit=table.unit,
+                legend=False,
+                n=sum(group.weights.get(measure, group.sample_size) for group in table.groups),
+                height=56 + 30 * max(len(names), 2),
+                about=ABOUT,
+                key=f"groups {table.attribute} {measure}",
+                rows=[
+                    {
+                        "group": group.name,
+                        "n": group.weights.get(measure, group.sample_size),
+                        "value": one.value,
+                        "low": one.low,
+                        "high": one.high,
+                        "note": one.note,
+                    }
+                    for group, one in zip(table.groups, values, strict=True)
+                ],
+            )
 
 
 def _impact(table: GroupTable) -> None:
@@ -95,6 +138,12 @@ def _scored(one: Impact) -> dict[str, str]:
         p,
     )
     return {name: plain(cell) for name, cell in zip(SCORED, cells, strict=True)}
+
+
+def _answer(finding: Finding) -> str:
+    if finding.value is None:
+        return finding.note or why_missing(finding)
+    return f"{number(finding.value)} ({interval(finding.low, finding.high)}), n = {finding.sample_size:,}"
 
 
 def _cell(value: Value) -> str:

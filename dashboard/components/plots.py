@@ -88,42 +88,6 @@ def bars(names: Sequence[str], series: Mapping[str, Sequence[float | None]], hov
     return figure
 
 
-def beeswarm(points: Sequence[tuple[str, Sequence[float], Sequence[float | None]]]) -> Any:
-    """One row per feature: x is the SHAP value of a case, colour the place of the feature's own value, low to high."""
-    colours = palette()
-    figure = go.Figure()
-    for row, (name, shap_values, feature_values) in enumerate(points):
-        spread = [row + 0.33 * _offset(n) for n in range(len(shap_values))]
-        figure.add_scattergl(
-            x=list(shap_values),
-            y=spread,
-            mode="markers",
-            showlegend=False,
-            hovertemplate=f"{_safe(name)}: %{{x:.3g}}<extra></extra>",
-            marker={
-                "size": 5,
-                "opacity": 0.75,
-                "color": [0.5 if place is None else place for place in feature_values],
-                "cmin": 0,
-                "cmax": 1,
-                "showscale": row == 0,
-                "colorscale": [[0, colours.accent], [0.5, colours.states[SignalState.UNKNOWN]], [1, colours.second]],
-                "colorbar": {
-                    "title": {"text": "value", "side": "right"},
-                    "tickvals": [0, 1],
-                    "ticktext": ["low", "high"],
-                    "thickness": 10,
-                    "outlinewidth": 0,
-                },
-            },
-        )
-    figure.update_yaxes(
-        tickvals=list(range(len(points))), ticktext=[_safe(name) for name, _, _ in points], autorange="reversed", showgrid=False
-    )
-    figure.add_vline(x=0, line_color=colours.quiet, line_width=1)
-    return figure
-
-
 def curve(
     x: Sequence[float],
     y: Sequence[float | None],
@@ -240,11 +204,6 @@ def intervals(
         figure.add_vline(x=reference, line_color=colours.quiet, line_dash="dot", line_width=1)
     figure.update_yaxes(autorange="reversed", type="category")
     return figure
-
-
-def _offset(n: int) -> float:
-    """A fixed, even scatter between -1 and 1 (golden ratio sequence), so that a redraw looks the same."""
-    return 2 * ((n * 0.6180339887) % 1) - 1
 
 
 def _faded(colour: str) -> str:

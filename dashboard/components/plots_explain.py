@@ -16,24 +16,31 @@ LABEL_MAX = 34
 
 
 def waterfall(names: Sequence[str], sizes: Sequence[float], after: Sequence[float]) -> Any:
-    """From the average answer (the first bar) to this one: each bar begins where the one above it ended."""
+    """From the average answer (the diamond) to this one: each bar begins where the one above it ended."""
     colours = palette()
     figure = go.Figure(
         go.Waterfall(
             y=list(range(len(sizes))),
-            x=list(sizes),
+            x=[0.0, *sizes[1:]],
+            base=after[0],
             customdata=[[_safe(name), end] for name, end in zip(names, after, strict=True)],
             orientation="h",
-            measure=["absolute", *["relative"] * (len(sizes) - 1)],
+            measure=["relative"] * len(sizes),
             increasing={"marker": {"color": colours.second}},
             decreasing={"marker": {"color": colours.accent}},
-            totals={"marker": {"color": colours.states[SignalState.UNKNOWN]}},
             connector={"line": {"color": colours.grid, "width": 1}},
             hovertemplate="%{customdata[0]}: %{delta:+.3g}, then %{customdata[1]:.3g}<extra></extra>",
         )
     )
+    figure.add_scatter(
+        x=[after[0]],
+        y=[0],
+        mode="markers",
+        marker={"symbol": "diamond", "size": 10, "color": colours.quiet},
+        hovertemplate="average answer: %{x:.3g}<extra></extra>",
+    )
     figure.add_vline(x=after[-1], line_color=colours.quiet, line_dash="dot", line_width=1)
-    room = 0.12 * (max(after) - min(after)) or 1.0  # the average answer may be large beside what moved it: its bar is cut at the edge
+    room = 0.12 * (max(after) - min(after)) or 1.0
     figure.update_xaxes(range=[min(after) - room, max(after) + room])
     figure.update_yaxes(autorange="reversed", tickvals=list(range(len(sizes))), ticktext=[_safe(name) for name in names], showgrid=False)
     return figure

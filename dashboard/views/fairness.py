@@ -1,106 +1,71 @@
-"""Fairness: groups with size and intervals, intersections, proxies, and what mitigation would cost; too small a group is never scored."""
+"""Fairness: groups with size and intervals, over time, at any threshold, proxies, and what mitigation would cost."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import streamlit as st
 
-from dashboard.components.chart import draw
+from dashboard.components import address
 from dashboard.components.evidence import pick_evidence
 from dashboard.components.frame import use_case_page
-from dashboard.components.groups import groups_of
-from dashboard.components.plots import over_time
+from dashboard.components.groups import crossed_groups, groups_alone
+from dashboard.components.groups_in_time import groups_in_production
 from dashboard.components.signal import line
 from dashboard.components.states import empty
+from dashboard.components.threshold_explorer import explore
 from dashboard.components.trade import mitigation, proxies
-from dashboard.components.words import interval, number, plain, span
+from dashboard.components.words import plain
 from dashboard.desk import Desk
-from interlock.control.readmodel.compare import measures_by_attribute, titled, why_missing
 from interlock.control.readmodel.directory import Entry
-from interlock.control.readmodel.groups import GroupTable, group_tables, intersections
 from interlock.control.readmodel.proof import Proof
-from interlock.control.readmodel.windows import series, window_signals, windows
-from interlock.rules.findings import Finding
 
 ABOUT = """Groups come from the sensitive attributes of the use-case file; these are measured and kept out of the model unless the file
 says otherwise. A difference between groups calls for a look at its cause. This page assesses; it proves neither fairness nor
-its absence."""
+its absence. A group that is too small gets no figure: it says how many rows it has and how many it would need."""
+SEALED: dict[str, tuple[str, Callable[[Desk, Entry, Proof], None]]] = {
+    "groups": ("Groups", lambda desk, entry, chosen: groups_alone(chosen)),
+    "crossed": ("Two attributes at once", lambda desk, entry, chosen: crossed_groups(chosen)),
+    "threshold": ("Thresholds", lambda desk, entry, chosen: explore(desk, entry, chosen)),
+    "mitigation": ("Mitigation", lambda desk, entry, chosen: mitigation(chosen, entry.name)),
+    "proxies": ("Proxies", lambda desk, entry, chosen: proxies(chosen)),
+}
+LIVE = "production"
 
 
 @use_case_page("Fairness", ABOUT)
 def show(desk: Desk, entry: Entry) -> None:
-    """Gates, groups, production."""
+    """One part at a time, so that what nobody looks at is not drawn."""
     if entry.spec is not None and not entry.spec.sensitive_columns:
         empty("No sensitive attribute is declared.", 'Give a column of the use-case file role = "sensitive" to compare its groups.')
         return
+    titles = {name: title for name, (title, _) in SEALED.items()} | {LIVE: "In production"}
+    part = address.chosen(
+        "part",
+        list(titles),
+        label="Show",
+        default="groups",
+        words=titles.__getitem__,
+        kind="segments",
+        help="All but the last are about the evidence of one version, the last about what people were answered in production.",
+    )
+    if part == LIVE:
+        groups_in_production(desk, entry)
+        return
     chosen = pick_evidence(desk, entry.name)
     if chosen is not None:
-        _evidence(chosen, entry)
-    _production(desk, entry)
+        _gates(chosen, entry)
+        SEALED[part][1](desk, entry, chosen)
 
 
-def _evidence(chosen: Proof, entry: Entry) -> None:
+def _gates(chosen: Proof, entry: Entry) -> None:
+    """What the gates said, and whose limit it is."""
     for signal, gate in zip(chosen.signals, chosen.gates, strict=True):
         if gate.metric.startswith("fairness."):
             line(signal)
     if entry.spec is not None:
         rules = [f"{rule.name}: {rule.basis}{f' ({rule.scope})' if rule.scope else ''}" for rule in entry.spec.fairness.rules]
         st.caption(plain(f"Basis: {'; '.join(rules) or entry.spec.fairness.spoken_basis}"))
-    alone, crossed, stand, choice = st.tabs(["Groups", "Two attributes at once", "Proxies", "Mitigation"])
-    with alone:
-        _measures(chosen)
-        _tables(group_tables(chosen), "This evidence holds no table of groups.")
-    with crossed:
-        _tables(intersections(chosen), "This evidence holds no intersections: they need two sensitive attributes and a favourable answer.")
-    with stand:
-        proxies(chosen)
-    with choice:
-        mitigation(chosen, entry.name)
-
-
-def _measures(chosen: Proof) -> None:
-    measured = measures_by_attribute(chosen)
-    if measured:
-        st.table(
-            [{"attribute": plain(name), **{title: plain(_answer(one)) for title, one in row.items()}} for name, row in measured],
-            border="horizontal",
-            hide_index=True,
-        )
-        st.caption("A ratio of 1 or a difference of 0 means that the groups are treated alike. In brackets the 95 % interval.")
-
-
-def _tables(tables: list[GroupTable], nothing: str) -> None:
-    if not tables:
-        st.markdown(nothing)
-    for n, table in enumerate(tables):
-        with st.expander(f"{plain(table.attribute)}: {len(table.groups) + table.more:,} groups", expanded=n == 0):
-            groups_of(table)
-
-
-def _answer(finding: Finding) -> str:
-    if finding.value is None:
-        return finding.note or why_missing(finding)
-    return f"{number(finding.value)} ({interval(finding.low, finding.high)}), n = {finding.sample_size:,}"
-
-
-def _production(desk: Desk, entry: Entry) -> None:
-    st.subheader("In production", anchor=False)
-    views = desk.soon(windows, entry.name)
-    if not views:
-        empty("No window was monitored yet.", "Groups are compared in production once a model answers requests that carry the attributes.")
-        return
-    line(window_signals(views[-1], entry.spec)[2])
-    for metric, points in series(views, "fairness.", overall=False).items():
-        draw(
-            over_time([point.start for point in points], {titled(points[0].finding): [point.finding.value for point in points]}),
-            title=titled(points[0].finding),
-            unit="0 to 1",
-            n=sum(point.finding.sample_size for point in points),
-            height=220,
-            legend=False,
-            window=span(points[0].start, points[-1].end),
-            key=f"window {metric}",
-            about="One point per window. A gap means that a group was too small in that window.",
-        )
 
 
 show()

@@ -42,15 +42,17 @@ def looked_at(serving: Serving, record: Mapping[str, Any], digest: str | None) -
             "captured": False, "counted": False, "event_time": iso(row.event_time), "kind": "path-dependent",
             "calibrated": loaded.manifest.calibration is not None, "task": loaded.manifest.task,
             "waterfall": with_probabilities(steps, loaded.manifest.task), "reasons": told(loaded, *found),
-            "fields": fields_of(loaded, given), "outside": loaded.domain.untrained(given), **_answered(answer)}
+            "fields": fields_of(loaded, given),
+            "calendar": [spec.name for spec in loaded.manifest.features.specs if spec.kind == "calendar"],
+            "outside": loaded.domain.untrained(given), **_answered(answer)}
 
 
 def fields_of(loaded: Loaded, values: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What may be changed, in the model's order: name, title, kind, whether null is allowed, the value now, and what training held.
 
-    `low`, `high`: of numbers, smallest and largest training value within the declared bounds, None where the package tells none; `whole`:
-    whole numbers only; `levels`: of categories, the first 1,000. Attributes that came with the request and are no feature (`context`) are
-    left out, except the one that thresholds by group read.
+    `low`, `high`: of numbers, smallest and largest training value within the declared bounds, None where the package tells none;
+    `whole`: whole numbers only (judged by the ends where the package tells no type); `levels`: of categories, the first 1,000. Attributes
+    that came with the request and are no feature (`context`) are left out, except the one that thresholds by group read.
     """
     told_fields = []
     for name, kind in loaded.fields.items():
@@ -61,7 +63,8 @@ def fields_of(loaded: Loaded, values: Mapping[str, Any]) -> list[dict[str, Any]]
         told_fields.append({
             "name": name, "title": (column.title if column is not None else "") or name, "kind": kind, "value": values.get(name),
             "required": name in loaded.domain.required, "low": low if math.isfinite(low) else None,
-            "high": high if math.isfinite(high) else None, "whole": column is not None and column.type == "integer",
+            "high": high if math.isfinite(high) else None,
+            "whole": low.is_integer() and high.is_integer() if column is None else column.type == "integer",
             "actionable": str(column.actionable) if column is not None and column.actionable is not False else None,
             "levels": _levels(loaded, name, kind)})
     return told_fields

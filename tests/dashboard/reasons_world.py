@@ -20,7 +20,7 @@ from interlock.rules.findings import Finding
 from interlock.settings import Settings
 from interlock.spec.usecase import UseCase
 from reports.cohorts import cohort_figure
-from reports.dependence import dependence_figure
+from reports.dependence import dependence_figure, dependence_shades
 from reports.drift_domain import domain_finding
 from reports.explain import beeswarm, explain_findings
 from reports.interactions import interaction_findings, interaction_values
@@ -99,6 +99,7 @@ def explained(package: Package) -> tuple[list[Finding], dict[str, Any]]:
         "shapley": made.as_figure(), "interactions": together, "beeswarm": beeswarm(shap, values.astype(np.float64), names, seed=1),
         "dependence": dependence_figure(shap, values.astype(np.float64), names, order=order, partner=together["partner"],
                                         categories=categories, seed=1),
+        "dependence_shades": dependence_shades(values.astype(np.float64), names, order=names, seed=1),
         "partial_dependence": {"class": None, "features": dependence_curves(
             lambda matrix: model.score(matrix).astype(np.float64), values, names, order=order, categories=categories, seed=1)},
         "cohorts": {"cohorts": cohort_figure(shap, made.margins, names, masks, rows_min=60)}, "loss": loss,

@@ -299,13 +299,7 @@ def test_a_second_click_asks_for_the_same_decision_again(served: Settings, store
 DEEPER = {
     ("fairness", "loan_approvals"): [
         "Adverse impact by sex",
-        "Favourable answers by sex × married",
         "not enough evidence: n = 31, at least 183 needed",
-        "Columns that stand in for sex",
-        "What it costs to lessen the difference by sex",
-        "threshold at strength 1 brings the selection rate ratio",
-        "How to choose: of the filled points",
-        "uses the attribute to decide",
     ],
     ("approvals", FLIGHTS): [
         "Decisions that would change: 60 of 400 captured requests would be decided differently",

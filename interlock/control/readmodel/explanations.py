@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from interlock.control.readmodel.figures import swarm
 from interlock.control.readmodel.numbers import Number, number
 from interlock.control.readmodel.proof import Proof
 from interlock.rules.findings import Finding, State
@@ -48,6 +50,7 @@ class Dependence:
     partner: str
     missing: int
     missing_mean: Number
+    at: tuple[int, ...] = ()  # each point's place in the sample that `shades` are of; empty in older evidence
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,8 @@ class Answers:
 
 @dataclass(frozen=True)
 class Cohort:
-    """One group: importance by feature (empty with `needed`: too few rows), mean signed contribution, agreement with all rows."""
+    """One group: share of mean |SHAP| by feature (empty with `needed`: too few rows), mean signed SHAP and mean |SHAP| in margin (the last
+    empty in older evidence), agreement with all rows."""
 
     name: str
     rows: int
@@ -76,6 +80,7 @@ class Cohort:
     importance: dict[str, float]
     mean: dict[str, float]
     ndcg: Number
+    mean_abs: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -128,6 +133,13 @@ def method(proof: Proof) -> Method | None:
     return Method(sentence, shares, int(other.get("rows", 0)), note)
 
 
+def explained_rows(proof: Proof) -> int | None:
+    """Held-out rows that were explained, None where the evidence does not say."""
+    own = proof.evidence.figures.get("explain")
+    rows = own.get("rows") if isinstance(own, dict) else None
+    return rows if isinstance(rows, int) else swarm(proof).sample_size
+
+
 def pairs(proof: Proof) -> Pairs | None:
     """Interactions, without pairs where no two features act together; None where the evidence says nothing about them."""
     found = figure(proof, "interactions")
@@ -147,7 +159,21 @@ def _dependence(one: dict[str, Any]) -> Dependence:
     names = one.get("categories") or []
     points = tuple((_named(value, names), float(shap), number(shade)) for value, shap, shade in one["points"])
     rows, mean = one.get("missing") or (0, None)
-    return Dependence(points, str(one.get("with") or ""), int(rows), number(mean))
+    return Dependence(points, str(one.get("with") or ""), int(rows), number(mean), tuple(one.get("at") or ()))
+
+
+def shades(proof: Proof) -> dict[str, tuple[Number, ...]]:
+    """Feature → place (0 to 1) of each sampled row's value, the colours to choose from; empty for evidence from before it was kept."""
+    return {str(name): tuple(number(place) for place in places) for name, places in figure(proof, "dependence_shades").items()}
+
+
+def coloured(found: Dependence, partner: str, places: Sequence[Number]) -> Dependence:
+    """The same points, coloured by another feature; unchanged where the evidence does not say which row a point is."""
+    if len(found.at) != len(found.points):
+        return found
+    points = tuple((value, shap, places[at] if at < len(places) else None)
+                   for (value, shap, _), at in zip(found.points, found.at, strict=True))
+    return replace(found, points=points, partner=partner)
 
 
 def answers(proof: Proof) -> dict[str, Answers]:
@@ -163,7 +189,7 @@ def answers(proof: Proof) -> dict[str, Answers]:
 def cohorts(proof: Proof) -> list[Cohort]:
     """Groups in the order of the evidence; groups that are too small say how many rows are needed."""
     return [Cohort(str(one["cohort"]), int(one["rows"]), one.get("needed"), one.get("importance", {}), one.get("mean", {}),
-                   number(one.get("ndcg"))) for one in figure(proof, "cohorts").get("cohorts", [])]
+                   number(one.get("ndcg")), one.get("mean_abs", {})) for one in figure(proof, "cohorts").get("cohorts", [])]
 
 
 def mistakes(proof: Proof) -> Mistakes | None:
@@ -187,6 +213,36 @@ def stability(proof: Proof) -> Finding | None:
 def failures(proof: Proof) -> list[str]:
     """Parts of the explanation that failed, with what they said."""
     return [f"{one.metric.removeprefix('explain.')}: {one.note}" for one in proof.by_metric("explain.") if one.state is State.ERROR]
+
+
+@dataclass(frozen=True)
+class RankChange:
+    """One feature in both versions: rank from 1 (None: that version has no such feature) and share of mean |SHAP|, 0 to 1."""
+
+    feature: str
+    rank: int | None
+    rank_before: int | None
+    share: float
+    share_before: float
+
+    @property
+    def change(self) -> float:
+        """Share now minus share before."""
+        return self.share - self.share_before
+
+
+def rank_changes(now: Mapping[str, float], before: Mapping[str, float]) -> list[RankChange]:
+    """Every feature of either version, the largest change of share first; empty where one of the two tables is."""
+    if not now or not before:
+        return []
+    own, other = _ranks(now), _ranks(before)
+    found = [RankChange(name, own.get(name), other.get(name), now.get(name, 0.0), before.get(name, 0.0)) for name in {*now, *before}]
+    return sorted(found, key=lambda one: (-abs(one.change), one.feature))
+
+
+def _ranks(shares: Mapping[str, float]) -> dict[str, int]:
+    ordered = sorted(shares, key=lambda name: (-shares[name], name))
+    return {name: place for place, name in enumerate(ordered, 1)}
 
 
 def champion_importance(proof: Proof) -> dict[str, float]:

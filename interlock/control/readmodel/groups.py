@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from interlock.control.readmodel.numbers import Number, number
@@ -35,6 +35,7 @@ class Group:
     name: str
     sample_size: int
     values: dict[str, Value]
+    weights: dict[str, int] = field(default_factory=dict)  # rows that each rate rests on
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,16 @@ def intersections(proof: Proof) -> list[GroupTable]:
     return [table for table in tables if table is not None]
 
 
+def reference_of(table: GroupTable, measure: str) -> Number:
+    """The rate among the rows of all groups that have one, weighted by what each rests on; None for values in a target's unit."""
+    if table.main != "selection_rate":
+        return None
+    known = [(group.values[measure].value, group.weights.get(measure, 0)) for group in table.groups]
+    told = [(value, weight) for value, weight in known if value is not None]
+    total = sum(weight for _, weight in told)
+    return sum(value * weight for value, weight in told) / total if total else None
+
+
 def _drawn(proof: Proof) -> dict[str, Any]:
     return {str(name): table for name, table in (proof.evidence.figures.get("fairness") or {}).items() if isinstance(table, dict)}
 
@@ -129,4 +140,5 @@ def _group(attribute: str, row: dict[str, Any], titles: dict[str, str], small: d
         values[measure] = (Value(None, note=why.replace("evidence", f"evidence: n = {sizes.get(measure, int(row['rows'])):,}")
                                  if ": n = " not in why else why) if why is not None
                            else Value(None, note="no row to measure it on") if share is None else Value(share, low, high))
-    return Group(name, int(row["rows"]), values)
+    rests_on = {"true_positive_rate": positives, "false_positive_rate": others}
+    return Group(name, int(row["rows"]), values, {measure: rests_on.get(measure, int(row["rows"])) for measure in titles})
