@@ -94,7 +94,7 @@ class Keeper:
         for name, result in self.beside.ended():
             self._guard(name, result)
         self._every_beside("captured", "compaction", COMPACTION_S, self.compact or (lambda: _compact(self.settings)))
-        self._every_beside("captured", "what lists show", PREPARE_S, lambda: _prepare(self.settings, self.store))
+        self._every_beside("captured", "prepare what lists show", PREPARE_S, lambda: _prepare(self.settings, self.store))
         self._every_beside("captured", "captured rows whose time is over", EXPIRE_S,
                            lambda: expire_all(self.settings, self.store, self.clock()))
         self._every_beside("people", "alerts", ALERTS_S, self._deliver)

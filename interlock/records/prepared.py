@@ -74,7 +74,8 @@ def _stored(store: Store, kind: str, names: list[str]) -> dict[str, tuple[str, B
 def _keep(store: Store, kind: str, keys: Mapping[str, str], held: Mapping[str, tuple[str, Body]]) -> None:
     """Write what the store does not hold under its key; nothing is written where all of it is there."""
     with store.reading() as session:
-        there = dict(session.execute(select(Prepared.name, Prepared.key).where(Prepared.kind == kind)).tuples().all())
+        rows = session.execute(select(Prepared.name, Prepared.key).where(Prepared.kind == kind)).all()
+    there = {name: key for name, key in rows}  # noqa: C416 - rows are not pairs to the type checker
     fresh = [name for name, key in keys.items() if there.get(name) != key]
     gone = there.keys() - keys.keys()
     if not fresh and not gone:
