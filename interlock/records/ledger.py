@@ -90,6 +90,11 @@ def head_of(session: Session) -> Head:
     return Head(last.seq, last.hash, iso(last.created_at)) if last else Head(0, GENESIS, "")
 
 
+def first_hash(session: Session) -> str:
+    """Hash of the first entry: it tells this store's history from any other's; empty for an empty ledger."""
+    return session.scalar(select(LedgerEntry.hash).where(LedgerEntry.seq == 1)) or ""
+
+
 def entries(session: Session, *, use_case: str | None = None, kinds: Iterable[str] = (), limit: int = 200) -> list[LedgerEntry]:
     """The newest entries first, at most `limit`."""
     query = select(LedgerEntry).order_by(LedgerEntry.seq.desc()).limit(limit)

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,9 @@ import pytest
 from pydantic import SecretStr
 
 from interlock.control import actions, deploying
-from interlock.control.backups import confirming, schedule
-from interlock.control.backups.contents import CAPTURED_KINDS, LAKE_KINDS
+from interlock.control.backups import confirming, restoring, schedule
+from interlock.control.backups import vault as vaults
+from interlock.control.backups.contents import CAPTURED_KINDS, LAKE_KINDS, made_anew_of
 from interlock.control.backups.making import Made, make_backup
 from interlock.control.backups.restoring import check_backup, restore
 from interlock.control.backups.store_copy import copy_store, load_copy
@@ -43,6 +44,7 @@ from interlock.records.store import Store
 from interlock.records.tables import Alert, Outbox
 from interlock.rules.canonical import canonical, digest_bytes
 from interlock.serving.client import ServingClient
+from interlock.serving.keys import Key, write_keys
 from interlock.settings import Settings, settings_environment
 from tests.conftest import free_port
 from tests.control.test_real_server import until
@@ -366,6 +368,55 @@ def test_a_backup_made_after_the_clock_was_put_back_stays(tmp_path: Path) -> Non
     vault.write("20260102T000000Z", body)
     vault.prune(2, "20260102T000000Z")
     assert [path.stem for path in vault.backups()] == ["20260102T000000Z", "20310101T000000Z", "20320101T000000Z"]
+
+
+def each_installation_keeps_its_own(folder: Path) -> None:
+    """Two installations write into one folder, one of them seldom; what names no installation counts as anybody's."""
+    vault = Vault(folder)
+
+    def write(name: str, installation: str | None) -> None:
+        body: dict[str, Any] = {"format": 1, "store": {"digest": "sha256:a"}, "files": [], "lake": {"included": False, "files": []}}
+        vault.write(name, body if installation is None else body | {"installation": installation})
+
+    write("20260101T000000Z", None)
+    write("20260102T000000Z", "seldom")
+    for day in range(3, 8):
+        write(f"2026010{day}T000000Z", "daily")
+        vault.prune(2, f"2026010{day}T000000Z", "daily")
+    assert [path.stem for path in vault.backups()] == ["20260102T000000Z", "20260106T000000Z", "20260107T000000Z"]
+    (folder / "backups" / "20250101T000000Z.json").write_text("damaged")
+    write("20260108T000000Z", "daily")
+    assert vault.prune(2, "20260108T000000Z", "daily") == 1
+    assert "20250101T000000Z" in [path.stem for path in vault.backups()]
+
+
+def test_each_installation_keeps_its_own_backups(tmp_path: Path) -> None:
+    each_installation_keeps_its_own(tmp_path)
+
+
+def test_a_count_over_all_installations_is_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vaults, "_of", lambda path: "")
+    with pytest.raises(AssertionError):
+        each_installation_keeps_its_own(tmp_path)
+
+
+def test_what_the_server_kept_beside_the_store_is_told_and_not_copied(settings: Settings, tmp_path: Path) -> None:
+    """Two keys are in force, one is not; version 1 was withdrawn, 2 and 3 answered."""
+    run, now = settings.folder("run"), datetime(2026, 1, 1, tzinfo=UTC)
+    key = {"client": "shop", "use_cases": ["*"], "hash": "a" * 64, "created_at": now}
+    write_keys(run, [Key(id=f"{n:012x}", revoked_at=now if n == 3 else None, **key) for n in (1, 2, 3)])
+    (run / "served").mkdir()
+    (run / "served" / "late.json").write_text('{"versions": {"1": "sha256:a", "3": "sha256:c", "2": "sha256:b"}, "withdrawn": ["1"]}')
+    assert made_anew_of(run) == {"api_keys": 2, "served": {"late": [2, 3]}}
+    body = {"left_out": {}, "overrides": [], "lake": {"included": True}}
+    notes = restoring._notes(body | {"made_anew": made_anew_of(run)})
+    assert [note.partition(":")[0] for note in notes] == ["not in the backup", "late"]
+    assert "2 API key(s)" in notes[0]
+    assert "versions 2, 3 answered here" in notes[1]
+    (run / "keys.json").write_text("{")
+    assert made_anew_of(run)["api_keys"] is None
+    assert "an unknown number of API key(s)" in restoring._notes(body | {"made_anew": made_anew_of(run)})[0]
+    assert restoring._notes(body) == []  # a backup from before this was told
 
 
 def test_two_backups_at_once_are_refused(installed: Installed, tmp_path: Path) -> None:

@@ -10,11 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from interlock.errors import Unavailable
 from interlock.records.lake import Lake, LocalLake
+from interlock.records.store import utc_now
 from interlock.records.tables import Batch, Candidate, Snapshot, Window
 from interlock.settings import Settings
 
@@ -102,6 +104,24 @@ def _locked(handle: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def made_anew_of(run: Path) -> dict[str, Any]:
+    """What the server keeps beside the store and no backup holds, in numbers, for whoever restores: `api_keys` that are in force (None: the
+    file cannot be read), and `served`: versions that each use case could be asked for by number.
+
+    Neither is copied: a manifest is no signature, and whoever may write to the backup folder must not let callers or versions in.
+    """
+    from interlock.serving.keys import read_keys
+    from interlock.serving.served_here import Served
+
+    served = Served(run)
+    names = sorted(path.stem for path in (run / "served").glob("[!.]*.json"))
+    try:
+        keys: int | None = sum(key.state(utc_now()) == "valid" for key in read_keys(run))
+    except (ValidationError, OSError):  # the server lets nobody in then, and says so; a backup is made all the same
+        keys = None
+    return {"api_keys": keys, "served": {name: sorted(int(version) for version in served.of(name)) for name in names}}
 
 
 def overrides_of(run: Path) -> list[dict[str, Any]]:

@@ -22,6 +22,7 @@ from interlock.control.backups.contents import (
     compaction_held,
     home_files,
     lake_keys,
+    made_anew_of,
     overrides_of,
     use_cases_of,
     usecase_files,
@@ -112,11 +113,12 @@ def make_backup(settings: Settings, store: Store, destination: Path, *, manifest
         after("files")
         _lake_and_capture(settings, making, names, copied=not manifest_only, after=after)
         body |= {"files": making.files, "lake": {"included": not manifest_only, "kind": settings.lake, "files": making.lake},
-                 "overrides": overrides_of(settings.folder("run")), "left_out": LEFT_OUT}
+                 "overrides": overrides_of(settings.folder("run")), "made_anew": made_anew_of(settings.folder("run")),
+                 "left_out": LEFT_OUT}
         name = iso(at).replace("-", "").replace(":", "").replace(".", "")
         digest = vault.write(name, body)
         after("manifest")
-        removed = vault.prune(keep, name)
+        removed = vault.prune(keep, name, body["installation"])
     made = Made(vault.root / "backups" / f"{name}.json", digest, at, head, len(making.files) + len(making.lake),
                 sum(int(entry["bytes"]) for entry in [body["store"], *making.files, *making.lake]), making.new_bytes, removed)
     _tell(settings, store, made, actor)
@@ -154,7 +156,7 @@ def _store(settings: Settings, store: Store, making: _Making, at: datetime) -> t
                                  next_step="interlock verify; restore an older backup")
             revision = opened.revision()
             with opened.reading() as session:
-                names = use_cases_of(session, settings)
+                names, first = use_cases_of(session, settings), ledger.first_hash(session)
         for beside in ("-wal", "-shm"):
             copy.with_name(copy.name + beside).unlink(missing_ok=True)
         kept = making.note(making.vault.put(copy))
@@ -162,7 +164,7 @@ def _store(settings: Settings, store: Store, making: _Making, at: datetime) -> t
         copy.unlink(missing_ok=True)
     making.progress(f"store: {report.entries:,} ledger entries, head {report.head.hash[:19]}…")
     head = report.head
-    return {"format": 1, "at": iso(at), "environment": settings.environment, "team": settings.team, "names": names,
+    return {"format": 1, "at": iso(at), "installation": first, "environment": settings.environment, "team": settings.team, "names": names,
             "store": {**kept, "revision": revision, "from": store.engine.dialect.name},
             "ledger": {"seq": head.seq, "hash": head.hash, "at": head.at}}, head
 

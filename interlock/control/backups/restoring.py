@@ -211,6 +211,14 @@ def _notes(body: Body) -> list[str]:
     told = [f"not in the backup: {name} ({why})" for name, why in body["left_out"].items() if why.startswith("secrets")]
     told += [f"{one['use_case']}: {one['actor']} had rolled back on the server ({one['reason']}), and the store had not recorded it: "
              f"the restored route still names the version before. Roll back again after confirming." for one in body["overrides"]]
+    made_anew = body.get("made_anew", {})
+    keys = made_anew.get("api_keys", 0)
+    if keys != 0:
+        keys = "an unknown number of" if keys is None else keys
+        told.append(f"not in the backup: {keys} API key(s) of clients that were in force: give them new ones (interlock keys add)")
+    told += [f"{name}: the new server does not know yet that versions {', '.join(map(str, versions))} answered here: by number they can be "
+             "asked for once they have been live again; `interlock rollback --to-version` works from the ledger"
+             for name, versions in made_anew.get("served", {}).items() if versions]
     if not body["lake"]["included"]:
         told.append("the lake's files are not in this backup: bring them before you train, monitor or score")
     return told

@@ -123,13 +123,15 @@ class Vault:
         """Manifests, oldest first."""
         return sorted((self.root / "backups").glob("[!.]*.json"))
 
-    def prune(self, keep: int, made: str = "") -> int:
-        """Keep the newest `keep` backups (at least 1) and what they name; the number of backups removed.
+    def prune(self, keep: int, made: str = "", installation: str = "") -> int:
+        """Keep the newest `keep` backups of the `installation` (at least 1) and what they name; the number of backups removed.
 
-        The one just `made` stays in any case: a clock that was put back makes it look like the oldest.
-        A manifest that cannot be read names objects nobody knows, so then no object is removed.
+        Several installations may write into one folder, each keeps its own number; a backup that does not say whose it is counts as
+        this one's. The one just `made` stays in any case: a clock that was put back makes it look like the oldest.
+        A manifest that cannot be read is nobody's and names objects nobody knows: it stays, and then no object is removed.
         """
-        gone = [path for path in self.backups()[:-max(keep, 1)] if path.stem != made]
+        own = [path for path in self.backups() if _of(path) in {installation, ""}]
+        gone = [path for path in own[:-max(keep, 1)] if path.stem != made]
         for path in gone:
             path.unlink()
         if not gone:
@@ -156,6 +158,14 @@ class Vault:
         target = self.path(digest)
         target.parent.mkdir(parents=True, exist_ok=True)
         return target
+
+
+def _of(path: Path) -> str | None:
+    """The installation that a backup is of; empty where it does not say so, None where nobody can read it."""
+    try:
+        return str(read_backup(path)[0].get("installation", ""))
+    except StoreError:
+        return None
 
 
 def read_backup(path: Path) -> tuple[Body, str]:
