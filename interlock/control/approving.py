@@ -77,7 +77,7 @@ def facts_of(settings: Settings, session: Session, actor: str, evidence: Evidenc
         expected_generation=expected_generation, evidence_days_max=use_case.approval.evidence_days_max,
         waivers=decisions.waivers_for(session, evidence_digest), open_release=moving.id if moving else None,
         retired=decisions.known(session, decisions.on_retirement(candidate.id)) is not None,
-        superseded=superseded(session, candidate.id, evidence.created_at, champion, policy),
+        superseded=superseded(session, session.get_one(EvidenceRow, evidence_digest), champion, policy),
         package_there=folder_of(settings.folder("packages"), candidate.package_digest).is_dir())
     return facts, use_case
 

@@ -9,13 +9,14 @@ import json
 import sys
 from typing import Any
 
-for _heavy in ("pandas", "sklearn"):  # XGBoost imports both where it can, and does without
-    sys.modules[_heavy] = None  # type: ignore[assignment]
+if __name__ == "__main__":  # who imports this module keeps both
+    for _heavy in ("pandas", "sklearn"):  # XGBoost imports both where it can, and does without
+        sys.modules[_heavy] = None  # type: ignore[assignment]
 
-from interlock.control.explaining import explain_request  # noqa: E402
-from interlock.errors import InterlockError  # noqa: E402
-from interlock.settings import load_settings  # noqa: E402
-from interlock.spec.usecase import UseCase  # noqa: E402
+from interlock.control.explaining import explain_request
+from interlock.errors import InterlockError
+from interlock.settings import load_settings
+from interlock.spec.usecase import UseCase
 
 
 def main() -> int:

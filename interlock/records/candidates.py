@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select
@@ -50,10 +49,13 @@ def rests_on(champion_digest: str | None, policy_digest: str | None) -> ColumnEl
     return same if policy_digest is None else and_(same, EvidenceRow.policy_digest == policy_digest)
 
 
-def superseded(session: Session, candidate_id: str, created_at: datetime, champion_digest: str | None, policy_digest: str) -> bool:
-    """Whether there is newer evidence about the candidate that rests on the same champion and policy: that one counts, whatever it says."""
-    newer = exists().where(EvidenceRow.candidate_id == candidate_id, EvidenceRow.created_at > created_at,
-                           rests_on(champion_digest, policy_digest))
+def superseded(session: Session, row: EvidenceRow, champion_digest: str | None, policy_digest: str) -> bool:
+    """Whether there is newer evidence about the candidate that rests on the same champion and policy: that one counts, whatever it says.
+
+    By the times on record, as the lists of what waits order it: the newest that they show is never superseded.
+    """
+    newer = exists().where(EvidenceRow.candidate_id == row.candidate_id, EvidenceRow.created_at > row.created_at,
+                           EvidenceRow.digest != row.digest, rests_on(champion_digest, policy_digest))
     return bool(session.scalar(select(newer)))
 
 

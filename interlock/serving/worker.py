@@ -8,39 +8,40 @@ from __future__ import annotations
 
 import sys
 
-for _heavy in ("pandas", "sklearn"):  # XGBoost imports both where it can, and does without: a third of the start-up time
-    sys.modules[_heavy] = None  # type: ignore[assignment]
+if __name__ == "__main__":  # who imports this module keeps both
+    for _heavy in ("pandas", "sklearn"):  # XGBoost imports both where it can, and does without: a third of the start-up time
+        sys.modules[_heavy] = None  # type: ignore[assignment]
 
-import argparse  # noqa: E402
-import asyncio  # noqa: E402
-import contextlib  # noqa: E402
-import logging  # noqa: E402
-import os  # noqa: E402
-import signal  # noqa: E402
-import socket  # noqa: E402
-from collections.abc import Iterator  # noqa: E402
-from itertools import count  # noqa: E402
-from pathlib import Path  # noqa: E402
-from typing import Any  # noqa: E402
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
 
-import uvicorn  # noqa: E402
+import uvicorn
 
-from interlock.errors import InterlockError, PackageError, Unavailable  # noqa: E402
-from interlock.rules.routes import Route  # noqa: E402
-from interlock.serving.access_log import AccessLog, place_of, set_up  # noqa: E402
-from interlock.serving.capturing import Capture  # noqa: E402
-from interlock.serving.channel import Channel, Message  # noqa: E402
-from interlock.serving.counters import Counters  # noqa: E402
-from interlock.serving.endpoint import Endpoint  # noqa: E402
-from interlock.serving.front import Front  # noqa: E402
-from interlock.serving.host_names import HostNames  # noqa: E402
-from interlock.serving.keys import Keys  # noqa: E402
-from interlock.serving.limits import Limits  # noqa: E402
-from interlock.serving.one_write import OneWrite  # noqa: E402
-from interlock.serving.options import WorkerOptions  # noqa: E402
-from interlock.serving.shelf import Shelf  # noqa: E402
-from interlock.serving.sockets import close_door  # noqa: E402
-from interlock.serving.traces import traces_to  # noqa: E402
+from interlock.errors import InterlockError, PackageError, Unavailable
+from interlock.rules.routes import Route
+from interlock.serving.access_log import AccessLog, place_of, set_up
+from interlock.serving.capturing import Capture
+from interlock.serving.channel import Channel, Message
+from interlock.serving.counters import Counters
+from interlock.serving.endpoint import Endpoint
+from interlock.serving.front import Front
+from interlock.serving.host_names import HostNames
+from interlock.serving.keys import Keys
+from interlock.serving.limits import Limits
+from interlock.serving.one_write import OneWrite
+from interlock.serving.options import WorkerOptions
+from interlock.serving.shelf import Shelf
+from interlock.serving.sockets import close_door
+from interlock.serving.traces import traces_to
 
 log = logging.getLogger("interlock.serving.worker")
 ACCEPT_S = 0.1  # for connections that the kernel had taken already

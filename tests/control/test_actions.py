@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, update
 
+from interlock.control import approving
+from interlock.control.undecided import Waiting, undecided
 from interlock.errors import DecisionRefused, EvidenceError
-from interlock.records import ledger
+from interlock.records import candidates, ledger
 from interlock.records.ids import new_id
 from interlock.records.tables import Candidate, Decision, EvidenceRow, LedgerEntry, Outbox, Release
 from interlock.rules.evidence import Evidence
@@ -28,6 +30,10 @@ def counts(world: World) -> dict[str, int]:
 def failing(name: str, verdict: Verdict = Verdict.FAIL, *, waivable: bool = True) -> GateResult:
     return GateResult(gate=name, title=name, verdict=verdict, sentence=name, metric=f"m.{name}", threshold=0.5, direction="at_least",
                       waivable=waivable)
+
+
+def passing(name: str) -> GateResult:
+    return failing(name, Verdict.PASS)
 
 
 def test_an_approval_writes_decision_release_intent_and_ledger_together(world: World) -> None:
@@ -194,19 +200,46 @@ def test_evidence_without_gates_is_never_approved(world: World) -> None:
         world.approve(world.candidate(1, gates=[]))
 
 
-def test_newer_evidence_about_the_version_counts_whatever_the_older_said(world: World) -> None:
+def judged_again(world: World, evidence: str, gates: list[GateResult]) -> str:
+    """The same candidate validated a second later; the answer is the newer evidence's digest."""
+    with world.store.writing() as session:
+        body = session.get_one(EvidenceRow, evidence).body
+        again = Evidence.model_validate(body).model_copy(update={"created_at": world.clock() + timedelta(seconds=1), "gates": gates})
+        return str(candidates.add_evidence(session, again).digest)
+
+
+def newer_evidence_counts(world: World) -> None:
     """A page that is still open on the older evidence must not approve what the newer one stops."""
     world.make_live(1)
     older = world.candidate(2)
-    with world.store.writing() as session:
-        row = session.get_one(EvidenceRow, older)
-        again = Evidence.model_validate(row.body).model_copy(update={"created_at": world.clock() + timedelta(seconds=1),
-                                                                     "gates": [failing("auc")]})
-        session.add(EvidenceRow(digest=again.seal(), use_case=row.use_case, candidate_id=row.candidate_id, verdict=again.verdict.value,
-                                champion_digest=again.champion_digest, policy_digest=again.policy_digest,
-                                body=again.model_dump(mode="json"), created_at=again.created_at))
+    judged_again(world, older, [failing("auc")])
     with pytest.raises(DecisionRefused, match="newer evidence about this version exists"):
         world.approve(older)
+
+
+def test_newer_evidence_about_the_version_counts_whatever_the_older_said(world: World) -> None:
+    newer_evidence_counts(world)
+
+
+def test_an_approval_of_older_evidence_is_caught(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(approving, "superseded", lambda *_: False)
+    with pytest.raises(pytest.fail.Exception):
+        newer_evidence_counts(world)
+
+
+def test_the_newest_evidence_can_always_be_approved(world: World) -> None:
+    """Also where it was put on record later than it was made, and whatever the older one said."""
+    newest = judged_again(world, world.candidate(1, gates=[failing("auc")]), [passing("auc")])
+    with world.store.writing() as session:
+        row = session.get_one(EvidenceRow, newest)
+        row.created_at += timedelta(seconds=5)
+    assert [one.evidence_digest for one in waiting(world)] == [newest]
+    assert world.approve(newest).release_id
+
+
+def waiting(world: World) -> list[Waiting]:
+    with world.store.reading() as session:
+        return undecided(world.settings, session, "small_loans")
 
 
 def test_a_version_whose_package_is_gone_is_not_approved(world: World) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -219,3 +220,7 @@ def test_workers_brought_in_line_one_after_the_other_are_caught(tmp_path: Path, 
     monkeypatch.setattr(Crew, "look_after", in_turn)
     with pytest.raises((AssertionError, TimeoutError)):
         a_slow_worker_delays_no_other(tmp_path)
+
+
+def test_importing_the_worker_keeps_what_only_a_worker_process_does_without() -> None:
+    assert [name for name in ("pandas", "sklearn") if sys.modules.get(name, sys) is None] == []
