@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 
 from dashboard.theme import palette
@@ -25,25 +26,24 @@ def shown(text: str) -> str:
     return text
 
 
-def clickable(figure: Any, names: Sequence[str], windows: Sequence[str], notes: Sequence[Sequence[str]], cell: tuple[int, int]) -> Any:
+def clickable(figure: Any, names: Sequence[str], windows: Sequence[str], notes: Any, cell: tuple[int, int]) -> Any:
     """The map with something to click on in every cell (Plotly cannot select cells of a heat map), and a frame around the chosen one.
 
-    `cell`: row and place of the chosen cell, -1 where it is not on the map. A point carries its row and place as `customdata`.
+    `cell`: row and place of the chosen cell, -1 where it is not on the map. `notes`: array (names, windows) of what each cell says. A point
+    carries the number of its cell, row by row, as `customdata`. Arrays, because Plotly copies lists one by one.
     """
-    names = [shown(name) for name in names]
-    places = [(row, place) for row in range(len(names)) for place in range(len(windows))]
     unseen = {"marker": {"opacity": 0}}
     figure.add_scatter(
-        x=[windows[place] for _, place in places],
-        y=[names[row] for row, _ in places],
-        customdata=[list(one) for one in places],
-        text=[f"{names[row]}<br>{notes[row][place]}" for row, place in places],
+        x=np.tile(np.array(windows), len(names)),
+        y=np.repeat(np.array([shown(name) for name in names]), len(windows)),
+        customdata=np.arange(len(names) * len(windows)),
+        text=np.array(notes).ravel(),
         mode="markers",
         marker={"symbol": "square", "size": CELL_PX, "opacity": 0},
         selected=unseen,
         unselected=unseen,
         showlegend=False,
-        hovertemplate="%{text}<extra></extra>",
+        hovertemplate="%{y}<br>%{x}<br>%{text}<extra></extra>",
     )
     figure.update_xaxes(showgrid=False, range=[-0.5, len(windows) - 0.5])
     figure.update_yaxes(showgrid=False, range=[len(names) - 0.5, -0.5])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import streamlit as st
 
 from dashboard.components.address import chosen, put
@@ -35,11 +36,11 @@ def drift_map(rows: Sequence[WindowRow], columns: Sequence[str], row: WindowRow,
     """The map, its chosen cell framed; the columns beyond the first 30 are left to the list."""
     names = list(columns[:COLUMNS_SHOWN])
     values = [[one.columns[name].value if name in one.columns else None for one in rows] for name in names]
-    notes = [[_note(one, name) for one in rows] for name in names]
+    notes = np.array([[_note(one, name) for one in rows] for name in names])
     cell = (names.index(column) if column in names else -1, list(rows).index(row))
     labels = row_labels(rows)
     draw(
-        clickable(heat_map(names, labels, values, notes), names, labels, notes, cell),
+        clickable(heat_map(names, labels, np.array(values, dtype=float), notes), names, labels, notes, cell),
         title="Columns × windows",
         unit="PSI",
         n=sum(one.rows for one in rows),
@@ -59,10 +60,11 @@ def pick(event: Any, names: Sequence[str], rows: Sequence[WindowRow]) -> None:
     """Take over the clicked cell into the lists, and so into the address; a click that took the selection away changes nothing."""
     points = ((event or {}).get("selection") or {}).get("points") or []
     place = points[0].get("customdata") if points else None
-    if place is None or not (0 <= place[0] < len(names) and 0 <= place[1] < len(rows)):
+    if place is None or not 0 <= place < len(names) * len(rows):
         return
-    put("column", names[int(place[0])])
-    put("window", rows[int(place[1])].name)
+    row, window = divmod(int(place), len(rows))
+    put("column", names[row])
+    put("window", rows[window].name)
     put(PART, ONE)
 
 
