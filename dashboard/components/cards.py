@@ -19,7 +19,7 @@ def card_of(desk: Desk, entry: Entry) -> None:
     files = {name: digest for name, digest in found.evidence.attachments.items() if name.startswith("model-card.")} if found else {}
     if found is None:
         return
-    st.page_link("views/paper.py", label="Print view →", query_params={"evidence": found.digest}, width="content")
+    st.link_button("Print view", f"paper?evidence={found.digest}", type="tertiary")
     if not files:
         return
     with st.expander(f"Model card of version {found.version}"):

@@ -62,7 +62,7 @@ def _head(candidate: Proof, followed: ReleaseView | None) -> None:
             f"{mark(SignalState(candidate.verdict))} {plain(VERDICTS.get(candidate.verdict, 'a gate has no answer'))} · trained "
             f"{moment(candidate.trained_at)}, started by {plain(candidate.started_by)} · package `{short(candidate.package_digest)}`"
         )
-        st.page_link("views/paper.py", label="Print view →", query_params={"evidence": candidate.digest}, width="content")
+        st.link_button("Print view", f"paper?evidence={candidate.digest}", type="tertiary")
     if not candidate.sealed:
         st.error("The stored evidence is not what was sealed. Nothing can be approved on it: validate again.")
     if followed is not None and followed.undecided:

@@ -16,7 +16,7 @@ from interlock.records.store import utc_now
 from interlock.rules.releases import ReleaseState
 
 EVERY_S = 2
-SHAPES = {"done": "●", "now": "▲", "next": "○", "stopped": "■"}
+SHAPES = {"done": "●", "now": "▲", "next": "○", "stopped": "■", "held": "◇"}
 
 
 def standing(desk: Desk, use_case: str) -> tuple[object, ...]:
@@ -48,7 +48,8 @@ def follow(use_case: str, drawn: tuple[object, ...]) -> None:
 
 def over(release: ReleaseView) -> None:
     """A release that has ended is history, told below; here it has one quiet line."""
-    st.caption(plain(f"Nothing is on its way. The newest release, of version {release.version}, is over: {release.words}, {release.reason}"))
+    ended = f"The newest release, of version {release.version}, is over: {release.words}, {release.reason}"
+    st.caption(plain(f"Nothing is on its way. {ended}"))
 
 
 def answer(desk: Desk, release: ReleaseView) -> None:
@@ -62,6 +63,12 @@ def answer(desk: Desk, release: ReleaseView) -> None:
     elif live.answering is not None and live.answering.digest == release.package_digest:
         st.markdown(f"{mark(SignalState.PASS)} The endpoint itself answers with the approved digest `{short(release.package_digest)}`.")
     elif live.observed is not None and live.observed.candidate is not None and live.observed.candidate.digest == release.package_digest:
+        if release.state is ReleaseState.PAUSED:
+            st.markdown(
+                f"{mark(SignalState.UNKNOWN)} Held: the approved digest `{short(release.package_digest)}` is loaded and answers nobody. "
+                "The champion answers everything until a person resumes or aborts."
+            )
+            return
         if live.observed.candidate_mode == "shadow":
             st.markdown(
                 f"{mark(SignalState.WARN)} On its way: the approved digest `{short(release.package_digest)}` is loaded, and no customer is "
@@ -88,7 +95,7 @@ def stages(release: ReleaseView) -> None:
         st.markdown(f"**Version {release.version}** · `{short(release.package_digest)}` · {badge_of(release)}")
         with st.container(horizontal=True, gap="small"):
             for word, state in release.way():
-                colour = {"done": "green", "now": "orange", "next": "gray", "stopped": "red"}[state]
+                colour = {"done": "green", "now": "orange", "next": "gray", "stopped": "red", "held": "gray"}[state]
                 step = f", step {release.step}" if state == "now" and release.state.value in {"shadow", "canary"} else ""
                 st.badge(f"{SHAPES[state]} {word}{step}", color=colour)
         st.caption(

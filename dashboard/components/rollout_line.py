@@ -52,7 +52,7 @@ def lasted(seconds: float) -> str:
     if seconds < 0.05:
         return "at once"
     if seconds < 60:
-        return f"{seconds:.1f} s" if seconds < 5 else f"{seconds:.0f} s"
+        return f"{seconds:.1f}".removesuffix(".0") + " s" if seconds < 5 else f"{seconds:.0f} s"
     whole = int(seconds)
     for size, word, small, unit in ((86_400, "day", 3_600, "h"), (3_600, "h", 60, "min"), (60, "min", 1, "s")):
         if whole >= size:

@@ -26,6 +26,7 @@ from interlock.rules.releases import ReleaseState
 from interlock.settings import Settings
 
 PAUSED = "paused"  # verdict of the judgement that a person's pause leaves in the analysis
+SEEN = ("strategy", "kind", "percent", "measures", "arms", "ab")  # how the step stood stays on record beside the pause
 STEPPING = (ReleaseState.SHADOW, ReleaseState.CANARY)
 
 
@@ -58,8 +59,10 @@ def _pause(session: Session, release_id: str, actor: str, reason: str, expected_
     decision = decisions.record(session, kind="pause", identity=f"pause:{release_id}:{detail['nonce']}", use_case=release.use_case,
                                 actor=actor, reason=reason, now=now, candidate_id=release.candidate_id,
                                 expected_generation=expected_generation, detail=detail)
-    held = {"step": release.step, "verdict": PAUSED, "at": now.isoformat(), "since": release.state_since.isoformat(), "by": actor,
-            "generation": route.generation, "sentence": f"paused by {actor}: {reason}"}
+    known = next((item for item in reversed(release.analysis) if item.get("interim") and item.get("step") == release.step), {})
+    held = {name: known[name] for name in SEEN if name in known} | {
+        "step": release.step, "verdict": PAUSED, "at": now.isoformat(), "since": release.state_since.isoformat(), "by": actor,
+        "generation": route.generation, "sentence": f"paused by {actor}: {reason}"}
     releases.move(session, release, ReleaseState.PAUSED, now=now, reason=str(held["sentence"])[:2_000], actor=actor, judgement=held)
     route = change_route(session, route, actor=actor, reason=reason, decision_id=decision.id, at=now, candidate_percent=0)
     decisions.add_detail(session, decision, release_id=release.id, generation=route.generation,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from interlock.control import actions, deploying
@@ -120,12 +122,13 @@ def test_a_double_click_is_one_pause_and_a_stale_page_none(world: World) -> None
 
 def test_it_needs_a_role_and_a_reason(world: World) -> None:
     release = canary(world)
+    world.settings = world.settings.model_copy(update={"people": {"vic": ["viewer", "auditor"], "cas": ["approver"], "oli": ["operator"]}})
     with pytest.raises(DecisionRefused, match="vic may not pause"):
-        steer(world, actions.pause, release, actor=Person("vic", ("viewer", "auditor")))
+        steer(world, actions.pause, release, actor=Person("vic"))
     with pytest.raises(DecisionRefused, match="needs a reason"):
         steer(world, actions.pause, release, reason=" ")
     assert world.release(release).state == "canary"
-    steer(world, actions.pause, release, actor=Person("oli", ("operator",)))
+    steer(world, actions.pause, release, actor=Person("oli"))
     assert world.release(release).state == "paused"
 
 
@@ -135,3 +138,14 @@ def test_without_the_endpoint_it_is_paused_and_the_receipt_warns(world: World) -
     receipt = steer(world, actions.pause, release)
     assert (world.release(release).state, receipt.observed) == ("paused", None)
     assert "has not taken generation" in receipt.warnings[0]
+
+
+def test_how_the_step_stood_stays_on_record(world: World) -> None:
+    release = canary(world)
+    world.endpoint.arms = (GOOD, replace(GOOD, requests=40), GOOD, GOOD)
+    world.clock.forward(20)
+    world.keep(release)
+    steer(world, actions.pause, release)
+    last = world.release(release).analysis[-1]
+    assert (last["verdict"], last["arms"]["candidate"]["requests"]) == ("paused", 40)
+    assert "interim" not in last

@@ -79,7 +79,7 @@ class ReleaseView:
             at = way.index(self.state)
             return [(self._word(stage), "done" if n < at or (n == at and stage is S.LIVE) else "now" if n == at else "next")
                     for n, stage in enumerate(way)]
-        return [(WORDS[S.PLANNED], "done"), (self.words, "stopped" if self.state is not S.SUPERSEDED else "done")]
+        return [(WORDS[S.PLANNED], "done"), (self.words, {S.SUPERSEDED: "done", S.PAUSED: "held"}.get(self.state, "stopped"))]
 
     def _word(self, stage: ReleaseState) -> str:
         """Releases from before there was staging were only verified."""
