@@ -15,6 +15,7 @@ from interlock.rules.alarm_backtest import Outcome
 
 Shares = Sequence[float]
 CELL_PX = 18
+MANY = 60  # windows, above which the gaps between cells would take too much of them
 MARKS = {Outcome.BEFORE: "triangle-up", Outcome.WITH: "diamond", Outcome.FALSE: "x-thin", Outcome.OPEN: "circle-open"}
 ENTITIES = (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"))
 
@@ -45,6 +46,8 @@ def clickable(figure: Any, names: Sequence[str], windows: Sequence[str], notes: 
         showlegend=False,
         hovertemplate="%{y}<br>%{x}<br>%{text}<extra></extra>",
     )
+    if len(windows) > MANY:
+        figure.update_traces(xgap=1, selector={"type": "heatmap"})
     figure.update_xaxes(showgrid=False, range=[-0.5, len(windows) - 0.5])
     figure.update_yaxes(showgrid=False, range=[len(names) - 0.5, -0.5])
     row, place = cell
