@@ -88,6 +88,7 @@ class Settings(BaseSettings):
     sign_in: SignIn | None = Field(default=None, description="Sign-in by OpenID Connect: a table, see docs/sign-in.md; none: the control room answers this machine alone.")
     window_rows_max: int = Field(default=2_000_000, ge=1, description="Rows read at most for one monitored window.")
     backup_to: Path | None = Field(default=None, description="Folder that backups are written to, outside `home` and better on another disk.")
+    backup_s3: str | None = Field(default=None, pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?$", description="Bucket, like s3://bucket/folder, that every backup is copied to once it is made (extra `aws`).")
     backup_schedule: str | None = Field(default=None, description="When `tick` starts a backup (cron, UTC); default: by hand only.")
     backup_keep: int = Field(default=7, ge=1, description="Newest backups that are kept.")
     seed: int = Field(default=2013, ge=0, description="Root of every random seed.")

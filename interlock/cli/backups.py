@@ -35,23 +35,28 @@ def backup(dest: Annotated[Path | None, typer.Argument(help="Folder to write to;
     typer.echo("not in it: home/keys (secrets) and whatever the settings take from the environment")
 
 
-def restore(src: Annotated[Path, typer.Argument(help="A backup folder (its newest backup counts), or the manifest of one backup.")],
+def restore(src: Annotated[str, typer.Argument(help="A backup folder (its newest backup counts), or the manifest of one backup; also "
+                                                    "s3://bucket/folder.")],
             home: Annotated[Path | None, typer.Option(help="New home; must be empty or not there.")] = None,
             head: Annotated[Path | None, typer.Option(help="A ledger head that was exported elsewhere, to be compared too.")] = None,
             without_lake: Annotated[bool, typer.Option(help="The lake's files are brought by other means.")] = False,
             check: Annotated[bool, typer.Option(help="Only read and verify the backup.")] = False) -> None:
     """Make an installation from a backup and verify it; it works only after `interlock confirm-restore`."""
+    from interlock.control.backups.bucket import folder_of
     from interlock.control.backups.restoring import check_backup
     from interlock.control.backups.restoring import restore as run
     from interlock.errors import SettingsError
     from interlock.settings import load_settings
 
+    settings = load_settings()
     if check:
-        check_backup(src, typer.echo)
+        with folder_of(settings, src) as source:
+            check_backup(source, typer.echo)
         return
     if home is None:
         raise SettingsError("a restore needs a new home", next_step="interlock restore SRC --home NEW")
-    done = run(load_settings(), src, home, head=head, without_lake=without_lake, progress=typer.echo)
+    with folder_of(settings, src) as source:
+        done = run(settings, source, home, head=head, without_lake=without_lake, progress=typer.echo)
     for name, version in done.routes.items():
         typer.echo(f"{name}: {version} will answer")
     for note in done.notes:

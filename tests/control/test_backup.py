@@ -20,8 +20,10 @@ import pytest
 from pydantic import SecretStr
 
 from interlock.control import actions, deploying
+from interlock.control.backups import bucket as buckets
 from interlock.control.backups import confirming, restoring, schedule
 from interlock.control.backups import vault as vaults
+from interlock.control.backups.bucket import Copied, copy_out, folder_of
 from interlock.control.backups.contents import CAPTURED_KINDS, LAKE_KINDS, made_anew_of
 from interlock.control.backups.making import Made, make_backup
 from interlock.control.backups.restoring import check_backup, restore
@@ -39,6 +41,7 @@ from interlock.records import ledger
 from interlock.records.compaction import TIME_COLUMN, compact, load_predictions
 from interlock.records.ids import new_id
 from interlock.records.lake import lake_from
+from interlock.records.lake_s3 import s3_client
 from interlock.records.snapshots import latest_snapshot, load_snapshot
 from interlock.records.store import Store
 from interlock.records.tables import Alert, Outbox
@@ -46,6 +49,7 @@ from interlock.rules.canonical import canonical, digest_bytes
 from interlock.serving.client import ServingClient
 from interlock.serving.keys import Key, write_keys
 from interlock.settings import Settings, settings_environment
+from tests.blocks.conftest import s3_url as s3_url
 from tests.conftest import free_port
 from tests.control.test_real_server import until
 from tests.control.trial_bench import NAME, Bench, census
@@ -417,6 +421,74 @@ def test_what_the_server_kept_beside_the_store_is_told_and_not_copied(settings: 
     assert made_anew_of(run)["api_keys"] is None
     assert "an unknown number of API key(s)" in restoring._notes(body | {"made_anew": made_anew_of(run)})[0]
     assert restoring._notes(body) == []  # a backup from before this was told
+
+
+@pytest.fixture
+def bucket(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Settings of an empty bucket on a real S3 server."""
+    for name, value in {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}.items():
+        monkeypatch.setenv(name, value)
+    name = f"b-{new_id()}"
+    s3_client(s3_url).create_bucket(Bucket=name)
+    return {"s3_endpoint_url": s3_url, "backup_s3": f"s3://{name}/team"}
+
+
+def test_a_backup_in_a_bucket_is_restored_elsewhere(installed: Installed, tmp_path: Path, bucket: dict[str, str]) -> None:
+    settings, told = installed.settings.model_copy(update=bucket), list[str]()
+    made = make_backup(settings, installed.store, tmp_path / "vault", progress=told.append)
+    assert told[-1].endswith("objects and 1 backups are new there")
+    assert copy_out(settings, tmp_path / "vault") == Copied(0, 0)
+    shutil.rmtree(tmp_path / "vault")  # the machine is gone
+    with folder_of(settings, bucket["backup_s3"]) as source:
+        check_backup(source)
+        done = restore(installed.settings, source, tmp_path / "new")
+    assert (done.head, list(done.routes), source.exists()) == (made.head, [NAME], False)
+    with folder_of(settings, f"{bucket['backup_s3']}/backups/{made.path.name}") as source:
+        check_backup(source)
+
+
+def test_a_copy_that_was_killed_is_finished_and_counts_only_then(tmp_path: Path, settings: Settings, bucket: dict[str, str],
+                                                                 monkeypatch: pytest.MonkeyPatch) -> None:
+    vault, settings = Vault(tmp_path), settings.model_copy(update=bucket)
+    kept = [vault.put_bytes(f"part {n}".encode()) for n in range(3)]
+    files = [{"path": f"f{n}", "digest": one.digest, "bytes": one.size} for n, one in enumerate(kept)]
+    vault.write("20260101T000000Z", {"format": 1, "store": files[0], "files": files[1:], "lake": {"included": False, "files": []}})
+    put, done = buckets._Bucket.put, list[str]()
+
+    def dies(self: Any, name: str, path: Path) -> None:
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        done.append(name)
+        put(self, name, path)
+
+    with monkeypatch.context() as killed:
+        killed.setattr(buckets._Bucket, "put", dies)
+        with pytest.raises(KeyboardInterrupt):
+            copy_out(settings, tmp_path)
+    with pytest.raises(StoreError, match="no such backup in the bucket"), folder_of(settings, bucket["backup_s3"]):
+        pytest.fail("half a backup was fetched")
+    assert copy_out(settings, tmp_path) == Copied(1, 1)
+    with folder_of(settings, bucket["backup_s3"]) as source:
+        check_backup(source)
+
+
+def test_a_bucket_that_alters_or_refuses_is_told(tmp_path: Path, settings: Settings, bucket: dict[str, str]) -> None:
+    vault, settings = Vault(tmp_path), settings.model_copy(update=bucket)
+    kept = vault.put_bytes(b"the store")
+    entry = {"path": "x", "digest": kept.digest, "bytes": kept.size}
+    vault.write("20260101T000000Z", {"format": 1, "store": entry, "files": [], "lake": {"included": False, "files": []}})
+    copy_out(settings, tmp_path)
+    name, _, folder = bucket["backup_s3"].removeprefix("s3://").partition("/")
+    s3_client(bucket["s3_endpoint_url"]).put_object(Bucket=name, Key=f"{folder}/{buckets._object(kept.digest)}", Body=b"another!!")
+    with folder_of(settings, bucket["backup_s3"]) as source, pytest.raises(StoreError, match="was altered"):
+        check_backup(source)
+    missing = settings.model_copy(update={"backup_s3": "s3://no-such-bucket-here/team"})
+    with pytest.raises((SettingsError, InterlockError), match="NoSuchBucket|refuses|missing"):
+        copy_out(missing, tmp_path)
+    for address in ("s3://", "s3:///folder"):
+        with pytest.raises(SettingsError, match="no address of a bucket"), folder_of(settings, address):
+            pytest.fail("it was an address")
+    assert copy_out(settings.model_copy(update={"backup_s3": None}), tmp_path) is None
 
 
 def test_two_backups_at_once_are_refused(installed: Installed, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from interlock.control.backups.bucket import copy_out
 from interlock.control.backups.contents import (
     LEFT_OUT,
     capture_files,
@@ -100,7 +101,8 @@ def make_backup(settings: Settings, store: Store, destination: Path, *, manifest
     """Write one backup of the installation to the folder. `manifest_only`: the lake's files are named, not copied.
 
     Raises `SettingsError` where the folder cannot be written or another backup runs, `DataError` where a file of the lake is damaged,
-    `StoreError` where the store is; no backup is made then, and earlier ones stay. `after` is told each step by name (crash tests).
+    `StoreError` where the store is; no backup is made then, and earlier ones stay. Where the bucket of `backup_s3` does not take its copy,
+    that is raised too, after the backup was made. `after` is told each step by name (crash tests).
     """
     vault = Vault(_outside(settings, destination))
     with vault.alone():
@@ -122,6 +124,7 @@ def make_backup(settings: Settings, store: Store, destination: Path, *, manifest
     made = Made(vault.root / "backups" / f"{name}.json", digest, at, head, len(making.files) + len(making.lake),
                 sum(int(entry["bytes"]) for entry in [body["store"], *making.files, *making.lake]), making.new_bytes, removed)
     _tell(settings, store, made, actor)
+    copy_out(settings, vault.root, progress)
     return made
 
 
