@@ -18,7 +18,7 @@ ROWS: dict[tuple[str, str], Row] = {
         "{kills} kills, left: {left}; keeper's first whole pass {keeper_recovered_s_median} s after its start, slowest "
         "{keeper_recovered_s_max} s"),
     ("R1", "a promotion with its staging killed"): (
-        WHOLE, "the same at twelve of these moments, with the staging server between approval and release",
+        WHOLE, "the same at every sixth of these moments or so, with the staging server between approval and release",
         "{kills} kills, left: {left}"),
     ("R1", "a server killed"): (
         WHOLE + "; the server answers within 5 s", "`kill -9` at each write, fsync and rename of a server that takes on a version; "
