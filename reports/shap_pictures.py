@@ -41,7 +41,8 @@ def draw(folder: Path) -> None:
     request = json.loads((folder / REQUEST).read_text(encoding="utf-8"))
     with np.load(folder / ARRAYS) as arrays:
         contributions, values = arrays["contributions"], arrays["values"]
-    told = shap.Explanation(values=contributions[:, :-1], base_values=contributions[:, -1], data=values, feature_names=[_text(name) for name in request["names"]])
+    names = [_text(name) for name in request["names"]]
+    told = shap.Explanation(values=contributions[:, :-1], base_values=contributions[:, -1], data=values, feature_names=names)
     for name, plot in _plots(shap, told).items():
         plt.close("all")
         plot()

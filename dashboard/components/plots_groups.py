@@ -28,7 +28,6 @@ def whiskers(names: Sequence[str], values: Sequence[Value], reference: float | N
     rows = [escape(name, quote=False) for name in names]
     low, high = _ends(values, reference, share=share)
     known = [(row, one.value, one.low, one.high) for row, one in zip(rows, values, strict=True) if one.value is not None]
-    gone = [(row, one.note) for row, one in zip(rows, values, strict=True) if one.value is None]
     figure = go.Figure()
     figure.add_scatter(
         y=[row for row, *_ in known],
@@ -47,20 +46,26 @@ def whiskers(names: Sequence[str], values: Sequence[Value], reference: float | N
             "arrayminus": [value - (bottom if bottom is not None else value) for _, value, bottom, _ in known],
         },
     )
-    figure.add_scatter(
-        y=[row for row, _ in gone],
-        x=[low + 0.02 * (high - low)] * len(gone),
-        mode="markers",
-        showlegend=False,
-        customdata=[escape(note, quote=False) for _, note in gone],
-        hovertemplate="%{y}: %{customdata}<extra></extra>",
-        marker={"size": 9, "symbol": "diamond-open", "color": colours.states[SignalState.UNKNOWN]},
-    )
+    _absent(figure, rows, values, low + 0.02 * (high - low))
     if reference is not None:
         figure.add_vline(x=reference, line_color=colours.quiet, line_dash="dot", line_width=1)
     figure.update_xaxes(range=[low, high], tickformat=".0%" if share else "", nticks=6, zeroline=False)
     figure.update_yaxes(autorange="reversed", type="category", categoryorder="array", categoryarray=rows)
     return figure
+
+
+def _absent(figure: Any, rows: Sequence[str], values: Sequence[Value], edge: float) -> None:
+    """What was not measured, at the edge, with the reason on hover."""
+    gone = [(row, one.note) for row, one in zip(rows, values, strict=True) if one.value is None]
+    figure.add_scatter(
+        y=[row for row, _ in gone],
+        x=[edge] * len(gone),
+        mode="markers",
+        showlegend=False,
+        customdata=[escape(note, quote=False) for _, note in gone],
+        hovertemplate="%{y}: %{customdata}<extra></extra>",
+        marker={"size": 9, "symbol": "diamond-open", "color": palette().states[SignalState.UNKNOWN]},
+    )
 
 
 def _ends(values: Sequence[Value], reference: float | None, *, share: bool) -> tuple[float, float]:
@@ -76,7 +81,7 @@ def _ends(values: Sequence[Value], reference: float | None, *, share: bool) -> t
 def rates_by_threshold(thresholds: Sequence[float], groups: Mapping[str, Sequence[float | None]], chosen: float, served: float) -> Any:
     """One line per group over every threshold, told apart by colour and dash; upright: the chosen threshold, dotted: the served one."""
     colours = palette()
-    looks = (colours.accent, colours.second, colours.third, colours.states[SignalState.WARN], colours.quiet, colours.text)
+    looks = (*colours.series, colours.text)
     figure = go.Figure()
     for place, (name, values) in enumerate(groups.items()):
         figure.add_scatter(
@@ -99,7 +104,7 @@ def rates_by_threshold(thresholds: Sequence[float], groups: Mapping[str, Sequenc
 def groups_over_time(points: Mapping[str, Sequence[GroupPoint]], *, limit: float | None = None, share: bool = True) -> Any:
     """One line per group with its interval as a band; a window without a value is a gap. `limit`: dashed."""
     colours = palette()
-    looks = (colours.accent, colours.second, colours.third, colours.states[SignalState.WARN], colours.quiet, colours.text)
+    looks = (*colours.series, colours.text)
     figure = go.Figure()
     for place, (name, own) in enumerate(points.items()):
         colour, times = looks[place % len(looks)], [point.start for point in own]

@@ -12,6 +12,7 @@ from interlock.control.case import Case
 from interlock.rules.catalogue import gates_for
 from interlock.rules.findings import Finding
 from interlock.rules.gates import Gate, judge
+from interlock.spec.fairness import Fairness
 from interlock.spec.usecase import UseCase
 
 Report = tuple[list[Finding], dict[str, Any]]
@@ -34,17 +35,17 @@ def explorer(case: Case) -> Report:
     alone = {name: ladder for name, ladder in found.items() if name in case.use_case.sensitive_columns}
     figure = explorer_figure(alone, policy, threshold=case.package.manifest.threshold, suppress_below=case.use_case.privacy.suppress_below)
     gates = [gate for gate in gates_for(case.use_case) if gate.metric.startswith("fairness.")]
-    return [], figure | {"gates": _answers(gates, found, case.use_case), "by_group": case.package.manifest.group_thresholds is not None}
+    return [], figure | {"gates": gate_answers(gates, found, policy), "by_group": case.package.manifest.group_thresholds is not None}
 
 
-def _answers(gates: list[Gate], found: dict[str, Any], use_case: UseCase) -> list[dict[str, Any]]:
-    """Per gate its limit, and at every threshold its verdict and the value that decided it (None: none)."""
+def gate_answers(gates: list[Gate], found: dict[str, Any], policy: Fairness) -> list[dict[str, Any]]:
+    """Per gate its limit, and at every threshold its verdict and the value that decided it (None: none). `found`: from `ladders`."""
     from reports.fairness_thresholds import judged_at, thresholds
 
     told: list[dict[str, Any]] = [{"gate": gate.name, "title": gate.title, "limit": gate.threshold, "direction": gate.direction,
                                    "mode": gate.mode, "verdicts": [], "values": []} for gate in gates]
     for place in range(len(thresholds())):
-        findings = judged_at(found, place, use_case.fairness)
+        findings = judged_at(found, place, policy)
         for gate, own in zip(gates, told, strict=True):
             result = judge(gate, findings)
             own["verdicts"].append(result.verdict.value)

@@ -45,6 +45,9 @@ def test_a_question_gets_the_answer_of_a_customer_and_leaves_no_trace(server: An
     assert found["waterfall"][-1]["after"] == pytest.approx(found["reasons"]["margin"], abs=1e-5)
     assert found["waterfall"][-1]["probability_after"] == pytest.approx(found["score"], abs=1e-5)
     assert (answered(server), frames(server)) == before == (1, before[1])
+    server.client.predict("late", [asked])  # the broken variant: a question that goes the customers' way is counted and captured
+    assert answered(server) == 2
+    assert frames(server) > before[1]
 
 
 def test_another_version_answers_when_it_is_named_and_one_that_is_gone_is_said(
