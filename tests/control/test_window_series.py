@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 
+from sqlalchemy import event
+
 from interlock.control.readmodel.series import Point, columns_of, row_labels, window_rows
 from interlock.control.window_series import series_of
 from interlock.records.store import Store
@@ -59,3 +61,15 @@ def test_windows_are_read_from_their_lines_and_older_ones_from_their_findings(st
     part = window_rows(store, "x", 1, None, ("any column", "performance.drop"))[0]
     assert (dict(part.columns), set(part.metrics)) == ({"any column": new.columns["age"]}, {"performance.drop"})
     assert window_rows(store, "x", since=DAY + timedelta(days=1)) == [new]
+
+
+def test_findings_are_read_only_of_windows_without_a_line(store: Store) -> None:
+    """The pages' promise: what they draw over time costs one line per window, not a window's findings."""
+    asked: list[str] = []
+    event.listen(store.engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
+    window(store, DAY, {"series": series_of(FOUND)}, FOUND)
+    window_rows(store, "x")
+    assert not any("windows.findings" in one for one in asked if one.lstrip().startswith("SELECT"))
+    window(store, DAY + timedelta(days=1), {}, FOUND)  # broken on purpose: its line is missing
+    window_rows(store, "x")
+    assert any("windows.findings" in one for one in asked if one.lstrip().startswith("SELECT"))
