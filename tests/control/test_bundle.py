@@ -15,12 +15,15 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import select, text
 
+from interlock.control.bundle import contents
 from interlock.control.bundle.checking import check_bundle
 from interlock.control.bundle.making import Made, make_bundle
 from interlock.control.bundle.signing import public_pem
 from interlock.errors import DataError, DecisionRefused, SettingsError
-from interlock.records.tables import LedgerEntry
+from interlock.records.candidates import add_evidence
+from interlock.records.tables import EvidenceRow, LedgerEntry
 from interlock.rules.canonical import digest_bytes
+from interlock.rules.evidence import Evidence
 from tests.control.conftest import NAME, START
 
 World = Any  # tests/control/conftest.py
@@ -176,3 +179,30 @@ def test_what_cannot_be_done_is_said(world: World, tmp_path: Path) -> None:
     (world.settings.home / "keys" / "bundle-ed25519.pem").chmod(0o644)
     with pytest.raises(SettingsError, match="other users"):
         made(world)
+
+
+def test_a_version_that_was_validated_twice_has_one_card(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contents, "write_card", lambda *_, version, form: f"<p>version {version}</p>")
+    first = world.candidate(1)
+    with world.store.writing() as session:
+        body = session.get_one(EvidenceRow, first).body
+        add_evidence(session, Evidence.model_validate(body).model_copy(update={"created_at": world.clock() + timedelta(seconds=1)}))
+    bundle = made(world)
+    report = check_bundle(bundle.path)
+    assert (report.problems, report.evidence, list(bundle.missing)) == ([], 2, [])
+
+
+@pytest.mark.parametrize("name", ["ledger_check.json", "decisions.jsonl"])
+@pytest.mark.parametrize("data", [b"{", b"[1]\n", b"\xff\n", b"[" * 100_000])
+def test_what_cannot_be_read_is_a_problem_and_no_crash(world: World, tmp_path: Path, name: str, data: bytes) -> None:
+    files = read(made(world).path)
+    report = check_bundle(written(tmp_path / "odd.zip", files | {name: data}))
+    assert f"{name} is not the file that was signed" in report.problems
+    assert any(problem.startswith(f"{name} cannot be read") for problem in report.problems)
+
+
+def test_a_list_of_files_that_is_none_is_no_bundle(world: World, tmp_path: Path) -> None:
+    files = read(made(world).path)
+    for manifest in (b"[]", b'{"format": 1, "files": 3}', b'{"format": 1, "files": {"a": "b"}}', b"[" * 100_000):
+        with pytest.raises(DataError, match="this is no bundle"):
+            check_bundle(written(tmp_path / "odd.zip", files | {"manifest.json": manifest}))

@@ -17,6 +17,7 @@ from interlock.errors import DataError
 from interlock.rules.canonical import canonical, digest_bytes
 
 FILE_BYTES_MAX = 1_073_741_824  # unpacked; more is no bundle of ours but a bomb
+UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)  # what text of a stranger may do to who reads it
 BODIES = frozenset({"version", "seq", "previous_hash", "kind", "use_case", "at", "body"})
 
 
@@ -50,7 +51,8 @@ def check_bundle(path: Path, key: bytes | None = None) -> BundleReport:
         signature, inside = files[SIGNATURE], files[PUBLIC_KEY]
         if manifest["format"] != FORMAT:
             raise DataError("this bundle has another format", value=manifest["format"], allowed=str(FORMAT), next_step="update Interlock")
-    except (OSError, zipfile.BadZipFile, KeyError, TypeError, ValueError, NotImplementedError, RuntimeError) as error:
+        listed = {str(name): str(said["digest"]) for name, said in manifest["files"].items()}
+    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, *UNREADABLE) as error:
         raise DataError(f"this is no bundle: {error}", value=path, next_step="interlock bundle") from error
     report = BundleReport(fingerprint(inside), key is not None, manifest)
     if len(names) != len(set(names)):
@@ -59,20 +61,27 @@ def check_bundle(path: Path, key: bytes | None = None) -> BundleReport:
         report.problems.append(f"signed with another key than the one given: {report.fingerprint} instead of {fingerprint(key)}")
     if not signed_by(key or inside, signature, files[MANIFEST]):
         report.problems.append("the signature is not of this list of files")
-    _files(report, files)
+    _files(report, files, listed)
     _chain(report, files.get("ledger.jsonl", b""))
-    told = json.loads(files.get("ledger_check.json", b"{}")).get("problems", [])
-    report.problems += [f"when the bundle was made the ledger did not hold: {problem}" for problem in told]
-    _seals(report, files)
+    for name, look in (("ledger_check.json", _told), ("decisions.jsonl", _seals)):
+        try:
+            look(report, files)
+        except UNREADABLE as error:
+            report.problems.append(f"{name} cannot be read: {error}")
     return report
 
 
-def _files(report: BundleReport, files: dict[str, bytes]) -> None:
-    listed = report.manifest.get("files", {})
-    for name, said in listed.items():
+def _told(report: BundleReport, files: dict[str, bytes]) -> None:
+    """What was wrong with the ledger already when the bundle was made."""
+    told = json.loads(files.get("ledger_check.json", b"{}")).get("problems", [])
+    report.problems += [f"when the bundle was made the ledger did not hold: {problem}" for problem in told]
+
+
+def _files(report: BundleReport, files: dict[str, bytes], listed: dict[str, str]) -> None:
+    for name, digest in listed.items():
         if name not in files:
             report.problems.append(f"{name} is missing")
-        elif digest_bytes(files[name]) != said["digest"]:
+        elif digest_bytes(files[name]) != digest:
             report.problems.append(f"{name} is not the file that was signed")
     extra = sorted(set(files) - set(listed) - {MANIFEST, SIGNATURE, PUBLIC_KEY})
     report.problems += [f"{name} was added later" for name in extra]
@@ -85,7 +94,7 @@ def _chain(report: BundleReport, text: bytes) -> None:
         try:
             entry = json.loads(line)
             seq, previous, own = entry["seq"], entry["previous_hash"], entry["hash"]
-        except (ValueError, KeyError, TypeError):
+        except UNREADABLE:
             report.problems.append("ledger.jsonl holds a line that is no entry")
             return
         report.entries += 1

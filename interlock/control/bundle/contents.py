@@ -59,8 +59,11 @@ class Gathering:
         cases = {name: case for name in self.names if (case := self._case(name)) is not None}
         for name, (path, _) in cases.items():
             yield f"use_cases/{name}.toml", path.read_bytes()
+        versions: dict[tuple[str, int], Sealed] = {}  # one card each, of the newest evidence
         for found in evidence_for(self.store, self.period, self.names):
             yield f"evidence/{found.digest.removeprefix('sha256:')}.json", _sealed_bytes(found)
+            versions[found.use_case, found.version] = found
+        for found in versions.values():
             if found.use_case in cases:
                 yield from self._card(found, cases[found.use_case][1])
 
