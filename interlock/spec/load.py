@@ -116,6 +116,13 @@ def _gate_problems(raw: dict[str, Any], known_gates: KnownGates) -> list[Found]:
     task = prediction.get("task") if isinstance(prediction, dict) else None
     if not isinstance(gates, dict) or task not in {"binary", "multiclass", "regression"}:
         return []
-    known = sorted(known_gates(task))
+    known = sorted({*known_gates(task), *_rule_gates(raw)})
     return [Found(("gates", name), f"no gate of a {task} task has this name", name, ", ".join(known), did_you_mean(name, known))
-            for name in gates if name not in known]
+            for name, gate in gates.items() if name not in known and not (isinstance(gate, dict) and "metric" in gate)]
+
+
+def _rule_gates(raw: dict[str, Any]) -> list[str]:
+    """Names of the gates that the file's fairness rules make; a gate with a `metric` is the file's own, and has any name."""
+    fairness = raw.get("fairness")
+    rules = fairness.get("rules") if isinstance(fairness, dict) else None
+    return [f"fairness_{rule.get('name')}" for rule in rules if isinstance(rule, dict)] if isinstance(rules, list) else []

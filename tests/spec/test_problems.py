@@ -107,6 +107,16 @@ def test_an_unknown_gate_is_told_with_the_gates_of_the_task(tmp_path: Path) -> N
     assert [(problem.line, problem.hint) for problem in found] == [(34, f"did you mean '{known}'?")]
 
 
+def test_a_gate_of_the_files_own_and_one_of_its_fairness_rules_are_known(tmp_path: Path) -> None:
+    own = ('\n[gates.smallest_class]\nmetric = "quality.class_share"\ndirection = "at_least"\nthreshold = 0.05\nreason = "r"\n'
+           'source = "convention"\n')
+    rule = ('\n[[fairness.rules]]\nname = "parity"\nmetric = "demographic_parity_difference"\nthreshold = 0.1\n'
+            'basis = "decision of 2026-01-01"\n\n[gates.fairness_parity]\nmode = "observe"\nreason = "r"\n')
+    assert problems_of(tmp_path, GOOD + own + rule) == []
+    assert [one.key for one in problems_of(tmp_path, GOOD + own + rule.replace("gates.fairness_parity", "gates.fairness_party"))] == [
+        "gates.fairness_party"]
+
+
 @pytest.mark.parametrize(("old", "new", "what"), [
     ('column = "at"', "", "split by time"),
     ('column = "at"', 'column = "at"\nzone = "Mars/Base"', "IANA"),
