@@ -123,12 +123,15 @@ def _so_far(store: Store, plan: deploying.Plan, judgement: StepJudgement, now: d
 
 
 def _pause(store: Store, plan: deploying.Plan, why: str, judgement: StepJudgement | None, elapsed: float, now: datetime) -> str:
-    """Waits for a person; until then the champion answers everything, and the candidate stays loaded."""
+    """Waits for a person; until then the champion answers everything, and the candidate stays loaded. Nothing where the release was moved
+    meanwhile: the reason is the old step's."""
     word = "inconclusive" if judgement is not None and judgement.verdict is StepVerdict.INCONCLUSIVE else "no verdict"
     reason = f"{word} after {elapsed:,.0f} s: {why}"
     judged = _body(plan, judgement, now) if judgement else None
     with store.writing() as session:
         release = releases.get(session, plan.release.id)
+        if release.revision != plan.release.revision:
+            return ""
         releases.move(session, release, ReleaseState.PAUSED, now=now, reason=reason[:2_000], actor=AUTOMATIC, judgement=judged)
         change_route(session, read_route(session, release.use_case), actor=AUTOMATIC, reason=reason[:2_000], decision_id=plan.decision.id,
                      at=now, candidate_percent=0)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from interlock.control import actions, deploying
+from interlock.control.endpoint import EndpointStats
 from interlock.control.people import Person
 from interlock.control.receipts import Receipt
-from interlock.errors import DecisionRefused, StaleState
+from interlock.errors import DecisionRefused, StaleState, Unavailable
 from interlock.records import ledger
 from interlock.records.ids import new_id
 from interlock.records.tables import Outbox, Release
@@ -149,3 +151,55 @@ def test_how_the_step_stood_stays_on_record(world: World) -> None:
     last = world.release(release).analysis[-1]
     assert (last["verdict"], last["arms"]["candidate"]["requests"]) == ("paused", 40)
     assert "interim" not in last
+
+
+def a_step_begun_anew_is_not_held_for_the_old_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the keeper waits for a server that does not answer, somebody pauses the step and resumes it: its time begins anew."""
+    release = canary(world)
+    world.clock.forward(100_000)
+
+    def silent(use_case: str) -> EndpointStats:
+        steer(world, actions.pause, release)
+        steer(world, actions.resume, release)
+        raise Unavailable("no answer")
+
+    with monkeypatch.context() as slow:
+        slow.setattr(world.endpoint, "stats", silent)
+        assert world.keep(release) == ""
+    assert (world.release(release).state, world.route.candidate_percent) == ("canary", 10)
+
+
+def test_a_step_begun_anew_is_not_held_for_the_old_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    a_step_begun_anew_is_not_held_for_the_old_one(world, monkeypatch)
+
+
+def test_a_keeper_that_holds_whatever_it_finds_is_caught(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = deploying.load
+
+    def without_revision(*given: Any) -> deploying.Plan:
+        plan = known(*given)
+        return replace(plan, release=Moved(plan.release))  # type: ignore[arg-type]
+
+    monkeypatch.setattr(deploying, "load", without_revision)
+    with pytest.raises(AssertionError):
+        a_step_begun_anew_is_not_held_for_the_old_one(world, monkeypatch)
+
+
+class Moved:
+    """A release whose revision is equal to every other, as if nobody compared them."""
+
+    def __init__(self, release: Release) -> None:
+        self._release, self.revision = release, AnyRevision()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._release, name)
+
+
+class AnyRevision:
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    def __ne__(self, other: object) -> bool:
+        return False
+
+    __hash__ = None  # type: ignore[assignment]
