@@ -18,7 +18,7 @@ def compared(found: Between) -> None:
         st.markdown("Nothing changed between these two moments.")
         return
     if differs:
-        rows = [{"": plain(one.what), left: plain(one.then), right: plain(one.later)} for one in differs]
+        rows = [{"what": plain(one.what), left: plain(one.then), right: plain(one.later)} for one in differs]
         st.table(rows, border="horizontal", hide_index=True)
     same = [one.what for one in found.facts if not one.changed]
     if same:

@@ -23,7 +23,7 @@ a question to the model: it does not say that a person can make it, or that it w
 @st.fragment
 def what_if_section(desk: Desk, use_case: str, found: dict[str, Any]) -> None:
     """The fields, then the new answer beside the captured one. Redrawn alone: only this asks the server again."""
-    st.subheader("What if", anchor=False)
+    st.header("What if", anchor=False)
     st.caption(NOTE)
     base = _asked(desk, use_case, dict(found["inputs"]), found["digest"])
     if isinstance(base, PackageError):
@@ -83,7 +83,7 @@ def _compared(base: dict[str, Any], answer: dict[str, Any], changed: dict[str, A
     if answer["task"] == "regression":
         st.markdown(f"The answer goes from **{number(base['score'])}** to **{number(answer['score'])}**.")
     else:
-        verb = ":orange-badge[▲ the decision flips]" if flips else "the decision stays"
+        verb = ":orange-badge[▲ The decision flips]" if flips else "The decision stays"
         st.markdown(
             f"{verb}: **{plain(base['prediction'])}** → **{plain(answer['prediction'])}**, score {number(base['score'])} → "
             f"**{number(answer['score'])}**."
@@ -97,7 +97,7 @@ def _compared(base: dict[str, Any], answer: dict[str, Any], changed: dict[str, A
         st.caption(plain(f"The server says: {flag}."))
     _reasons(base["reasons"], answer["reasons"])
     st.table(_steps(base, answer), border="horizontal", hide_index=True)
-    st.caption("SHAP values in margin, before and after; the largest changes first. They add up to the answer's margin.")
+    st.caption("SHAP values in margin, before and now; the largest changes first. All of them add up to the answer's margin.")
 
 
 def _reasons(before: dict[str, Any], now: dict[str, Any]) -> None:
@@ -106,9 +106,9 @@ def _reasons(before: dict[str, Any], now: dict[str, Any]) -> None:
     rows = [
         {
             "reason": plain(text),
-            "captured": _share(before, text),
+            "before": _share(before, text),
             "now": _share(now, text),
-            "": "new" if text not in old else "gone" if text not in new else "",
+            "change": "new" if text not in old else "gone" if text not in new else "",
         }
         for text in dict.fromkeys([*new, *old])
     ]
@@ -128,7 +128,7 @@ def _steps(base: dict[str, Any], answer: dict[str, Any], most: int = 8) -> list[
     return [
         {
             "feature": plain(name),
-            "captured": f"{before.get(name, 0.0):+.3f}",
+            "before": f"{before.get(name, 0.0):+.3f}",
             "now": f"{now.get(name, 0.0):+.3f}",
             "change": f"{now.get(name, 0.0) - before.get(name, 0.0):+.3f}",
         }

@@ -32,7 +32,7 @@ def _row(one: Told, left: str, right: str, known: bool) -> dict[str, str]:
     between = plain(f"({one.low:+.3g} to {one.high:+.3g})") if one.low is not None and one.high is not None else ""
     which = one.which if one.which in {"", "no clear difference"} else f"**{one.which}**"
     return {
-        "": plain(one.title + ("" if one.same_rows or one.champion is None else f" {OWN}")),
+        "metric": plain(one.title + ("" if one.same_rows or one.champion is None else f" {OWN}")),
         left: plain(number(one.candidate, one.unit)) if one.candidate is not None else plain(one.why),
         right: plain(theirs),
         "difference, + is better": " ".join(filter(None, (which, change, between))),

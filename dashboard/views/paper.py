@@ -80,7 +80,7 @@ def _part(part: Part) -> None:
     if part.bullets:
         st.markdown("\n".join(f"- {plain(text)}" for text in part.bullets))
     for table in part.tables:
-        names = [plain(name) or "\u00a0" * (place + 1) for place, name in enumerate(table.titles)]  # two may be without a title
+        names = [plain(name) or ("what", "value")[place % 2] for place, name in enumerate(table.titles)]  # two may be without a title
         rows = [dict(zip(names, map(plain, row), strict=True)) for row in table.rows]
         if rows:
             st.table(rows, border="horizontal", hide_index=True)

@@ -36,7 +36,7 @@ at its step; **Rollback** puts the previous version back at once."""
 def show(desk: Desk, entry: Entry) -> None:
     """Live, on its way, rollback, the way of one release with its analysis, history."""
     receipt(entry.name)
-    st.subheader("Now", anchor=False)
+    st.header("Now", anchor=False)
     follow(entry.name, standing(desk, entry.name))
     found: list[ReleaseView] = desk.live(releases, entry.name)
     if found and found[0].undecided:
@@ -55,7 +55,7 @@ def show(desk: Desk, entry: Entry) -> None:
 def _one(desk: Desk, entry: Entry, found: list[ReleaseView]) -> None:
     """One release: its way as a line, and what staging, steps and probation measured."""
     by_id = {one.id: one for one in found}
-    st.subheader("The way of a release", anchor=False)
+    st.header("The way of a release", anchor=False)
     release = by_id[address.chosen("release", list(by_id), label="Release", default=found[0].id, words=lambda one: _named(by_id[one]))]
     route = live_of(desk, entry.name).route
     rollout_line(desk, entry, release, first=route is None or route.champion is None)
@@ -75,7 +75,7 @@ def _named(one: ReleaseView) -> str:
 
 
 def _rollback(desk: Desk, entry: Entry) -> None:
-    st.subheader("Rollback", anchor=False)
+    st.header("Rollback", anchor=False)
     known = preview_rollback(live_of(desk, entry.name))
     if not known.possible or known.then is None:
         st.markdown(plain(known.sentence))
@@ -96,7 +96,7 @@ def _rollback(desk: Desk, entry: Entry) -> None:
 
 
 def _history(found: list[ReleaseView]) -> None:
-    st.subheader("All releases", anchor=False)
+    st.header("All releases", anchor=False)
     st.dataframe(
         [
             {

@@ -37,7 +37,7 @@ def show(desk: Desk, entry: Entry) -> None:
     at, since = _moments(entry, changes, now)
     versions_band(line.stretches, now, sorted({at, since}), use_case=entry.name)
     _answer(desk.soon(what_answered, entry.name, at))
-    st.subheader("What changed between the two moments", anchor=False)
+    st.header("What changed between the two moments", anchor=False)
     gated = entry.spec.fairness.metric if entry.spec else ""
     found: Between = desk.soon(between, entry.name, since, at, gated)
     compared(found)
@@ -59,7 +59,7 @@ def _moments(entry: Entry, changes: list[datetime], now: datetime) -> tuple[date
 
 def _answer(found: Moment) -> None:
     first, *others = answer(found)
-    st.subheader(_title(found), anchor=False)
+    st.header(_title(found), anchor=False)
     with st.container(gap="xsmall"):
         st.markdown(plain(first))
         for sentence in others:
@@ -82,7 +82,7 @@ def _title(found: Moment) -> str:
 
 
 def _line(line: Timeline) -> None:
-    st.subheader("Line of changes", anchor=False)
+    st.header("Line of changes", anchor=False)
     if line.altered:
         st.warning(plain(f"Ledger entries {', '.join(map(str, line.altered[:10]))} are not what was written and were left out."))
     st.dataframe(
