@@ -55,6 +55,11 @@ class Desk:
         self.still_here()
         return _live(self._key, f"{read.__module__}.{read.__qualname__}", arguments, lambda: read(*self._with(read), *arguments))
 
+    def shared(self, read: Callable[..., T], *arguments: Any) -> T:
+        """A read that may be two seconds old and is long: all sessions look at the same object, which nobody may change."""
+        self.still_here()
+        return _shared(self._key, f"{read.__module__}.{read.__qualname__}", arguments, lambda: read(*self._with(read), *arguments))
+
     def soon(self, read: Callable[..., T], *arguments: Any) -> T:
         """A read that may be eight seconds old."""
         self.still_here()
@@ -100,7 +105,7 @@ def store_of(settings: Settings) -> Store:
 
 def forget() -> None:
     """Drop what was cached, so that the next read shows what an action has just done."""
-    for cached in (_live, _soon):
+    for cached in (_live, _shared, _soon):
         cached.clear()
 
 
@@ -111,6 +116,11 @@ def _store(home: str, _settings: Settings) -> Store:
 
 @st.cache_data(ttl=LIVE_S, max_entries=256, show_spinner=False)
 def _live(key: str, name: str, arguments: tuple[Any, ...], _call: Callable[[], Any]) -> Any:
+    return _call()
+
+
+@st.cache_resource(ttl=LIVE_S, max_entries=8, show_spinner=False)
+def _shared(key: str, name: str, arguments: tuple[Any, ...], _call: Callable[[], Any]) -> Any:
     return _call()
 
 

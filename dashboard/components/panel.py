@@ -74,11 +74,10 @@ def _age(since: datetime, now: datetime) -> str:
 
 
 def _trend(trend: Trend) -> str:
-    values = [point.value for point in trend.points]
     if trend.newest is None:
         return ":gray[–]"
     newest = f"{trend.newest:.0%}" if trend.metric == SHARE else number(trend.newest)
-    picture = spark(values, plain(spoken(trend.name, values)), marked=[point.state == "breach" for point in trend.points])
+    picture = spark(trend.values, plain(spoken(trend.name, trend.values)), marked=trend.beyond)
     return f"{picture} {_together(plain(f'{trend.name} {newest}'))}{ROOM}"
 
 

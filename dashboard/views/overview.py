@@ -28,7 +28,7 @@ NEEDS, LACKS = 8, 5  # lines shown
 @page("Overview", ABOUT)
 def show(desk: Desk) -> None:
     """Needs first, then what is not watched, then the panel."""
-    seen = desk.live(overview)
+    seen = desk.shared(overview)
     parts_in_trouble(desk)
     if not seen.rows:
         empty(

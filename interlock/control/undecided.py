@@ -58,18 +58,18 @@ def undecided_of_all(session: Session, policies: Mapping[str, str | None], limit
     """
     answering = champions(session)
     digests = set(filter(None, answering.values()))
-    retired = exists().where(Decision.kind == "retire", Decision.candidate_id == Candidate.id)
+    retired = set(session.scalars(select(Decision.candidate_id).where(Decision.kind == "retire")))
     rests = EvidenceRow.champion_digest.is_(None) | EvidenceRow.champion_digest.in_(digests)
     query = (select(EvidenceRow.digest, EvidenceRow.verdict, EvidenceRow.created_at, EvidenceRow.champion_digest, EvidenceRow.policy_digest,
                     Candidate.use_case, Candidate.number, Candidate.id)
-             .join(Candidate, EvidenceRow.candidate_id == Candidate.id).where(rests, ~retired)
+             .join(Candidate, EvidenceRow.candidate_id == Candidate.id).where(rests)
              .order_by(Candidate.number.desc(), EvidenceRow.created_at.desc()))
     rows = session.execute(query).all()
     decided = set(session.scalars(select(Decision.identity).where(Decision.identity.startswith("evidence:"))))
     newest: dict[str, Waiting | None] = {}
     for digest, verdict, created_at, champion_digest, policy, use_case, number, candidate_id in rows:
         current = use_case in policies and policies[use_case] in {None, policy}
-        if current and candidate_id not in newest and champion_digest == answering.get(use_case):
+        if current and candidate_id not in newest and candidate_id not in retired and champion_digest == answering.get(use_case):
             taken = decisions.on_evidence(digest) in decided
             newest[candidate_id] = None if taken else Waiting(use_case, number, candidate_id, digest, verdict, created_at)
     found: dict[str, list[Waiting]] = {name: [] for name in policies}

@@ -54,8 +54,8 @@ def lines(app: AppTest) -> list[str]:
 def test_the_trend_is_the_metric_that_the_model_is_judged_by(world: Settings, store: Store) -> None:
     seen = watched(store, entries(world, store))
     trend = seen[FLIGHTS].trend
-    assert (trend.metric, trend.name, len(trend.points)) == ("performance.auc", "AUC", 14)
-    assert trend.points[11].value is None  # 700 - 60 × 11 = 40 outcomes: too few
+    assert (trend.metric, trend.name, len(trend.values)) == ("performance.auc", "AUC", 14)
+    assert trend.values[11] is None  # 700 - 60 × 11 = 40 outcomes: too few
     assert trend.newest == pytest.approx(0.70 - (10 / 13) ** 2 / 30)
     assert seen[LOANS].trend == Trend()
     assert {signal.sentence for signal in seen[LOANS].signals} == {"No window has been monitored yet."}

@@ -58,7 +58,8 @@ def entries(settings: Settings, store: Store, *, keep: bool = False) -> list[Ent
     """
     with store.reading() as session:
         known = set(session.scalars(union(select(Candidate.use_case), select(Snapshot.use_case), select(RouteRow.use_case))))
-    paths = {str(path.resolve()): path for path in sorted(settings.usecases_dir.glob("*.toml"))}
+    folder = settings.usecases_dir.resolve()
+    paths = {str(folder / path.name): path for path in sorted(settings.usecases_dir.glob("*.toml"))}
     views = _stamp_of_views(settings.usecases_dir)
     stamps = {name: f"{FORMAT}:{_stamp(path)}:{views}" for name, path in paths.items()}
     cards = prepared(store, KIND, stamps, lambda name, _: _facts(paths[name]), keep=keep)

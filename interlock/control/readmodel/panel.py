@@ -21,37 +21,31 @@ from interlock.records.prepared import Body, prepared
 from interlock.records.store import Store
 from interlock.records.tables import Window
 from interlock.rules.findings import Finding, State
+from interlock.rules.monitoring import WindowState
 
 KIND, FORMAT = "windows", "2"  # FORMAT: raise it when what is kept of a window changes
 POINTS = 24  # newest windows on a trend
 SHARE = "drift.share"
+READ_MAX = 10_000
+_READ: dict[str, tuple[Body, Watched]] = {}
 NAMES = {"auc": "AUC", "log_loss": "log loss", "rmse": "RMSE"}
-
-
-@dataclass(frozen=True)
-class Point:
-    """One window on a trend; `value` None where the metric could not be measured."""
-
-    start: datetime
-    end: datetime
-    version: int
-    value: float | None
-    state: str
 
 
 @dataclass(frozen=True)
 class Trend:
     """The main metric over the newest windows, oldest first: the one the model is judged by where outcomes are known in at least two of
-    them, else the share of features that moved (0 to 1). Empty before the first window."""
+    them, else the share of features that moved (0 to 1). `values`: None where it could not be measured; `beyond`: whether the window went
+    beyond a limit. Empty before the first window."""
 
     metric: str = ""
     name: str = ""
-    points: tuple[Point, ...] = ()
+    values: tuple[float | None, ...] = ()
+    beyond: tuple[bool, ...] = ()
 
     @property
     def newest(self) -> float | None:
         """The last measured value."""
-        return next((point.value for point in reversed(self.points) if point.value is not None), None)
+        return next((value for value in reversed(self.values) if value is not None), None)
 
 
 @dataclass(frozen=True)
@@ -77,7 +71,17 @@ def watched(store: Store, entries: Sequence[Entry], *, keep: bool = False) -> di
     keys = {name: f"{key}:{by_name[name].stamp}" for name, key in seen.items()}
     bodies = prepared(store, KIND, keys, lambda name, old: _body_or_trouble(store, by_name[name], old), keep=keep)
     none = Watched(tuple(window_signals(None, None)), Trend())
-    return {name: _watched(bodies[name]) if name in bodies else none for name in by_name}
+    return {name: _read(name, bodies[name]) if name in bodies else none for name in by_name}
+
+
+def _read(name: str, body: Body) -> Watched:
+    """The same object for the same body: a list of a thousand is not made anew for every look."""
+    held = _READ.get(name)
+    if held is None or held[0] is not body:
+        while len(_READ) >= READ_MAX:
+            _READ.pop(next(iter(_READ)), None)
+        held = _READ[name] = body, _watched(body)
+    return held[1]
 
 
 def _body_or_trouble(store: Store, entry: Entry, old: Body | None) -> Body:
@@ -134,9 +138,8 @@ def _trend(points: Sequence[Body]) -> Trend:
     measured = [metric for metric in (f"performance.{primary}" for primary in PRIMARY.values())
                 if sum(point["values"].get(metric) is not None for point in points) >= 2]
     metric = measured[0] if measured else SHARE
-    shown = tuple(Point(datetime.fromisoformat(point["start"]), datetime.fromisoformat(point["end"]), point["version"],
-                        point["values"].get(metric), point["state"]) for point in points)
-    return Trend(metric, NAMES.get(metric.removeprefix("performance."), "moved"), shown)
+    return Trend(metric, NAMES.get(metric.removeprefix("performance."), "moved"), tuple(point["values"].get(metric) for point in points),
+                 tuple(point["state"] == WindowState.BREACH.value for point in points))
 
 
 def _plain(signal: Signal) -> Body:
