@@ -81,7 +81,7 @@ def test_a_slider_asks_the_server_and_leaves_no_trace(running: tuple[Traffic, Se
     slider.set_value(slider.max).run()
     assert not app.exception
     shown = text(app)
-    assert "the decision flips" in shown
+    assert "The decision flips" in shown
     assert "**1** → **0**" in shown
     assert "Answered by version 1, not captured, not counted." in shown
     assert written(traffic.settings) == before
