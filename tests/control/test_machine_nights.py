@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule, run_state_machine_as_test
 from sqlalchemy import event
 
-from interlock.control import actions, known_good, probation, retiring, rollbacks, standing
+from interlock.control import actions, archiving, known_good, probation, rollbacks, standing
 from interlock.records import ledger
 from interlock.records.ids import new_id
 from interlock.records.standing import standings
@@ -146,7 +146,7 @@ class Nights(Releases):
     @rule()
     def keeper_finishes_retirements(self) -> None:
         with self.attempt():
-            retiring.follow_up(self.world.settings, self.world.store, NAME, endpoint=self.world.endpoint)
+            archiving.follow_up(self.world.settings, self.world.store, NAME, endpoint=self.world.endpoint)
 
     @rule(bad=st.booleans(), metric=st.sampled_from(["performance.drop", "latency.p99_ms"]))
     def a_window_is_judged(self, bad: bool, metric: str) -> None:
@@ -263,7 +263,7 @@ def test_nothing_goes_wrong_at_night(nights: type[Nights]) -> None:
 def forgets_retirements(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (known_good, rollbacks):
         monkeypatch.setattr(module, "retired", lambda session, use_case: {})
-    monkeypatch.setattr(retiring, "archive", lambda settings, digest: [])
+    monkeypatch.setattr(archiving, "archive", lambda settings, digest, back=False: [])
 
 
 def forgets_what_answered(monkeypatch: pytest.MonkeyPatch) -> None:
