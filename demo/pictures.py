@@ -46,7 +46,7 @@ PICTURES = (
     Picture("overview-phone", "", width=PHONE),
     Picture("approvals", "approvals"),
     Picture("decision", "approvals", scroll_to="What a yes starts"),
-    Picture("waive", "approvals", use_case="loan_approvals", scroll_to="Your decision", press="Waive"),
+    Picture("waive", "approvals", use_case="loan_approvals", scroll_to="What a yes starts", press="Waive"),
     Picture("releases", "releases"),
     Picture("time-machine", "time_machine"),
     Picture("drift", "drift"),

@@ -321,7 +321,7 @@ def test_a_page_draws_what_newer_evidence_holds(page: str, use_case: str, served
 def test_the_signature_stands_above_the_details(served: Settings) -> None:
     app = opened("approvals")
     said = [f"{one.label or one.value}" if hasattr(one, "label") else str(one.value) for one in app.main if hasattr(one, "value")]
-    starts = ("Version 3 waits", "**Gates: 3 of 3", "**What a yes starts", "Reason", "Approve version 3", "A closer look")
+    starts = ("Version 3 waits", "**Gates: 3 of 3", "##### What a yes starts", "Reason", "Approve version 3", "A closer look")
     order = [next(n for n, one in enumerate(said) if one.startswith(start)) for start in starts]
     assert order == sorted(order)
 

@@ -12,6 +12,7 @@ from interlock.control.people import Person, name_of
 from interlock.control.undecided import undecided
 from interlock.errors import InterlockError
 from interlock.records import decisions
+from interlock.records.routes import read_route
 from interlock.records.store import Store, utc_now
 from interlock.records.tables import Candidate, EvidenceRow
 from interlock.rules.approval import objections, void_reasons
@@ -63,11 +64,14 @@ def bound_of(settings: Settings, store: Store, evidence_digest: str, actor: str 
 
 
 def voided(settings: Settings, store: Store, use_case: str, limit: int = 3) -> list[Voided]:
-    """Candidates newer than what answers whose newest evidence nobody decided on and nobody can decide on any more; newest first."""
+    """Of the `limit` newest candidates that came after what answers: those whose newest evidence nobody decided on and nobody can decide
+    on any more; newest first. Older ones had their turn."""
     with store.reading() as session:
+        champion = read_route(session, use_case).champion
         waiting = {one.candidate_id for one in undecided(settings, session, use_case)}
         query = (select(EvidenceRow.digest, EvidenceRow.created_at, Candidate.number, Candidate.id)
-                 .join(Candidate, EvidenceRow.candidate_id == Candidate.id).where(Candidate.use_case == use_case)
+                 .join(Candidate, EvidenceRow.candidate_id == Candidate.id)
+                 .where(Candidate.use_case == use_case, Candidate.number > (champion.version if champion else 0))
                  .order_by(Candidate.number.desc(), EvidenceRow.created_at.desc()).limit(10 * limit))
         rows = session.execute(query).all()
         taken = {digest for digest, *_ in rows if decisions.known(session, decisions.on_evidence(digest)) is not None}
@@ -75,10 +79,10 @@ def voided(settings: Settings, store: Store, use_case: str, limit: int = 3) -> l
     for digest, at, number, candidate_id in rows:
         newest.setdefault(candidate_id, (digest, at, number))
     found = []
-    for candidate_id, (digest, at, number) in newest.items():
+    for candidate_id, (digest, at, number) in list(newest.items())[:limit]:
         if candidate_id in waiting or digest in taken:
             continue
         why = bound_of(settings, store, digest, "nobody").void
         if why:
             found.append(Voided(number, digest, at, why))
-    return found[:limit]
+    return found
