@@ -29,7 +29,7 @@ def at_threshold(desk: Desk, chosen: Proof) -> None:
         empty(
             "This evidence holds no counts by threshold.",
             "It was sealed before they were kept, or its task has no threshold. Evidence never changes; a new validation holds them:",
-            f"prefect deployment run validate/validate -p use_case={chosen.use_case}",
+            f"prefect deployment run validate/validate -p use_case={chosen.use_case} -p candidate_id={chosen.candidate_id}",
         )
         return
     with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
@@ -70,7 +70,10 @@ def _figures(found: Cuts, at: At) -> None:
     if found.currency:
         rows.append((f"value of 1,000 cases, {found.currency}", _money(now), _money(at)))
     st.table(
-        [{"what": plain(name), f"now, {now.threshold:g}": before, f"slider, {at.threshold:g}\u200b": after} for name, before, after in rows],
+        [
+            {"what": plain(name), f"now, {now.threshold:g}": before, f"slider, {at.threshold:g}\u200b": after}
+            for name, before, after in rows
+        ],
         border="horizontal",
         hide_index=True,
     )

@@ -85,7 +85,7 @@ def test_counts_that_were_never_kept_name_the_command(world: Settings, monkeypat
     monkeypatch.setattr("dashboard.components.at_threshold.cuts_of", lambda chosen: None)
     shown = said(opened(part="At a threshold"))
     assert LACKING["At a threshold"] in shown
-    assert "prefect deployment run validate/validate -p use_case=flight_delays" in shown
+    assert "prefect deployment run validate/validate -p use_case=flight_delays -p candidate_id=flight_delays-3" in shown
 
 
 def test_another_threshold_shows_its_counts_and_becomes_a_proposed_change(world: Settings, store: Store) -> None:
