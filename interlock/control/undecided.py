@@ -16,6 +16,9 @@ from interlock.records.tables import Candidate, Decision, EvidenceRow
 from interlock.settings import Settings
 from interlock.spec.load import policy_digest
 
+FROM_INDEX = select(EvidenceRow.candidate_id, EvidenceRow.digest, EvidenceRow.verdict, EvidenceRow.created_at, EvidenceRow.champion_digest,
+                    EvidenceRow.policy_digest).order_by(EvidenceRow.candidate_id)  # the order makes SQLite read `evidence_rests` alone
+
 
 @dataclass(frozen=True)
 class Waiting:
@@ -57,17 +60,12 @@ def undecided_of_all(session: Session, policies: Mapping[str, str | None], limit
     Uses the index `evidence_rests` alone: no body of evidence is read.
     """
     answering = champions(session)
-    digests = set(filter(None, answering.values()))
     retired = set(session.scalars(select(Decision.candidate_id).where(Decision.kind == "retire")))
-    rests = EvidenceRow.champion_digest.is_(None) | EvidenceRow.champion_digest.in_(digests)
-    query = (select(EvidenceRow.digest, EvidenceRow.verdict, EvidenceRow.created_at, EvidenceRow.champion_digest, EvidenceRow.policy_digest,
-                    Candidate.use_case, Candidate.number, Candidate.id)
-             .join(Candidate, EvidenceRow.candidate_id == Candidate.id).where(rests)
-             .order_by(Candidate.number.desc(), EvidenceRow.created_at.desc()))
-    rows = session.execute(query).all()
+    made = {row[0]: (row[1], row[2]) for row in session.execute(select(Candidate.id, Candidate.use_case, Candidate.number))}
+    rows = sorted(((*made[row[0]], *row) for row in session.execute(FROM_INDEX).all()), key=lambda row: (row[1], row[5]), reverse=True)
     decided = set(session.scalars(select(Decision.identity).where(Decision.identity.startswith("evidence:"))))
     newest: dict[str, Waiting | None] = {}
-    for digest, verdict, created_at, champion_digest, policy, use_case, number, candidate_id in rows:
+    for use_case, number, candidate_id, digest, verdict, created_at, champion_digest, policy in rows:
         current = use_case in policies and policies[use_case] in {None, policy}
         if current and candidate_id not in newest and candidate_id not in retired and champion_digest == answering.get(use_case):
             taken = decisions.on_evidence(digest) in decided

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 from control_room_world import FLIGHTS, LOANS, NOW, endpoint, observed, sha
-from sqlalchemy import event, update
+from sqlalchemy import event, text, update
 from streamlit.testing.v1 import AppTest
 from test_pages import APP
 
@@ -19,7 +19,7 @@ from interlock.control.readmodel.lacking import freshness, lacks
 from interlock.control.readmodel.overview import overview
 from interlock.control.readmodel.panel import Trend, Watched, watched
 from interlock.control.readmodel.signals import SignalState
-from interlock.control.undecided import undecided, undecided_of_all
+from interlock.control.undecided import FROM_INDEX, undecided, undecided_of_all
 from interlock.records import prepared as preparing
 from interlock.records.prepared import prepared
 from interlock.records.store import Store
@@ -187,6 +187,12 @@ def test_forty_more_use_cases_cost_not_one_query_more(served: Settings, store: S
     overview(served, store)
     assert len(overview(served, store).rows) == 42
     assert statements(served, store) == few
+
+
+def test_what_waits_is_read_from_an_index_without_one_body_of_evidence(world: Settings, store: Store) -> None:
+    with store.reading() as session:
+        plan = session.execute(text(f"EXPLAIN QUERY PLAN {FROM_INDEX}")).all()
+    assert [row[-1] for row in plan] == ["SCAN evidence USING COVERING INDEX evidence_rests"]
 
 
 @pytest.mark.parametrize(
