@@ -70,10 +70,7 @@ def _figures(found: Cuts, at: At) -> None:
     if found.currency:
         rows.append((f"value of 1,000 cases, {found.currency}", _money(now), _money(at)))
     st.table(
-        [
-            {"what": plain(name), f"now, {now.threshold:g}": before, f"slider, {at.threshold:g}\u200b": after}
-            for name, before, after in rows
-        ],
+        [{"what": plain(name), f"now, {now.threshold:g}": before, f"slider, {at.threshold:g}": after} for name, before, after in rows],
         border="horizontal",
         hide_index=True,
     )
