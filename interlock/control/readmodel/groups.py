@@ -111,7 +111,8 @@ def _small(proof: Proof) -> dict[tuple[str, str], str]:
 
 
 def _few(needed: int | None) -> str:
-    return "not enough evidence" + (f", at least {needed:,} needed" if needed else "")
+    how = f"at least {needed:,} needed" if needed else "fewer rows than it takes to show the difference asked for"
+    return f"not enough evidence, {how}"
 
 
 def _table(attribute: str, table: dict[str, Any], small: dict[tuple[str, str], str]) -> GroupTable | None:
