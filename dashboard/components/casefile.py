@@ -91,7 +91,7 @@ def _sentences(clear: int, stopping: list[Signal], stop: list[Signal], watching:
 def _decision(desk: Desk, entry: Entry, candidate: Proof, live: Live, now: Bound) -> None:
     slot = live.answering or (live.route.champion if live.route else None)
     steps = plan(entry.spec, slot.version if slot else None)
-    st.markdown("##### What a yes starts")
+    st.header("What a yes starts", anchor=False)
     st.markdown(plain(steps.short))
     st.markdown(f"**The way back:** {plain(steps.way_back)}")
     if now.open:

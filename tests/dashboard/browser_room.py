@@ -36,11 +36,12 @@ VIEWERS: dict[str, dict[str, Any]] = {
     "dark": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark", "timezone_id": "Europe/Berlin"},
     "phone": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light", "timezone_id": "UTC", "has_touch": True},
 }
-PATIENCE_MS = 60_000
+PATIENCE_MS = 30_000
 SETTLED = """title => {
   const app = document.querySelector('[data-testid=stApp]'), head = document.querySelector('h1');
   if (document.querySelector('[data-testid=stException]')) return true;
   if (!app || app.dataset.testScriptState !== 'notRunning' || !head || (title && head.innerText.trim() !== title)) return false;
+  if (document.getAnimations().some(one => one.playState === 'running' && one.effect.getComputedTiming().endTime !== Infinity)) return false;
   const charts = [...document.querySelectorAll('[data-testid=stPlotlyChart]')].filter(one => one.checkVisibility());
   return charts.every(one => one.querySelector('.main-svg')) && !document.querySelector('[data-testid=stSkeleton], [data-stale=true]');
 }"""
