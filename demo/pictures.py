@@ -45,14 +45,21 @@ PICTURES = (
     Picture("overview-dark", "", scheme="dark"),
     Picture("overview-phone", "", width=PHONE),
     Picture("approvals", "approvals"),
+    Picture("approvals-dark", "approvals", scheme="dark"),
+    Picture("approvals-phone", "approvals", width=PHONE),
     Picture("decision", "approvals", scroll_to="What a yes starts"),
-    Picture("waive", "approvals", use_case="loan_approvals", scroll_to="What a yes starts", press="Waive"),
+    Picture("waive", "approvals", use_case="loan_approvals", press="Waive"),
     Picture("releases", "releases"),
+    Picture("releases-phone", "releases", width=PHONE),
     Picture("time-machine", "time_machine"),
     Picture("drift", "drift"),
+    Picture("drift-dark", "drift", scheme="dark"),
     Picture("performance", "performance"),
     Picture("explainability", "explainability"),
     Picture("fairness", "fairness", use_case="loan_approvals"),
+    Picture("use-case", "use_case"),
+    Picture("data", "data"),
+    Picture("costs", "costs"),
     Picture("runs", "runs"),
     Picture("ledger", "ledger", press="Verify all"),
 )
@@ -97,7 +104,7 @@ def _shoot(browser: Any, address: str, picture: Picture, folder: Path) -> int:
         page.wait_for_selector("h1", timeout=LOAD_MS)
         page.wait_for_timeout(SETTLE_MS)
         if picture.press:
-            page.get_by_role("tab" if picture.scroll_to else "button", name=picture.press).first.click()
+            _press(page, picture.press)
             page.wait_for_timeout(SETTLE_MS)
         height = min(max(page.evaluate(CONTENT) - 60, HEIGHT_MIN), HEIGHT_MAX)
         page.set_viewport_size({"width": picture.width, "height": HEIGHT_SCROLLED if picture.scroll_to else height})
@@ -110,6 +117,14 @@ def _shoot(browser: Any, address: str, picture: Picture, folder: Path) -> int:
         context.close()
     (folder / f"{picture.name}.png").write_bytes(data)
     return len(data)
+
+
+def _press(page: Any, name: str) -> None:
+    """Press the first tab, segment or button of that name."""
+    found = page.get_by_role("tab", name=name)
+    for role in ("radio", "button"):
+        found = found.or_(page.get_by_role(role, name=name))
+    found.first.click()
 
 
 def _small(png: bytes) -> bytes:

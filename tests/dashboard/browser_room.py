@@ -41,7 +41,8 @@ SETTLED = """title => {
   const app = document.querySelector('[data-testid=stApp]'), head = document.querySelector('h1');
   if (document.querySelector('[data-testid=stException]')) return true;
   if (!app || app.dataset.testScriptState !== 'notRunning' || !head || (title && head.innerText.trim() !== title)) return false;
-  if (document.getAnimations().some(one => one.playState === 'running' && one.effect.getComputedTiming().endTime !== Infinity)) return false;
+  const moving = one => one.playState === 'running' && one.effect.getComputedTiming().endTime !== Infinity;
+  if (document.getAnimations().some(moving)) return false;
   const charts = [...document.querySelectorAll('[data-testid=stPlotlyChart]')].filter(one => one.checkVisibility());
   return charts.every(one => one.querySelector('.main-svg')) && !document.querySelector('[data-testid=stSkeleton], [data-stale=true]');
 }"""
