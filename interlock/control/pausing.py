@@ -59,7 +59,8 @@ def _pause(session: Session, release_id: str, actor: str, reason: str, expected_
     decision = decisions.record(session, kind="pause", identity=f"pause:{release_id}:{detail['nonce']}", use_case=release.use_case,
                                 actor=actor, reason=reason, now=now, candidate_id=release.candidate_id,
                                 expected_generation=expected_generation, detail=detail)
-    known: dict[str, Any] = next((item for item in reversed(release.analysis) if item.get("interim") and item.get("step") == release.step), {})
+    stood = [item for item in release.analysis if item.get("interim") and item.get("step") == release.step]
+    known: dict[str, Any] = stood[-1] if stood else {}
     held = {name: known[name] for name in SEEN if name in known} | {
         "step": release.step, "verdict": PAUSED, "at": now.isoformat(), "since": release.state_since.isoformat(), "by": actor,
         "generation": route.generation, "sentence": f"paused by {actor}: {reason}"}
