@@ -109,6 +109,8 @@ def signing_run(signing: Room) -> Path:
 @pytest.fixture
 def own_home(signing: Room, tmp_path: Path) -> Iterator[Settings]:
     """The control room with sign-in serves a world of this test alone; settings that lead to it."""
-    shutil.copy(signing.settings.home.parent / "built.db", tmp_path / "store.db")
-    with signing.live_in(tmp_path):
-        yield signing.settings.model_copy(update={"home": tmp_path})
+    folder, own = signing.settings.home.parent, tmp_path / "own"
+    shutil.copytree(folder / "world", own, ignore=shutil.ignore_patterns("store.db*", "run", "log"))
+    shutil.copy(folder / "built.db", own / "store.db")
+    with signing.live_in(own):
+        yield signing.settings.model_copy(update={"home": own})

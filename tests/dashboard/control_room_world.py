@@ -107,7 +107,20 @@ def endpoint(port: int, answers: list[Observed]) -> Iterator[None]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = json.dumps([one.model_dump(mode="json") for one in answers] if self.path == "/routes" else {"status": "ok"}).encode()
+            every = {f"/routes/{one.use_case}": one.model_dump(mode="json") for one in answers}
+            self._reply(list(every.values()) if self.path == "/routes" else every.get(self.path, {"status": "ok"}))
+
+        def do_POST(self) -> None:
+            """Swap, follow a route, forget a version: as the control port answers, with one use case and no workers."""
+            body = json.loads(self.rfile.read(int(self.headers.get("content-length", 0))) or b"{}")
+            if self.path.endswith("/withdrawn"):
+                self._reply({"versions": []})
+                return
+            answers[0] = _swapped(answers[0], body) if self.path.startswith("/rollback/") else _routed(answers[0], body.get("route", body))
+            self._reply(answers[0].model_dump(mode="json"))
+
+        def _reply(self, told: Any) -> None:
+            body = json.dumps(told).encode()
             self.send_response(200)
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(body)))
@@ -126,6 +139,21 @@ def endpoint(port: int, answers: list[Observed]) -> Iterator[None]:
         server.shutdown()
         server.server_close()
         thread.join(timeout=5)
+
+
+def _swapped(one: Observed, body: dict[str, Any]) -> Observed:
+    """A rollback on the server alone; the same id again changes nothing."""
+    if one.override_id == body["override_id"]:
+        return one
+    older = slot(body["to_version"]) if body["to_version"] else one.previous
+    said = {"override": True, "override_id": body["override_id"], "override_actor": body["actor"], "override_reason": body["reason"]}
+    return one.model_copy(update={**said, "champion": older, "previous": None, "override_at": NOW})
+
+
+def _routed(one: Observed, route: dict[str, Any]) -> Observed:
+    """The store's route takes effect."""
+    shown = Route.model_validate(route).model_dump(include={"generation", "champion", "previous", "candidate", "candidate_percent"})
+    return Observed.model_validate({**one.model_dump(), **shown, "override": False, "override_id": None})
 
 
 def _data(session: Session, payload: str) -> None:
