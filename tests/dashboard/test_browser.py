@@ -1,20 +1,18 @@
-"""The control room in a real browser: every page in light, dark and on a phone; foreign text runs no script; reports stay framed."""
+"""The control room in a real browser: what a visit remembers, what changes without a reload, reports that stay framed."""
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
+from browser_room import VIEWERS
 from control_room_world import FLIGHTS, XSS, build, endpoint, observed
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
 from interlock.records.store import Store
 from interlock.rules.routes import Observed
@@ -23,37 +21,7 @@ from interlock.settings import Settings
 pytestmark = pytest.mark.browser
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("", "approvals", "releases", "time_machine", "performance", "drift", "fairness", "explainability", "data", "costs", "runs",
-         "ledger")
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-VIEWERS: dict[str, dict[str, Any]] = {
-    "light": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "light"},
-    "dark": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark"},
-    "phone": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light"},
-}
 PATIENCE_MS = 60_000
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """A browser for this file only: while it lives, its event loop counts as running in this thread, and no other test could start one."""
-    path = shutil.which("chromium")
-    if path is None:
-        if os.environ.get("CI"):
-            pytest.fail("chromium is missing; CI never skips")
-        pytest.skip("Debian's chromium is missing: apt-get install chromium")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield started
-        started.close()
 
 
 @pytest.fixture
@@ -89,25 +57,6 @@ def room(environment: Settings, store: Store, answers: list[Observed]) -> Iterat
         finally:
             process.terminate()
             process.wait(timeout=20)
-
-
-def test_every_page_in_light_and_dark_and_on_a_phone(room: str, chromium: Browser) -> None:
-    """All three viewers ask for a page at once, as people do; then each is looked at."""
-    contexts = {name: chromium.new_context(**viewer) for name, viewer in VIEWERS.items()}
-    pages = {name: context.new_page() for name, context in contexts.items()}
-    wrong = {name: _watch(page) for name, page in pages.items()}
-    for path in PAGES:
-        for page in pages.values():
-            page.goto(f"{room}/{path}?use_case={FLIGHTS}", wait_until="commit")
-        for name, page in pages.items():
-            settled(page)
-            assert page.get_by_test_id("stException").count() == 0, f"{path} in {name}: {page.get_by_test_id('stMain').inner_text()[:500]}"
-            assert page.title() != "owned", f"{path} in {name} ran a script"
-            wide = page.evaluate("() => { const m = document.querySelector('[data-testid=stMain]'); return m.scrollWidth - m.clientWidth }")
-            assert wide <= 0, f"{path} in {name} is {wide} pixels too wide"
-    assert wrong == {name: [] for name in VIEWERS}
-    for context in contexts.values():
-        context.close()
 
 
 def test_the_chosen_use_case_follows_from_page_to_page_and_stands_in_the_address(room: str, chromium: Browser) -> None:
@@ -151,29 +100,6 @@ def test_a_report_can_be_looked_at_and_cannot_reach_out(chromium: Browser) -> No
     expect(page.frame_locator("iframe").locator("#a")).to_have_text("shown sealed")
     assert asked == blocked  # the policy stops a request before it leaves
     context.close()
-
-
-def settled(page: Page) -> None:
-    page.wait_for_load_state()
-    expect(page.locator("h1").first).to_be_visible(timeout=PATIENCE_MS)
-    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0, timeout=PATIENCE_MS)
-
-
-def _watch(page: Page) -> list[str]:
-    """Everything that must not happen while pages are shown; Streamlit's own search for its base path is no error of ours."""
-    wrong: list[str] = []
-
-    def console(message: ConsoleMessage) -> None:
-        if message.type == "error" and "/_stcore/" not in message.location.get("url", ""):
-            wrong.append(f"{message.text} {message.location}")
-
-    page.on("console", console)
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on(
-        "request", lambda one: None if one.url.startswith(("http://127.0.0.1:", "data:", "blob:")) else wrong.append(f"left: {one.url}")
-    )
-    page.on("dialog", lambda dialog: (wrong.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-    return wrong
 
 
 def _until_healthy(address: str, patience_s: float = 60) -> None:
