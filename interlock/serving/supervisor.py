@@ -61,9 +61,8 @@ class Supervisor:
             while True:
                 await asyncio.sleep(self.limits.beat_s)
                 self.crew.look_after()
-                for track in self.tracks.all.values():
-                    if track.override is not None and not track.durable:
-                        await self.tracks.keep_override(track)
+                await asyncio.gather(*(self.tracks.keep_override(track) for track in list(self.tracks.all.values())
+                                       if track.override is not None and not track.durable))
         finally:
             await self.crew.stop()
             self.listening.close()

@@ -67,6 +67,7 @@ class Tracks:
     def __init__(self, run: Path) -> None:
         """Read the files that the last server left. Raises StoreError when one is damaged."""
         self._run = run
+        self._writing: dict[str, tuple[Override, asyncio.Task[None]]] = {}
         overrides = read_overrides(run)
         self.all: dict[str, Track] = {}
         for name, route in read_routes(run).items():
@@ -111,12 +112,22 @@ class Tracks:
         if override is None:
             return
         try:
-            await asyncio.wait_for(asyncio.to_thread(write_override, self._run, override), DISK_S)
+            await asyncio.wait_for(asyncio.shield(self._written(override)), DISK_S)
         except (OSError, TimeoutError) as error:
-            log.error("the override of %s is in memory only: %s", override.use_case, error)
+            why = str(error) or f"the disk has not answered within {DISK_S:g} s"
+            log.error("the override of %s is in memory only: %s", override.use_case, why)
             return
         if track.override is override:
             track.durable = True
+
+    def _written(self, override: Override) -> asyncio.Task[None]:
+        """The writing of this override: one at a time, so that a hanging disk holds one thread and not one more at each attempt."""
+        known, task = self._writing.get(override.use_case, (None, None))
+        if task is None or known is not override or task.done():
+            task = asyncio.create_task(asyncio.to_thread(write_override, self._run, override))
+            task.add_done_callback(lambda done: done.cancelled() or done.exception())  # heard, also where nobody waits any more
+            self._writing[override.use_case] = override, task
+        return task
 
 
 def rolled_back(track: Track, *, actor: str, reason: str, override_id: str, to: Literal["previous", "champion"] | Slot,
