@@ -162,8 +162,8 @@ def _swap_endpoint(endpoint: Endpoint, use_case: str, actor: str, reason: str, n
                                  to_version=to_version)
     except (Unavailable, StaleState) as error:  # the store's compare-and-swap below still decides, the keeper converges
         unknown = to_version is not None and isinstance(error, StaleState)
-        warnings.append(f"the server could not swap to version {to_version} by itself ({error.what}): its package is proven and loaded first"
-                        if unknown else error.what)
+        warnings.append(f"the server could not swap to version {to_version} by itself ({error.what}): its package is proven and loaded "
+                        "first" if unknown else error.what)
         return None
 
 

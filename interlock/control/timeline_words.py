@@ -73,7 +73,8 @@ def _beside(stretch: Stretch) -> str:
 def _who(decision: Signature | None) -> list[str]:
     if decision is None:
         return ["The ledger names no decision for it."]
-    words = {"approve": "approved it", "rollback": "went back to it", "abort": "ended a release", "resume": "resumed a release", "pause": "paused a release"}
+    words = {"approve": "approved it", "rollback": "went back to it", "abort": "ended a release", "resume": "resumed a release",
+             "pause": "paused a release"}
     did = words.get(decision.kind, decision.kind)
     return [f"{decision.actor} {did} at {clock(decision.at)}: {decision.reason} (ledger entry {decision.seq})."]
 

@@ -40,7 +40,8 @@ def opened(page: str, use_case: str = FLIGHTS, *, whole: bool = False) -> AppTes
 
 def text(app: AppTest) -> str:
     """Everything that the page says, with what keeps foreign text from becoming Markdown taken out again."""
-    parts = [*app.title, *app.header, *app.subheader, *app.markdown, *app.caption, *app.error, *app.warning, *app.info, *app.success, *app.code]
+    headings, boxes = [*app.title, *app.header, *app.subheader], [*app.error, *app.warning, *app.info, *app.success]
+    parts = [*headings, *app.markdown, *app.caption, *boxes, *app.code]
     cells = [str(cell) for one in app.table for cell in one.value.to_numpy().ravel()]
     return "\n".join([*(str(one.value) for one in parts), *cells]).replace("\\", "").replace("\u2060", "")
 
