@@ -5,13 +5,13 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.components import address
-from dashboard.components.bound import nothing_waits, once_waited
-from dashboard.components.casefile import case_file
+from dashboard.components.approvals.bound import nothing_waits, once_waited
+from dashboard.components.approvals.casefile import case_file
+from dashboard.components.approvals.standing import standing as standing_approval
+from dashboard.components.deciding.progress import follow, standing
+from dashboard.components.deciding.receipts import entry_of, receipt
 from dashboard.components.frame import use_case_page
 from dashboard.components.live import live_of, live_strip
-from dashboard.components.progress import follow, standing
-from dashboard.components.receipts import entry_of, receipt
-from dashboard.components.standing import standing as standing_approval
 from dashboard.components.words import moment, short
 from dashboard.desk import Desk
 from interlock.control.readmodel.bound import voided

@@ -5,10 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.components.address import chosen
-from dashboard.components.budget import budgets, burn_down
 from dashboard.components.chart import draw
+from dashboard.components.costs.budget import budgets, burn_down
+from dashboard.components.costs.net_worth import net_worth, proposals
 from dashboard.components.frame import CHOSEN, page
-from dashboard.components.net_worth import net_worth, proposals
 from dashboard.components.plots import stacked
 from dashboard.components.states import empty
 from dashboard.components.words import moment, number, size, usd

@@ -5,12 +5,12 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.components.address import chosen
-from dashboard.components.column_history import columns_over_time
+from dashboard.components.data.column_history import columns_over_time
+from dashboard.components.data.lineage import origin, snapshots
+from dashboard.components.data.refused import refused
+from dashboard.components.data.soundness import requests, sound_rows
 from dashboard.components.frame import use_case_page
-from dashboard.components.lineage import origin, snapshots
-from dashboard.components.refused import refused
 from dashboard.components.signal import line
-from dashboard.components.soundness import requests, sound_rows
 from dashboard.components.states import empty
 from dashboard.components.words import age, moment
 from dashboard.desk import Desk

@@ -5,13 +5,13 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.components.address import chosen
-from dashboard.components.drift_column import one_column
-from dashboard.components.drift_distances import every_distance
-from dashboard.components.drift_map import ONE, PART, drift_map, order_of
-from dashboard.components.drift_parts import evidently, parts
-from dashboard.components.drift_ranking import LOSSES, drift_ranking
-from dashboard.components.drift_together import together
-from dashboard.components.drift_trial import limit_on_trial
+from dashboard.components.drift.column import one_column
+from dashboard.components.drift.distances import every_distance
+from dashboard.components.drift.heat_map import ONE, PART, drift_map, order_of
+from dashboard.components.drift.parts import evidently, parts
+from dashboard.components.drift.ranking import LOSSES, drift_ranking
+from dashboard.components.drift.together import together
+from dashboard.components.drift.trial import limit_on_trial
 from dashboard.components.frame import use_case_page
 from dashboard.components.signal import panel
 from dashboard.components.states import empty

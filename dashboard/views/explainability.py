@@ -8,12 +8,12 @@ import streamlit as st
 
 from dashboard.components import address
 from dashboard.components.evidence import champion_beside, pick_evidence
-from dashboard.components.explain_change import against_champion, attribution_drift
-from dashboard.components.explain_features import all_features
-from dashboard.components.explain_files import shap_plots
-from dashboard.components.explain_groups import compare_cohorts, drivers_of_loss
-from dashboard.components.explain_one import one_answer
-from dashboard.components.explain_shapes import one_feature
+from dashboard.components.explainability.change import against_champion, attribution_drift
+from dashboard.components.explainability.features import all_features
+from dashboard.components.explainability.files import shap_plots
+from dashboard.components.explainability.groups import compare_cohorts, drivers_of_loss
+from dashboard.components.explainability.one import one_answer
+from dashboard.components.explainability.shapes import one_feature
 from dashboard.components.frame import use_case_page
 from dashboard.components.signal import panel
 from dashboard.components.words import plain

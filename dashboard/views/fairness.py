@@ -8,13 +8,13 @@ import streamlit as st
 
 from dashboard.components import address
 from dashboard.components.evidence import pick_evidence
+from dashboard.components.fairness.groups import crossed_groups, groups_alone
+from dashboard.components.fairness.in_time import groups_in_production
+from dashboard.components.fairness.threshold_explorer import explore
+from dashboard.components.fairness.trade import mitigation, proxies
 from dashboard.components.frame import use_case_page
-from dashboard.components.groups import crossed_groups, groups_alone
-from dashboard.components.groups_in_time import groups_in_production
 from dashboard.components.signal import line
 from dashboard.components.states import empty
-from dashboard.components.threshold_explorer import explore
-from dashboard.components.trade import mitigation, proxies
 from dashboard.components.words import plain
 from dashboard.desk import Desk
 from interlock.control.readmodel.directory import Entry

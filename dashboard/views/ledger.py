@@ -7,8 +7,8 @@ import json
 import streamlit as st
 
 from dashboard.components.address import chosen, number, text
-from dashboard.components.bundle_form import bundle_form
 from dashboard.components.frame import CHOSEN, page
+from dashboard.components.ledger.bundle_form import bundle_form
 from dashboard.components.states import empty
 from dashboard.components.words import moment, plain
 from dashboard.components.zone import table_time

@@ -5,10 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.components.frame import CHOSEN, page
-from dashboard.components.panel import panel_table
-from dashboard.components.panel_filters import one_page, selected, views
-from dashboard.components.panel_words import in_words, read_at
-from dashboard.components.parts import parts_in_trouble
+from dashboard.components.overview.filters import one_page, selected, views
+from dashboard.components.overview.panel import panel_table
+from dashboard.components.overview.parts import parts_in_trouble
+from dashboard.components.overview.words import in_words, read_at
 from dashboard.components.signal import legend, mark
 from dashboard.components.states import empty
 from dashboard.components.words import plain

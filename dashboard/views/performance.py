@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.components.abstained import abstained
 from dashboard.components.address import chosen as chosen_part
-from dashboard.components.at_threshold import at_threshold
-from dashboard.components.by_outcome import classes, errors
 from dashboard.components.chart import draw
 from dashboard.components.evidence import pick_evidence
 from dashboard.components.frame import use_case_page
 from dashboard.components.measured import table_of
-from dashboard.components.past import past
+from dashboard.components.performance.abstained import abstained
+from dashboard.components.performance.at_threshold import at_threshold
+from dashboard.components.performance.by_outcome import classes, errors
+from dashboard.components.performance.past import past
+from dashboard.components.performance.production import production
+from dashboard.components.performance.weakness import weakness
+from dashboard.components.performance.worth import worth
 from dashboard.components.plots import curve
 from dashboard.components.points import with_bars
-from dashboard.components.production import production
-from dashboard.components.weakness import weakness
-from dashboard.components.worth import worth
 from dashboard.desk import Desk
 from interlock.control.readmodel.compare import metrics
 from interlock.control.readmodel.directory import Entry

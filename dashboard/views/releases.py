@@ -5,21 +5,21 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.components import address
-from dashboard.components.analysis import analysis
-from dashboard.components.cards import card_of
-from dashboard.components.decide import signed
-from dashboard.components.drills import drills
+from dashboard.components.deciding.analysis import analysis
+from dashboard.components.deciding.decide import signed
+from dashboard.components.deciding.probations import probation
+from dashboard.components.deciding.progress import follow, standing
+from dashboard.components.deciding.receipts import entry_of, receipt
+from dashboard.components.deciding.staging import staged
 from dashboard.components.frame import use_case_page
-from dashboard.components.going_back import other_versions, retire_form
 from dashboard.components.live import live_of
-from dashboard.components.preview import preview
-from dashboard.components.probations import probation
-from dashboard.components.progress import follow, standing
-from dashboard.components.receipts import entry_of, receipt
-from dashboard.components.rollout_line import rollout_line
-from dashboard.components.staging import staged
+from dashboard.components.releases.cards import card_of
+from dashboard.components.releases.drills import drills
+from dashboard.components.releases.going_back import other_versions, retire_form
+from dashboard.components.releases.preview import preview
+from dashboard.components.releases.rollout_line import rollout_line
+from dashboard.components.releases.steer import steer
 from dashboard.components.states import empty
-from dashboard.components.steer import steer
 from dashboard.components.words import moment, plain, short
 from dashboard.desk import Desk
 from dashboard.theme import LOOKS

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.components.durations import durations, failures
 from dashboard.components.frame import use_case_page
-from dashboard.components.notices import told
+from dashboard.components.runs.durations import durations, failures
+from dashboard.components.runs.notices import told
+from dashboard.components.runs.worked import models, worked
 from dashboard.components.states import empty
 from dashboard.components.words import plain
-from dashboard.components.worked import models, worked
 from dashboard.components.zone import table_time
 from dashboard.desk import Desk
 from dashboard.theme import LOOKS

@@ -6,11 +6,11 @@ from datetime import datetime
 
 import streamlit as st
 
-from dashboard.components.compared import compared
 from dashboard.components.frame import use_case_page
-from dashboard.components.moments import by_hand, moment_s, pick
 from dashboard.components.states import empty
-from dashboard.components.versions_band import versions_band
+from dashboard.components.time_machine.compared import compared
+from dashboard.components.time_machine.moments import by_hand, moment_s, pick
+from dashboard.components.time_machine.versions_band import versions_band
 from dashboard.components.words import plain, short
 from dashboard.desk import Desk
 from interlock.control.readmodel.between import Between, between, moments

@@ -5,11 +5,11 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.components import address
-from dashboard.components.case_edit import edit
-from dashboard.components.case_history import history
-from dashboard.components.case_parts import checked, in_words
 from dashboard.components.frame import use_case_page
 from dashboard.components.states import empty
+from dashboard.components.use_case.edit import edit
+from dashboard.components.use_case.history import history
+from dashboard.components.use_case.parts import checked, in_words
 from dashboard.components.words import plain
 from dashboard.desk import Desk
 from interlock.control.readmodel.case_file import CaseFile, case_file

@@ -13,8 +13,8 @@ from control_room_world import FLIGHTS, NOW, endpoint, evidence_of, observed, sh
 from sqlalchemy import select, update
 from test_pages import decide, opened, text
 
-from dashboard.components.bound import left
-from dashboard.components.stakes import sentence
+from dashboard.components.approvals.bound import left
+from dashboard.components.approvals.stakes import sentence
 from interlock.control.people import Person
 from interlock.control.readmodel.bound import bound_of, voided
 from interlock.control.readmodel.ledgered import ledgered

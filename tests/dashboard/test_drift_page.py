@@ -133,7 +133,7 @@ def test_a_cell_can_be_chosen_from_the_lists(traffic: Traffic, store: Store, mon
 
 
 def test_a_click_on_a_cell_chooses_its_column_and_window(traffic: Traffic, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dashboard.components import drift_map
+    from dashboard.components.drift import heat_map as drift_map
 
     put: dict[str, object] = {}
     monkeypatch.setattr(drift_map, "put", put.__setitem__)

@@ -14,7 +14,7 @@ from PIL import Image
 from reasons_world import NAME, lending, opened, served, text, trained
 from sqlalchemy import update
 
-from dashboard.components.plots_swarm import offsets
+from dashboard.components.explainability.plots_swarm import offsets
 from interlock.control.readmodel import explanations
 from interlock.control.readmodel.proof import Proof, proof, proofs
 from interlock.control.readmodel.reasons_over_time import METRIC, moved_features, reasons_over_time

@@ -12,7 +12,7 @@ from sqlalchemy import event, text, update
 from streamlit.testing.v1 import AppTest
 from test_pages import APP
 
-from dashboard.components.spark import spark, spoken
+from dashboard.components.overview.spark import spark, spoken
 from interlock.control.preparing import prepare
 from interlock.control.readmodel.directory import Entry, entries
 from interlock.control.readmodel.lacking import freshness, lacks

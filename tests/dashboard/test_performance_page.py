@@ -82,7 +82,7 @@ def test_older_evidence_is_shown_without_what_it_lacks_and_without_a_zero(world:
 
 
 def test_counts_that_were_never_kept_name_the_command(world: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dashboard.components.at_threshold.cuts_of", lambda chosen: None)
+    monkeypatch.setattr("dashboard.components.performance.at_threshold.cuts_of", lambda chosen: None)
     shown = said(opened(part="At a threshold"))
     assert LACKING["At a threshold"] in shown
     assert "prefect deployment run validate/validate -p use_case=flight_delays -p candidate_id=flight_delays-3" in shown

@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 from streamlit.testing.v1 import AppTest
 from test_pages import opened, text
 
-from dashboard.components.rollout_line import lasted
+from dashboard.components.releases.rollout_line import lasted
 from interlock.control.readmodel.phases import ahead_of, phases_of
 from interlock.control.readmodel.returning import returning
 from interlock.control.readmodel.rollouts import releases

@@ -14,7 +14,7 @@ import pytest
 from reasons_world import NAME, lending, opened, text, trained
 from streamlit.testing.v1 import AppTest
 
-from dashboard.components.what_if_fields import step_of
+from dashboard.components.explainability.what_if_fields import step_of
 from interlock.control.looking import what_if
 from interlock.control.people import Person
 from interlock.errors import InterlockError

@@ -6,9 +6,9 @@ import streamlit as st
 
 from dashboard.components.chart import draw
 from dashboard.components.evidence import champion_beside
-from dashboard.components.explain_shapes import together_pairs
+from dashboard.components.explainability.plots_swarm import beeswarm
+from dashboard.components.explainability.shapes import together_pairs
 from dashboard.components.plots import bars
-from dashboard.components.plots_swarm import beeswarm
 from dashboard.desk import Desk
 from interlock.control.readmodel.explanations import champion_importance, explained_rows, method
 from interlock.control.readmodel.figures import importance, swarm

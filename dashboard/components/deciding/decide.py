@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import streamlit as st
 
-from dashboard.components.rights import offered
+from dashboard.components.deciding.rights import offered
 from dashboard.components.states import trouble
 from dashboard.components.words import plain
 from dashboard.desk import Desk, forget
@@ -52,9 +52,7 @@ def signed(
         filled = fields() if fields else {}
         reason = st.text_area("Reason", key=f"reason {key}", max_chars=2000, height=68, placeholder=hint)
         typed = st.text_input(f"Type {word} to confirm", key=f"typed {key}", autocomplete="off")
-        st.caption(
-            plain(f"Signed as {desk.actor}; checked again at the click; the ledger keeps it.")
-        )
+        st.caption(plain(f"Signed as {desk.actor}; checked again at the click; the ledger keeps it."))
         pressed = st.form_submit_button(button, type="primary" if main else "secondary", key=f"press {key}")
     if not pressed:
         return

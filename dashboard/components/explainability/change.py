@@ -5,8 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.components.chart import draw
+from dashboard.components.explainability.plots_change import dumbbells, share_map
 from dashboard.components.plots import over_time
-from dashboard.components.plots_change import dumbbells, share_map
 from dashboard.components.states import empty
 from dashboard.components.words import number, plain, span
 from dashboard.desk import Desk

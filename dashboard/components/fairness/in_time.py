@@ -6,7 +6,7 @@ import streamlit as st
 
 from dashboard.components import address
 from dashboard.components.chart import draw
-from dashboard.components.plots_groups import groups_over_time
+from dashboard.components.fairness.plots_groups import groups_over_time
 from dashboard.components.signal import line
 from dashboard.components.states import empty
 from dashboard.components.words import plain, span

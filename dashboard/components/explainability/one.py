@@ -9,8 +9,8 @@ import streamlit as st
 
 from dashboard.components import address
 from dashboard.components.chart import draw
-from dashboard.components.explain_what_if import what_if_section
-from dashboard.components.plots_explain import label, waterfall
+from dashboard.components.explainability.plots_explain import label, waterfall
+from dashboard.components.explainability.what_if import what_if_section
 from dashboard.components.states import empty, trouble
 from dashboard.components.words import moment, number, plain, short
 from dashboard.desk import Desk

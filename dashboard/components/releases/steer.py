@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from dashboard.components.decide import Act, signed
+from dashboard.components.deciding.decide import Act, signed
 from dashboard.components.live import live_of
 from dashboard.components.words import plain
 from dashboard.desk import Desk

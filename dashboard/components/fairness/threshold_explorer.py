@@ -6,7 +6,7 @@ import streamlit as st
 
 from dashboard.components import address
 from dashboard.components.chart import draw
-from dashboard.components.plots_groups import rates_by_threshold
+from dashboard.components.fairness.plots_groups import rates_by_threshold
 from dashboard.components.signal import mark
 from dashboard.components.states import trouble
 from dashboard.components.words import interval, number, plain

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.components.decide import signed
-from dashboard.components.waive import exceptions_of, explain_exceptions, may_waive, waive_form
+from dashboard.components.approvals.waive import exceptions_of, explain_exceptions, may_waive, waive_form
+from dashboard.components.deciding.decide import signed
 from dashboard.components.words import plain
 from dashboard.desk import Desk
 from interlock.control import actions

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.components.decide import signed
+from dashboard.components.deciding.decide import signed
 from dashboard.components.live import live_of
-from dashboard.components.preview import preview
+from dashboard.components.releases.preview import preview
 from dashboard.components.words import moment, plain, short
 from dashboard.desk import Desk
 from interlock.control import actions

@@ -6,9 +6,9 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard.components.plots_explain import label
+from dashboard.components.explainability.plots_explain import label
+from dashboard.components.explainability.what_if_fields import field_widget, time_widget
 from dashboard.components.states import trouble
-from dashboard.components.what_if_fields import field_widget, time_widget
 from dashboard.components.words import number, plain
 from dashboard.desk import Desk
 from interlock.control.looking import what_if

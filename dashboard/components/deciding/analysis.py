@@ -6,9 +6,9 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard.components.probations import of_probation
+from dashboard.components.deciding.probations import of_probation
+from dashboard.components.deciding.staging import of_staging
 from dashboard.components.signal import mark
-from dashboard.components.staging import of_staging
 from dashboard.components.words import number, plain
 from dashboard.theme import LOOKS
 from interlock.control.readmodel.rollouts import ReleaseView

@@ -6,7 +6,7 @@ import streamlit as st
 
 from dashboard.components import address
 from dashboard.components.chart import draw
-from dashboard.components.plots_groups import whiskers
+from dashboard.components.fairness.plots_groups import whiskers
 from dashboard.components.words import interval, number, plain
 from interlock.control.readmodel.compare import measures_by_attribute, why_missing
 from interlock.control.readmodel.groups import GroupTable, Impact, Value, group_tables, intersections, reference_of

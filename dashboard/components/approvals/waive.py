@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard.components.decide import signed
+from dashboard.components.deciding.decide import signed
 from dashboard.components.words import moment, plain
 from dashboard.desk import Desk
 from interlock.control import actions

@@ -6,8 +6,8 @@ import streamlit as st
 
 from dashboard.components import address
 from dashboard.components.chart import draw
+from dashboard.components.explainability.plots_explain import dependence, grid_of_answers
 from dashboard.components.plots import bars
-from dashboard.components.plots_explain import dependence, grid_of_answers
 from dashboard.components.words import number, plain
 from interlock.control.readmodel.explanations import Answers, Dependence, Pairs, answers, coloured, dependences, pairs, shades
 from interlock.control.readmodel.proof import Proof

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.components.bound import bound, clock, void
-from dashboard.components.changes import change_level
-from dashboard.components.closer import closer
+from dashboard.components.approvals.bound import bound, clock, void
+from dashboard.components.approvals.changes import change_level
+from dashboard.components.approvals.closer import closer
+from dashboard.components.approvals.replays import replay_words
+from dashboard.components.approvals.signing import sign
+from dashboard.components.approvals.stakes import waiting_costs
 from dashboard.components.live import live_of, one_line
-from dashboard.components.replays import replay_words
 from dashboard.components.sidebyside import telling
 from dashboard.components.signal import mark, panel
-from dashboard.components.signing import sign
-from dashboard.components.stakes import waiting_costs
 from dashboard.components.words import moment, plain, short
 from dashboard.desk import Desk
 from interlock.control.readmodel.bound import Bound

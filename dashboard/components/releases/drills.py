@@ -19,8 +19,10 @@ def drills(desk: Desk, entry: Entry) -> None:
     if signal is not None:
         line(signal)
     if not found:
-        st.markdown("No drill so far. A drill rehearses deploy, breach and rollback on a shadow server with captured requests; "
-                    "`[schedules] drill` in the use-case file plans them. By hand:")
+        st.markdown(
+            "No drill so far. A drill rehearses deploy, breach and rollback on a shadow server with captured requests; "
+            "`[schedules] drill` in the use-case file plans them. By hand:"
+        )
         st.code(f"interlock drill {entry.name}", language=None)
         return
     st.dataframe(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.components.changes import what_changed
+from dashboard.components.approvals.changes import what_changed
+from dashboard.components.approvals.replays import drops, replay
+from dashboard.components.approvals.versus import calibration_of_both, fairness_of_both, reasons_of_both
 from dashboard.components.embed import attachments
-from dashboard.components.replays import drops, replay
 from dashboard.components.sidebyside import side_by_side
-from dashboard.components.versus import calibration_of_both, fairness_of_both, reasons_of_both
 from dashboard.components.words import plain
 from dashboard.desk import Desk
 from interlock.control.readmodel.directory import Entry

@@ -8,7 +8,7 @@ from textwrap import wrap
 
 import streamlit as st
 
-from dashboard.components.spark import spark, spoken
+from dashboard.components.overview.spark import spark, spoken
 from dashboard.components.words import age, number, plain
 from dashboard.theme import LOOKS
 from interlock.control.readmodel.needs import PAGES

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.components.analysis import title
+from dashboard.components.deciding.analysis import title
 from dashboard.components.live import live_of, live_strip
 from dashboard.components.signal import mark
 from dashboard.components.words import age, moment, plain, short

@@ -1,0 +1,1 @@
+"""Parts of the control room about a decision on a candidate."""

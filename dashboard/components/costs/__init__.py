@@ -1,0 +1,1 @@
+"""Parts of the control room about what it costs and brings."""

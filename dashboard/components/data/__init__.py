@@ -1,0 +1,1 @@
+"""Parts of the control room about rows: lineage, refusals, columns over time."""

@@ -1,0 +1,1 @@
+"""Parts of the control room about the signal panel."""

@@ -1,0 +1,1 @@
+"""Parts of the control room about how good the answers are."""
