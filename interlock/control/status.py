@@ -23,7 +23,6 @@ from interlock.records import releases
 from interlock.records.routes import all_routes, read_route
 from interlock.records.store import Store, utc_now
 from interlock.records.tables import Candidate
-from interlock.rules.canonical import iso
 from interlock.rules.releases import ReleaseState
 from interlock.rules.routes import Observed, Route, agrees
 from interlock.settings import Settings
@@ -94,7 +93,7 @@ def keeper_state(settings: Settings, now: datetime) -> str:
     except (OSError, ValueError, KeyError):
         return "down: it has never run here (interlock keeper)"
     if abs(now - at) > timedelta(seconds=KEEPER_SILENT_S):
-        return f"down: silent since {iso(at.astimezone(UTC))}"
+        return f"down: silent since {at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     errors = [f"{step}: {text}".partition("\n")[0] for step, text in told.get("errors", {}).items()]
     return f"up, with trouble: {'; '.join(errors)}" if errors else "up"
 

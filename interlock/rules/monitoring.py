@@ -113,7 +113,7 @@ def _drift_signals(limits: Monitoring) -> list[Signal]:
         Signal(metric="drift.target", title="Outcomes moved", direction="at_most", limit=limits.drift_psi_max, effect="warn", source=basis),
         Signal(metric="drift.reconstruction", title="Columns no longer belong together", direction="at_most", limit=0.5, effect="warn",
                unit="standard deviations", judge_by="interval", source="half a standard deviation, a medium effect: Cohen 1988"),
-        Signal(metric="explain.attribution_drift", title="Reasons moved", direction="at_most", limit=0.1, effect="warn", unit="1 - nDCG",
+        Signal(metric="explain.attribution_drift", title="Reasons moved", direction="at_most", limit=0.1, effect="warn", unit="nDCG lost",
                source="nDCG below 0.9: Amazon SageMaker Clarify, feature attribution drift (docs/explainability.md)"),
         *[Signal(metric="drift.segment_share", title="Share of features that moved within a segment", direction="at_most",
                  limit=limits.drift_share_max, effect="warn", source="[monitoring] drift_share_max") for _ in limits.segments[:1]],
