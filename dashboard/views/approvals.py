@@ -35,6 +35,7 @@ def show(desk: Desk, entry: Entry) -> None:
     if followed is not None:
         st.header("On its way", anchor=False)
         follow(entry.name, standing(desk, entry.name))
+    void = desk.live(voided, entry.name)  # read before what waits, so that it is never the older of the two
     open_decisions = desk.live(waiting, entry.name)
     if open_decisions:
         case_file(desk, entry, _choose(open_decisions), followed)
@@ -42,7 +43,7 @@ def show(desk: Desk, entry: Entry) -> None:
         if followed is None:
             live_strip(live_of(desk, entry.name))
         nothing_waits(entry.name)
-    once_waited(desk.soon(voided, entry.name), entry.name)
+    once_waited(void, entry.name)
     standing_approval(desk, entry, open_decisions)
     _history(desk, entry)
 

@@ -69,15 +69,17 @@ class Room:
         return self.settings.dashboard_url
 
     @contextmanager
-    def live_in(self, home: Path) -> Iterator[None]:
-        """Serve another installation for a while."""
-        link = self.settings.home
-        before = link.resolve()
-        _point(link, home)
+    def live_in(self, home: Path, usecases: Path | None = None) -> Iterator[None]:
+        """Serve another installation for a while; `usecases`: with other use-case files, where their folder is a link."""
+        links = {self.settings.home: home} | ({self.settings.usecases_dir: usecases} if usecases else {})
+        before = {link: link.resolve() for link in links}
         try:
+            for link, folder in links.items():
+                _point(link, folder)
             yield
         finally:
-            _point(link, before)
+            for link, folder in before.items():
+                _point(link, folder)
 
 
 @contextmanager

@@ -67,8 +67,9 @@ def control_room(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> It
     (folder / "world").mkdir()
     shutil.copy(migrated, folder / "world" / "store.db")
     (folder / "home").symlink_to(folder / "world")
+    (folder / "usecases").symlink_to(APP.parents[1] / "usecases")
     ports = {f"{part}_port": free_port() for part in ("dashboard", "prefect", "mlflow", "predictions", "control")}
-    settings = load_settings(home=folder / "home", usecases_dir=APP.parents[1] / "usecases", **ports)
+    settings = load_settings(home=folder / "home", usecases_dir=folder / "usecases", **ports)
     store = Store(settings.store_address)
     build(store, payload=XSS)
     store.close()

@@ -83,6 +83,24 @@ def build(store: Store, *, payload: str = "the newest month flies better") -> No
         _work(session, payload)
 
 
+def validated_again(store: Store, use_case: str, number: int, *, age: timedelta = timedelta(0), unknown: bool = False) -> str:
+    """Newer evidence about a version, made `age` ago; `unknown`: one of its groups is too small. Returns its digest."""
+    with store.writing() as session:
+        row = session.get_one(Candidate, f"{use_case}-{number}")
+        evidence = evidence_of(row, number, unknown=unknown, payload="Black").model_copy(update={"created_at": datetime.now(UTC) - age})
+        session.add(
+            EvidenceRow(
+                digest=evidence.seal(),
+                use_case=use_case,
+                candidate_id=row.id,
+                verdict=evidence.verdict.value,
+                body=evidence.model_dump(mode="json"),
+                created_at=evidence.created_at,
+            )
+        )
+    return evidence.seal()
+
+
 def slot(number: int) -> Slot:
     return Slot(version=number, digest=sha(f"{FLIGHTS} {number}"))
 

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 from browser_room import PATIENCE_MS, Room
-from control_room_world import FLIGHTS, observed, sha
+from control_room_world import FLIGHTS, LOANS, NOW, observed, sha, slot, validated_again
 from playwright.sync_api import Browser, Locator, Page, expect
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 from signing_room import person
 from sqlalchemy import select, update
 
-from interlock.records import ledger
+from interlock.records import decisions, ledger
 from interlock.records.store import Store
-from interlock.records.tables import Decision, Outbox, RouteRow
+from interlock.records.tables import Decision, Outbox, Release, RouteRow
 from interlock.serving.token import control_token
 from interlock.settings import Settings
 
@@ -157,3 +157,82 @@ def test_a_standing_approval_is_granted_and_revoked(signing: Room, own: Store, c
         filled(page, "Revoke", reason="enough").click()
         expect(main(page)).to_contain_text("Grant one", timeout=PATIENCE_MS)
     assert (len(decided(own, "grant")), len(decided(own, "revoke"))) == (1, 1)
+
+
+def test_one_person_waives_and_only_another_one_may_approve(signing: Room, own: Store, chromium: Browser) -> None:
+    digest = validated_again(own, LOANS, 1, unknown=True)
+    with person(chromium, signing, "approver", **BEN) as page:
+        visit(page, signing, "approvals", "Approvals", LOANS)
+        page.get_by_role("tab", name="Waive").click()
+        filled(page, "Waive for version 1", LOANS, "few rows, known limits").click()
+        expect(main(page)).to_contain_text("You waived 'Groups', so somebody else has to approve.", timeout=PATIENCE_MS)
+        assert page.get_by_role("button", name="Approve version 1").count() == 0
+    [waiver] = decided(own, "waive")
+    assert (waiver.evidence_digest, waiver.detail["gates"], waiver.reason) == (digest, ["fairness"], "few rows, known limits")
+    with person(chromium, signing, "approver", **CAS) as page:
+        visit(page, signing, "approvals", "Approvals", LOANS)
+        expect(main(page)).to_contain_text("waived fairness until", timeout=PATIENCE_MS)
+        filled(page, "Approve version 1", LOANS).click()
+        expect(main(page)).to_contain_text("Recorded", timeout=PATIENCE_MS)
+    [approval] = decided(own, "approve")
+    assert (approval.actor, approval.detail["waivers"]) == ("Cas Approver <cas@x.org>", [waiver.id])
+
+
+def test_evidence_that_is_too_old_is_void_and_offers_no_form(signing: Room, own: Store, chromium: Browser) -> None:
+    """The only evidence about the loans is 35 days less an hour old; 30 days are allowed."""
+    with person(chromium, signing, "approver", **BEN) as page:
+        visit(page, signing, "approvals", "Approvals", LOANS)
+        void = "The decision on version 1 is void: the evidence is stale: made on"
+        expect(main(page)).to_contain_text(void, timeout=PATIENCE_MS)
+        expect(main(page)).to_contain_text("at most 30 days old is allowed")
+        expect(main(page)).to_contain_text(f"interlock validate {LOANS} --version 1")
+        assert page.get_by_role("button", name=re.compile("^(Approve|Reject|Waive)")).count() == 0
+
+
+def test_a_tab_whose_evidence_was_superseded_decides_nothing_and_turns_to_the_newer(signing: Room, own: Store, chromium: Browser) -> None:
+    with person(chromium, signing, "approver", **BEN) as page:
+        visit(page, signing, "approvals", "Approvals")
+        button = filled(page, "Approve version 3")
+        digest = validated_again(own, FLIGHTS, 3)
+        with suppress(PlaywrightTimeout):  # the page may have noticed by itself before the click
+            button.click(timeout=2_000)
+        expect(main(page).locator(f'a[href*="{digest}"], a[href*="{digest.replace(":", "%3A")}"]')).to_be_visible(timeout=PATIENCE_MS)
+        assert decided(own, "approve") == []
+        expect(page.get_by_text("seen and meant")).to_have_count(0, timeout=PATIENCE_MS)  # what was typed was about the other evidence
+
+
+def test_going_back_to_a_chosen_version_leaves_a_receipt_that_leads_to_the_ledger(signing: Room, own: Store, chromium: Browser) -> None:
+    with person(chromium, signing, "approver", **BEN) as page:
+        visit(page, signing, "releases", "Releases")
+        page.get_by_text("Go back to another version").click()
+        filled(page, "Go back to version 1", reason="complaints at 03:00").click()
+        expect(main(page)).to_contain_text("Recorded", timeout=PATIENCE_MS)
+        [decision] = decided(own, "rollback")
+        with own.reading() as session:
+            entry = next(one.seq for one in ledger.entries(session, kinds=["decision.rollback"])
+                         if ledger.body_of(one).get("decision_id") == decision.id)
+        expect(main(page).locator(f'a[href*="entry={entry}"]').first).to_be_visible(timeout=PATIENCE_MS)
+        expect(page.get_by_role("button", name="Receipt (JSON)").first).to_be_visible()
+    assert signing.answers[0].champion == slot(1)
+    assert decision.reason == "complaints at 03:00"
+
+
+def test_a_release_in_canary_is_paused_and_then_aborted(signing: Room, own: Store, chromium: Browser) -> None:
+    with own.writing() as session:
+        told = {"use_case": FLIGHTS, "candidate_id": f"{FLIGHTS}-3"}
+        yes = decisions.record(session, kind="approve", identity="yes 3", actor="Grace Approver", reason="meant", now=NOW,
+                               expected_generation=5, detail={}, **told)
+        session.flush()
+        session.add(Release(id="release-3", decision_id=yes.id, state="canary", step=1, revision=1, reason="", analysis=[],
+                            state_since=NOW, created_at=NOW, **told))
+        row = session.get_one(RouteRow, FLIGHTS)
+        row.body = row.body | {"candidate": slot(3).model_dump(), "candidate_percent": 10}
+    with person(chromium, signing, "operator") as page:
+        visit(page, signing, "releases", "Releases")
+        for lever, state, said in (("Pause", "paused", "step 1 is held"), ("Abort", "rolled_back", "the candidate left the route")):
+            page.get_by_text(re.compile(f"^{lever}: ")).click()
+            filled(page, lever, reason=f"{lever}: errors at one airline").click()
+            expect(main(page)).to_contain_text(f"Recorded: {said}", timeout=PATIENCE_MS)
+            with own.reading() as session:
+                assert session.get_one(Release, "release-3").state == state
+                assert session.get_one(RouteRow, FLIGHTS).body["candidate_percent"] == 0
