@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.components import address
-from dashboard.components.approvals.bound import nothing_waits, once_waited
+from dashboard.components.approvals.bound import decided_meanwhile, nothing_waits, once_waited
 from dashboard.components.approvals.casefile import case_file
 from dashboard.components.approvals.standing import standing as standing_approval
 from dashboard.components.deciding.progress import follow, standing
@@ -37,6 +37,7 @@ def show(desk: Desk, entry: Entry) -> None:
         follow(entry.name, standing(desk, entry.name))
     void = desk.live(voided, entry.name)  # read before what waits, so that it is never the older of the two
     open_decisions = desk.live(waiting, entry.name)
+    decided_meanwhile(desk, entry.name, open_decisions)
     if open_decisions:
         case_file(desk, entry, _choose(open_decisions), followed)
     else:

@@ -11,10 +11,11 @@ from dashboard.components.words import moment, plain, short
 from dashboard.desk import Desk
 from interlock.control.people import Person
 from interlock.control.readmodel.bound import Bound, Voided, bound_of
+from interlock.control.undecided import Waiting
 from interlock.records.store import utc_now
 
 EVERY_S = 2
-SHOWN = "evidence shown"  # in the session: what the page was about when it was last drawn
+SHOWN = "evidence shown"  # in the session: per use case, what waited when its page was last drawn
 
 
 def bound(desk: Desk, evidence_digest: str) -> Bound:
@@ -54,6 +55,20 @@ def void(found: Bound, version: int, use_case: str) -> None:
     st.error(plain(f"The decision on version {version} is void: {'; '.join(found.void)}."))
     st.markdown("Nothing can be approved on this evidence. New evidence about the same version brings it back to this page:")
     st.code(f"interlock validate {use_case} --version {version}", language=None)
+
+
+def decided_meanwhile(desk: Desk, use_case: str, waits: list[Waiting]) -> None:
+    """Who decided on what this session last saw waiting, unless that was the person who looks: a tab that turns by itself says why."""
+    seen: dict[str, Waiting] = st.session_state.setdefault(SHOWN, {})
+    last = seen.get(use_case)
+    if waits:
+        seen[use_case] = waits[0]
+    if last is None or last.evidence_digest in {one.evidence_digest for one in waits}:
+        return
+    done = st.session_state.get("receipt")
+    found = bound(desk, last.evidence_digest)
+    if found.decided and (done is None or done.use_case != use_case):
+        void(found, last.version, use_case)
 
 
 def once_waited(found: list[Voided], use_case: str) -> None:
