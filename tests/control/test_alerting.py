@@ -134,6 +134,7 @@ def test_a_text_that_is_no_address_is_an_answer() -> None:
 def test_a_silent_address_costs_a_bounded_time() -> None:
     import socket
 
+    before = threading.enumerate()
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen(8)
@@ -142,6 +143,8 @@ def test_a_silent_address_costs_a_bounded_time() -> None:
         [answer] = AppriseNotifier([url], timeout_s=0.3).send("a", "b", "info")
         assert time.monotonic() - start < 3
         assert answer.error == "no answer within 0.3 s"
+        for sender in (one for one in threading.enumerate() if one not in before):
+            sender.join(10)  # it gives up by itself; left alone, its socket would be closed by chance, in another test
 
 
 def test_a_use_case_names_variables_never_addresses(settings: Settings) -> None:

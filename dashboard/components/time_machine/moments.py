@@ -22,7 +22,10 @@ def pick(name: str, changes: Sequence[datetime], default: datetime, *, label: st
     options = sorted({*changes, default, st.session_state[key]})
     if len(options) < 2:
         return options[0]
-    value: datetime = st.select_slider(label, options, key=key, format_func=moment_s, help=help or None)
+    present = default if default == options[-1] and default not in changes else None
+    value: datetime = st.select_slider(
+        label, options, key=key, format_func=lambda one: "now" if one == present else moment_s(one), help=help or None
+    )
     want = None if value == default else value.isoformat()
     st.session_state[f"{key} told"] = want
     if want is None and asked is not None:
