@@ -93,7 +93,7 @@ def test_traffic_is_the_mean_of_the_newest_week() -> None:
 
 def test_a_day_of_waiting_in_money_mistakes_and_decisions() -> None:
     """120 EUR per 1,000 at 2,000 answers a day: 240 EUR; 0.03 of 2,000: 60 wrong answers; 15 % of 2,000: 300 decisions."""
-    candidate = proof_of(found("performance.value_vs_champion", 120.0, 80.0, 160.0, unit="EUR"),
+    candidate = proof_of(found("performance.value_vs_champion", 120.0, 80.0, 160.0, unit="EUR per 1,000"),
                          found("performance.vs_champion_error", 0.03, 0.02, 0.04), found("replay.flip_rate", 0.15, 0.14, 0.16))
     waits = stakes_of(candidate, 2_000.0, 7.0)
     assert waits.stakes[0] == Stake("Value", 240.0, 160.0, 320.0, "EUR")
@@ -103,7 +103,7 @@ def test_a_day_of_waiting_in_money_mistakes_and_decisions() -> None:
 
 
 def test_what_is_not_known_about_waiting_says_why() -> None:
-    known = proof_of(found("performance.value_vs_champion", 120.0, 80.0, 160.0, unit="EUR"))
+    known = proof_of(found("performance.value_vs_champion", 120.0, 80.0, 160.0, unit="EUR per 1,000"))
     assert stakes_of(known, None, 0.0).stakes[0].why == NO_TRAFFIC
     assert sentence(stakes_of(known, None, 0.0)) == f"not known: {NO_TRAFFIC}."
     unsure = stakes_of(proof_of(found("performance.value_vs_champion", 1.0, -5.0, 7.0, unit="EUR")), 1_000.0, 1.0)

@@ -70,7 +70,8 @@ def _money(own: dict[str, Finding]) -> Finding | None:
 
 
 def _scaled(what: str, found: Finding | None, per_day: float | None, per: float) -> Stake:
-    unit = {"Value": found.unit if found else "", "Wrong answers": "answers"}.get(what, "decisions")
+    money = found.unit.removesuffix(" per 1,000") if found else ""  # measured per 1,000 cases, told per day
+    unit = {"Value": money, "Wrong answers": "answers"}.get(what, "decisions")
     if found is None or found.value is None:
         return Stake(what, unit=unit, why=why_missing(found))
     if per_day is None:
