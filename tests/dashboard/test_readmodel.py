@@ -325,3 +325,12 @@ def test_every_text_of_the_world_can_be_an_attack(store: Store) -> None:
     build(store, payload=XSS)
     assert datetime.now(UTC) - NOW < timedelta(days=1)
     assert taken(store, FLIGHTS)[0].reason == XSS
+
+
+def test_no_more_series_than_colours() -> None:
+    """Six stages of 6, 5, 4, 3, 2, 1 USD on one day: four keep their name, 2 + 1 are told together; storage of two kinds is one."""
+    day = date(2026, 5, 4)
+    spent = {"serving": 6.0, "train": 5.0, "storage.rows": 3.0, "storage.labels": 1.0, "validate": 3.0, "ingest": 2.0, "monitor": 1.0}
+    rows = [Spending("one", stage, day, usd, 0.0, 0, 0) for stage, usd in spent.items()]
+    days, series = by_day(rows, by="stage")
+    assert (days, series) == ([day], {"serving": [6.0], "train": [5.0], "storage": [4.0], "validate": [3.0], "2 others": [3.0]})

@@ -12,7 +12,7 @@ from interlock.records.store import Store
 from interlock.records.tables import Cost
 from interlock.spec.usecase import UseCase
 
-SERIES_MAX = 7
+SERIES_MAX = 5  # as many colours as can be told apart
 
 
 class Spending(NamedTuple):
