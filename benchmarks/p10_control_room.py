@@ -30,7 +30,8 @@ from benchmarks.control_room_home import build, capture, world
 from interlock.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
-USE_CASES, BIG, SMALL, ROUNDS = 50, 10_000_000, 10_000, 5
+USE_CASES, BIG, SMALL = 50, 10_000_000, 10_000
+ROUNDS = 8  # even: each installation goes first as often as the other
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update",
          "--disable-sync"]
 TITLES = ("Approvals", "Releases", "Time machine", "Performance", "Drift", "Fairness", "Explainability", "Use case", "Data", "Costs",
