@@ -26,12 +26,14 @@ lint: $(READY)  ## ruff, mypy, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Most tests wait for servers of their own, so two processes share them by file; those that kill, overload or replay the demo run alone.
-ALONE := tests/reliability tests/end_to_end
+# Most tests wait for servers of their own, so two processes share them by file; those that drive a browser, kill, overload or replay the
+# demo run alone.
+ALONE := tests/dashboard tests/reliability tests/end_to_end
 
 test: lint  ## Lint, types, contracts and every test
 	$(BIN)/pytest -n 2 --dist loadfile $(ALONE:%=--ignore=%)
-	$(BIN)/pytest $(ALONE)
+	$(BIN)/pytest tests/dashboard
+	$(BIN)/pytest tests/reliability tests/end_to_end
 
 reliability: $(READY)  ## Kills, power cuts, races, hostile input, overload, faults in full; writes docs/reliability.md (about an hour)
 	INTERLOCK_RELIABILITY=full $(BIN)/pytest tests/reliability --timeout 3600

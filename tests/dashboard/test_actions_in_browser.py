@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from browser_room import PATIENCE_MS, Room
+from browser_room import PATIENCE_MS, Room, settled
 from control_room_world import FLIGHTS, LOANS, NOW, observed, sha, slot, validated_again
 from playwright.sync_api import Browser, Locator, Page, expect
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
@@ -230,6 +230,9 @@ def test_a_release_in_canary_is_paused_and_then_aborted(signing: Room, own: Stor
     with person(chromium, signing, "operator") as page:
         visit(page, signing, "releases", "Releases")
         for lever, state, said in (("Pause", "paused", "step 1 is held"), ("Abort", "rolled_back", "the candidate left the route")):
+            if lever == "Abort":  # drawn for the paused release; the one of a moment ago is about to be drawn anew, closed
+                expect(page.get_by_text(re.compile("^Resume: "))).to_be_visible(timeout=PATIENCE_MS)
+                settled(page)
             page.get_by_text(re.compile(f"^{lever}: ")).click()
             filled(page, lever, reason=f"{lever}: errors at one airline").click()
             expect(main(page)).to_contain_text(f"Recorded: {said}", timeout=PATIENCE_MS)
