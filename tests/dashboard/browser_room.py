@@ -97,7 +97,7 @@ def open_room(settings: Settings, actor: str = "Grace Approver") -> Iterator[Roo
             command, cwd=ROOT, env=clean | said | {"INTERLOCK_ACTOR": actor}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         try:
-            _until_healthy(settings.dashboard_url)
+            until_healthy(settings.dashboard_url)
             yield room
         finally:
             process.terminate()
@@ -156,7 +156,8 @@ def _point(link: Path, home: Path) -> None:
     fresh.replace(link)
 
 
-def _until_healthy(address: str, patience_s: float = 60) -> None:
+def until_healthy(address: str, patience_s: float = 60) -> None:
+    """Wait for a control room that was just started; the test fails where it does not answer in time."""
     deadline = time.monotonic() + patience_s
     while time.monotonic() < deadline:
         try:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from browser_room import PATIENCE_MS, ROOT, VIEWERS, Room, _until_healthy
+from browser_room import PATIENCE_MS, ROOT, VIEWERS, Room, until_healthy
 from control_room_world import endpoint, observed
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from streamlit.web.server.starlette.starlette_app_utils import create_signed_value
@@ -62,7 +62,7 @@ def signing_room(settings: Settings, log: Path) -> Iterator[Room]:
         own = settings_environment(settings) | {"INTERLOCK_HOME": str(settings.home)}  # a link: it may lead elsewhere later
         process = subprocess.Popen(program.command, cwd=ROOT, env=clean | own, stdout=output, stderr=subprocess.STDOUT)
         try:
-            _until_healthy(settings.dashboard_url)
+            until_healthy(settings.dashboard_url)
             yield room
         finally:
             process.terminate()

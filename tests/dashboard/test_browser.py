@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
-from browser_room import VIEWERS
+from browser_room import VIEWERS, until_healthy
 from control_room_world import FLIGHTS, XSS, build, endpoint, observed
 from playwright.sync_api import Browser, expect
 
@@ -52,7 +50,7 @@ def room(environment: Settings, store: Store, answers: list[Observed]) -> Iterat
     with endpoint(environment.control_port, answers):
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            _until_healthy(environment.dashboard_url)
+            until_healthy(environment.dashboard_url)
             yield environment.dashboard_url
         finally:
             process.terminate()
@@ -100,15 +98,3 @@ def test_a_report_can_be_looked_at_and_cannot_reach_out(chromium: Browser) -> No
     expect(page.frame_locator("iframe").locator("#a")).to_have_text("shown sealed")
     assert asked == blocked  # the policy stops a request before it leaves
     context.close()
-
-
-def _until_healthy(address: str, patience_s: float = 60) -> None:
-    deadline = time.monotonic() + patience_s
-    while time.monotonic() < deadline:
-        try:
-            if httpx.get(f"{address}/_stcore/health", timeout=1).is_success:
-                return
-        except httpx.HTTPError:
-            pass
-        time.sleep(0.2)
-    pytest.fail(f"the control room did not start within {patience_s:.0f} s")
