@@ -18,7 +18,7 @@ import polars as pl
 from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
-from interlock.control.window_series import KEY, series_of
+from interlock.control.windows.window_series import KEY, series_of
 from interlock.records import ledger
 from interlock.records.captured_frames import predictions_schema
 from interlock.records.compaction import _by_day

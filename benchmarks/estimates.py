@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from interlock.control.estimates import estimated
+from interlock.control.evidence.estimates import estimated
 from interlock.control.frames import modelling_frame
 from interlock.modeling.error_model import error_model, fit_error_model
 from interlock.modeling.features import FeatureSpace

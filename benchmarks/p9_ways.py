@@ -71,8 +71,8 @@ def _plainly(left: Any, own: Any, folder: Path) -> dict[str, Any]:
     stages, mark = {}, time.perf_counter()
     frame = _rows(left, use_case, folder, now)
     stages["ingest"], mark = time.perf_counter() - mark, time.perf_counter()
-    from interlock.control.assessment import assess
-    from interlock.control.case import open_case
+    from interlock.control.evidence.assessment import assess
+    from interlock.control.evidence.case import open_case
     from interlock.modeling.derived import with_derived
     from interlock.modeling.making import make_package
     from interlock.records.store import open_store
@@ -98,7 +98,7 @@ def _approved(settings: Any) -> str:
     """The release of the one candidate: gates that stop it are waived by one person, and another approves."""
     from sqlalchemy import select
 
-    from interlock.control import actions
+    from interlock.control.decisions import actions
     from interlock.records.store import open_store
     from interlock.records.tables import EvidenceRow, Release
     from interlock.rules.evidence import Evidence
@@ -121,7 +121,7 @@ def _stage(left: Any, store: Any, use_case: Any, candidate: Any, digest: str) ->
     """Smoke requests and the declared load, as a release has them: nothing of it rests on the release but the names."""
     from types import SimpleNamespace
 
-    from interlock.control import staging
+    from interlock.control.releases import staging
     from interlock.rules.routes import Slot
 
     plan: Any = SimpleNamespace(slot=Slot(version=1, digest=digest), release=SimpleNamespace(use_case=NAME), candidate=candidate,
@@ -133,7 +133,7 @@ def _stage(left: Any, store: Any, use_case: Any, candidate: Any, digest: str) ->
 
 def _load(settings: Any, digest: str) -> None:
     """Golden rows in a child process, then the package into the server."""
-    from interlock.control.deploying import PROBE_TIMEOUT_S
+    from interlock.control.releases.deploying import PROBE_TIMEOUT_S
     from interlock.modeling.package import read_package
     from interlock.modeling.probe import probe_package
     from interlock.rules.routes import Route, Slot

@@ -68,8 +68,8 @@ def rows_of(settings: Settings, case: LoopCase) -> tuple[UseCase, pl.DataFrame]:
 
 def judge_of(use_case: UseCase, seed: int) -> Judge:
     """The reports of a monitored window that can ask for a retraining, and the rules' judgement about them."""
-    from interlock.control.window_drift import WindowDrift
-    from interlock.control.window_performance import performance_of
+    from interlock.control.windows.window_drift import WindowDrift
+    from interlock.control.windows.window_performance import performance_of
 
     def judge(package: Package, rows: pl.DataFrame) -> Judgement:
         drift = WindowDrift(use_case, package, rows)

@@ -14,7 +14,7 @@ from dashboard.desk import store_of
 from dashboard.entrance import admitted, leave, viewer
 from dashboard.skin import MARK, wear
 from dashboard.timing import Run, timed
-from interlock.control.people import local_mode, person_of
+from interlock.control.access.people import local_mode, person_of
 from interlock.errors import InterlockError
 from interlock.records.store import Store, utc_now
 from interlock.settings import Settings, load_settings

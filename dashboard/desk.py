@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import streamlit as st
 
 from dashboard.entrance import viewer
-from interlock.control.people import Person, local_mode
-from interlock.control.sign_ins import why_ended
+from interlock.control.access.people import Person, local_mode
+from interlock.control.access.sign_ins import why_ended
 from interlock.errors import DecisionRefused
 from interlock.records.store import Store, open_store
 from interlock.rules.approval import may

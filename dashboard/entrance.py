@@ -9,9 +9,9 @@ import streamlit as st
 
 from dashboard.components.states import trouble
 from dashboard.components.words import plain
-from interlock.control.claims import person_from
-from interlock.control.people import Person, at_keyboard
-from interlock.control.sign_ins import arrive, check, sign_out
+from interlock.control.access.claims import person_from
+from interlock.control.access.people import Person, at_keyboard
+from interlock.control.access.sign_ins import arrive, check, sign_out
 from interlock.errors import DecisionRefused, InterlockError
 from interlock.records.store import Store
 from interlock.settings import Settings, is_loopback

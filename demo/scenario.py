@@ -12,7 +12,7 @@ from rich.progress import Progress
 from demo.journal import Journal
 from demo.stage import RUN_TIMEOUT_S, Stage, edit_use_case, gate_results, utc
 from demo.traffic import Customers
-from interlock.control import actions
+from interlock.control.decisions import actions
 from interlock.control.deployments import COSTS, LIFECYCLE, MONITOR
 from interlock.errors import InterlockError
 from interlock.records.ids import new_id

@@ -11,8 +11,8 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
 from flows.artifacts import links_of, publish
-from interlock.control.costing import CostLine
 from interlock.control.opening import Installation, opened
+from interlock.control.spending.costing import CostLine
 
 
 @flow(name="costs", log_prints=True)
@@ -27,8 +27,8 @@ def costs(use_case: str) -> float:
 @task(cache_policy=NO_CACHE)
 def count(installation: Installation) -> list[CostLine]:
     """Add up and record the use of every stage and day, and what follows from it for the Costs page."""
-    from interlock.control.costing import add_up
-    from interlock.control.economy import prepare_economy
+    from interlock.control.spending.costing import add_up
+    from interlock.control.spending.economy import prepare_economy
 
     lines = add_up(installation.settings, installation.store, installation.use_case)
     prepare_economy(installation.store, installation.use_case)
@@ -38,8 +38,8 @@ def count(installation: Installation) -> list[CostLine]:
 @task(cache_policy=NO_CACHE)
 def show(installation: Installation, lines: list[CostLine]) -> None:
     """Publish the totals by stage, with the date and kind of the prices."""
-    from interlock.control.costing import totals
-    from interlock.control.prices import price_table
+    from interlock.control.spending.costing import totals
+    from interlock.control.spending.prices import price_table
 
     name = installation.use_case.name
     prices = price_table(installation.settings, installation.use_case.costs)

@@ -12,9 +12,9 @@ from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
 from flows.artifacts import links_of, publish
-from interlock.control import deploying
 from interlock.control.endpoint import reached
 from interlock.control.opening import Installation, opened
+from interlock.control.releases import deploying
 from interlock.records.store import utc_now
 from interlock.rules.releases import ReleaseState
 from interlock.rules.staging import StagingJudgement

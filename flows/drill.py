@@ -11,7 +11,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
 from flows.artifacts import links_of, publish
-from interlock.control.alerting import deliver
+from interlock.control.keeping.alerting import deliver
 from interlock.control.opening import Installation, opened
 from interlock.errors import StaleState
 from interlock.records.tables import DrillRow
@@ -33,8 +33,8 @@ def drill(use_case: str, started_by: str | None = None) -> str:
 @task(cache_policy=NO_CACHE)
 def rehearse(installation: Installation, started_by: str | None) -> DrillRow:
     """Rehearse, judge and record."""
-    from interlock.control.drill import drill as carry_out
-    from interlock.control.people import actor_name
+    from interlock.control.access.people import actor_name
+    from interlock.control.drills.drill import drill as carry_out
 
     return carry_out(installation.settings, installation.store, installation.use_case,
                      started_by=started_by or actor_name(installation.settings))

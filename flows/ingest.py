@@ -29,8 +29,8 @@ def ingest(use_case: str, as_of: str | None = None) -> str | None:
 @task(cache_policy=NO_CACHE)
 def take_in(installation: Installation, as_of: datetime | None) -> IngestResult:
     """Load, check, quarantine and record the new rows; their CPU seconds are counted."""
-    from interlock.control.column_history import prepare_columns
-    from interlock.control.usage import measured
+    from interlock.control.spending.usage import measured
+    from interlock.control.windows.column_history import prepare_columns
     from interlock.records.ingest import ingest as take
 
     with measured(installation.store, installation.use_case.name, "ingest"):

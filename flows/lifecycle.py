@@ -9,8 +9,8 @@ from __future__ import annotations
 from prefect import flow
 
 from flows import ingest, train, validate
+from interlock.control.access.people import actor_name
 from interlock.control.opening import moment, opened
-from interlock.control.people import actor_name
 
 
 @flow(name="lifecycle", log_prints=True)

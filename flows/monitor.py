@@ -13,8 +13,8 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
 from flows.artifacts import links_of, publish
-from interlock.control.monitoring import MonitorResult
 from interlock.control.opening import Installation, moment, opened
+from interlock.control.windows.monitoring import MonitorResult
 
 
 @flow(name="monitor", log_prints=True)
@@ -30,9 +30,9 @@ def monitor(use_case: str, as_of: str | None = None) -> dict[str, object]:
 @task(cache_policy=NO_CACHE)
 def judge(installation: Installation, as_of: datetime | None) -> MonitorResult:
     """Compact what was captured, judge the windows and record them."""
-    from interlock.control.column_history import prepare_columns
-    from interlock.control.monitoring import monitor_use_case
-    from interlock.control.usage import measured
+    from interlock.control.spending.usage import measured
+    from interlock.control.windows.column_history import prepare_columns
+    from interlock.control.windows.monitoring import monitor_use_case
 
     with measured(installation.store, installation.use_case.name, "monitor"):
         result = monitor_use_case(installation.settings, installation.store, installation.use_case, as_of=as_of)
@@ -43,7 +43,7 @@ def judge(installation: Installation, as_of: datetime | None) -> MonitorResult:
 @task(cache_policy=NO_CACHE)
 def tell(installation: Installation, result: MonitorResult) -> None:
     """Deliver alerts that wait, and publish what was found."""
-    from interlock.control.alerting import deliver
+    from interlock.control.keeping.alerting import deliver
 
     told = deliver(installation.settings, installation.store, [installation.use_case])
     name = installation.use_case.name
@@ -57,7 +57,7 @@ def tell(installation: Installation, result: MonitorResult) -> None:
 @task(cache_policy=NO_CACHE)
 def attach(installation: Installation, result: MonitorResult) -> None:
     """Evidently's report about one window at most, for people; it takes about 15 s, so it comes last."""
-    from interlock.control.window_evidently import attach_evidently
+    from interlock.control.windows.window_evidently import attach_evidently
 
     sentence = attach_evidently(installation.settings, installation.store, installation.use_case, result.judged)
     if sentence:

@@ -12,8 +12,8 @@ from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
 from flows.artifacts import links_of, publish
-from interlock.control import archiving
 from interlock.control.opening import Installation, opened
+from interlock.control.releases import archiving
 
 
 @flow(name="retire", log_prints=True)

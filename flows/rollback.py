@@ -11,10 +11,10 @@ from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
 from flows.artifacts import links_of, publish
-from interlock.control import aftermath
-from interlock.control.alerting import deliver
 from interlock.control.endpoint import reached
+from interlock.control.keeping.alerting import deliver
 from interlock.control.opening import Installation, opened
+from interlock.control.releases import aftermath
 
 
 @flow(name="rollback", log_prints=True)

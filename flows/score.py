@@ -11,8 +11,8 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
 from flows.artifacts import links_of, publish
+from interlock.control.access.people import actor_name
 from interlock.control.opening import opened
-from interlock.control.people import actor_name
 from interlock.control.scoring.job import Summary
 
 
@@ -29,7 +29,7 @@ def answer(use_case: str, source: str, to: str, version: int | None, url_env: st
     """Score chunk by chunk and publish what came out."""
     from interlock.control.scoring.job import score as run
     from interlock.control.scoring.targets import target_of
-    from interlock.control.usage import measured
+    from interlock.control.spending.usage import measured
 
     with opened(use_case) as here, measured(here.store, use_case, "score"):
         done = run(here.settings, here.store, here.use_case, source, target_of(to, url_env), version=version, capture=capture,

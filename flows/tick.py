@@ -22,9 +22,9 @@ def tick(now: str | None = None) -> list[str]:
 @task(cache_policy=NO_CACHE)
 def start_what_is_due(now: str | None) -> list[str]:
     """Write what is due to the outbox, tell about schedules that cannot be read, publish the list."""
-    from interlock.control.alerting import deliver
     from interlock.control.backups.schedule import tend_backups
-    from interlock.control.scheduling import start_due
+    from interlock.control.keeping.alerting import deliver
+    from interlock.control.keeping.scheduling import start_due
 
     with opened_store() as (settings, store):
         started = [f"{run.use_case}: {run.flow}, due {run.due:%Y-%m-%d %H:%M} UTC" for run in start_due(settings, store, now=moment(now))]

@@ -13,8 +13,8 @@ from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
 
 from flows.artifacts import links_of, publish
+from interlock.control.access.people import actor_name
 from interlock.control.opening import Installation, moment, opened
-from interlock.control.people import actor_name
 from interlock.records.tables import Candidate
 
 

@@ -31,7 +31,7 @@ def validate(use_case: str, candidate_id: str | None = None, as_of: str | None =
 @task(cache_policy=NO_CACHE)
 def measure(installation: Installation, candidate_id: str | None, as_of: datetime | None) -> Evidence | None:
     """Load, run every report, judge and record; None where every candidate has evidence that counts."""
-    from interlock.control.validation import next_candidate, validate_candidate
+    from interlock.control.evidence.validation import next_candidate, validate_candidate
 
     chosen = next_candidate(installation.settings, installation.store, installation.use_case.name, candidate_id=candidate_id)
     if chosen is None:

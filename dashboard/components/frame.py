@@ -11,7 +11,7 @@ from dashboard.components.states import empty, failed, trouble
 from dashboard.components.words import plain
 from dashboard.desk import Desk, open_desk
 from dashboard.skin import tab_title
-from interlock.control.people import local_mode
+from interlock.control.access.people import local_mode
 from interlock.control.readmodel.directory import Entry, entries
 from interlock.errors import InterlockError
 from interlock.settings import load_settings

@@ -14,11 +14,11 @@ from dashboard.components.frame import use_case_page
 from dashboard.components.live import live_of, live_strip
 from dashboard.components.words import moment, short
 from dashboard.desk import Desk
+from interlock.control.decisions.undecided import Waiting
 from interlock.control.readmodel.bound import voided
 from interlock.control.readmodel.directory import Entry
 from interlock.control.readmodel.rollouts import releases
 from interlock.control.readmodel.waiting import Taken, taken, waiting
-from interlock.control.undecided import Waiting
 
 EVIDENCE = "evidence"  # in the address
 ABOUT = """A **candidate** is a trained and packaged version that is not live. Its **evidence** was measured on rows it never saw and

@@ -13,7 +13,7 @@ from dashboard.components.states import empty
 from dashboard.components.words import moment, plain
 from dashboard.components.zone import table_time
 from dashboard.desk import Desk
-from interlock.control.keeper import head_path
+from interlock.control.keeping.keeper import head_path
 from interlock.control.readmodel.book import Line, entry, kinds, length, lines
 from interlock.control.readmodel.directory import entries
 from interlock.records.ledger import read_head, verify

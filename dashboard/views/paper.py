@@ -11,7 +11,7 @@ from dashboard.components.states import empty, trouble
 from dashboard.components.words import moment, plain
 from dashboard.desk import Desk
 from dashboard.skin import tab_title
-from interlock.control.model_card import card_parts, decisions_on
+from interlock.control.evidence.model_card import card_parts, decisions_on
 from interlock.control.readmodel.directory import entry
 from interlock.control.readmodel.proof import Proof, proof
 from interlock.control.readmodel.signals import SignalState

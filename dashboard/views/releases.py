@@ -23,7 +23,7 @@ from dashboard.components.states import empty
 from dashboard.components.words import moment, plain, short
 from dashboard.desk import Desk
 from dashboard.theme import LOOKS
-from interlock.control import actions
+from interlock.control.decisions import actions
 from interlock.control.readmodel.directory import Entry
 from interlock.control.readmodel.rollouts import ReleaseView, preview_rollback, releases
 

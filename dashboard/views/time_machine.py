@@ -13,10 +13,10 @@ from dashboard.components.time_machine.moments import by_hand, moment_s, pick
 from dashboard.components.time_machine.versions_band import versions_band
 from dashboard.components.words import plain, short
 from dashboard.desk import Desk
+from interlock.control.past.timeline import Moment, Timeline, timeline, what_answered
+from interlock.control.past.timeline_words import answer, change
 from interlock.control.readmodel.between import Between, between, moments
 from interlock.control.readmodel.directory import Entry
-from interlock.control.timeline import Moment, Timeline, timeline, what_answered
-from interlock.control.timeline_words import answer, change
 from interlock.records.store import utc_now
 
 AT, FROM = "at", "from"  # in the address

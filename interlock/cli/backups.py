@@ -19,9 +19,9 @@ def backup(dest: Annotated[Path | None, typer.Argument(help="Folder to write to;
            manifest_only: Annotated[bool, typer.Option(help="Name the lake's files without copying them.")] = False,
            keep: Annotated[int | None, typer.Option(min=1, help="Newest backups to keep; default: setting backup_keep.")] = None) -> None:
     """Copy store, ledger, packages, evidence, captured predictions and the lake, consistently and while everything runs."""
+    from interlock.control.access.people import actor_name
     from interlock.control.backups.making import make_backup
     from interlock.control.opening import opened_store
-    from interlock.control.people import actor_name
     from interlock.errors import SettingsError
 
     with opened_store() as (settings, store):
@@ -67,9 +67,9 @@ def restore(src: Annotated[str, typer.Argument(help="A backup folder (its newest
 
 def confirm_restore(reason: Annotated[str, typer.Option(help="Why; it goes to the ledger.")]) -> None:
     """Let a restored home work: keeper, routes and schedules."""
+    from interlock.control.access.people import actor_name
     from interlock.control.backups.confirming import confirm
     from interlock.control.opening import opened_store
-    from interlock.control.people import actor_name
 
     with opened_store() as (settings, store):
         typer.echo(f"confirmed, ledger entry {confirm(settings, store, actor=actor_name(settings), reason=reason)}; now: interlock up")

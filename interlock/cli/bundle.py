@@ -21,10 +21,10 @@ def bundle(since: Since, until: Until, reason: Annotated[str, typer.Option(help=
            use_case: Annotated[str | None, typer.Option(help="Only this one; default: all.")] = None,
            out: Annotated[Path | None, typer.Option(help="File to write; default: under <home>/bundles.")] = None) -> None:
     """Evidence, decisions, ledger proof, model cards and access of a period as one signed archive."""
+    from interlock.control.access.people import at_keyboard
     from interlock.control.bundle.making import make_bundle
     from interlock.control.opening import opened_store
-    from interlock.control.people import at_keyboard
-    from interlock.control.timeline import moment_of
+    from interlock.control.past.timeline import moment_of
 
     with opened_store() as (settings, store):
         made = make_bundle(settings, store, actor=at_keyboard(settings), reason=reason, since=moment_of(since), until=moment_of(until),

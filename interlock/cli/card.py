@@ -19,7 +19,7 @@ def card(name: Name, version: Annotated[int | None, typer.Option(help="Version; 
          form: Annotated[str, typer.Option("--format", help="md or html (print it from a browser for a PDF).")] = "md",
          out: Annotated[Path | None, typer.Option(help="File to write; default: printed.")] = None) -> None:
     """Write the model card of a version: purpose, data, metrics with intervals, groups, limits, decisions."""
-    from interlock.control.model_card import write_card
+    from interlock.control.evidence.model_card import write_card
     from interlock.control.opening import opened
     from interlock.errors import SettingsError
 

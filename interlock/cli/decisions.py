@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from interlock.control.receipts import Receipt
-    from interlock.control.undecided import Waiting
+    from interlock.control.decisions.receipts import Receipt
+    from interlock.control.decisions.undecided import Waiting
     from interlock.records.store import Store
     from interlock.settings import Settings
 
@@ -30,14 +30,14 @@ def register(app: typer.Typer) -> None:
 
 def approve(use_case: Name, reason: Reason, version: Version = None, yes: Yes = False) -> None:
     """Say yes to a waiting candidate; `deploy` then verifies it and puts it on its way."""
-    from interlock.control import actions
+    from interlock.control.decisions import actions
 
     _decide(use_case, version, yes, "approve", lambda **known: actions.approve(**known, reason=reason))
 
 
 def reject(use_case: Name, reason: Reason, version: Version = None, yes: Yes = False) -> None:
     """Say no to a waiting candidate for good."""
-    from interlock.control import actions
+    from interlock.control.decisions import actions
 
     _decide(use_case, version, yes, "reject", lambda **known: actions.reject(**known, reason=reason))
 
@@ -47,7 +47,7 @@ def waive(use_case: Name, reason: Reason, gate: Annotated[list[str], typer.Optio
           ask: Annotated[bool, typer.Option(help="At the end ask people again, instead of rolling back.")] = False,
           yes: Yes = False) -> None:
     """Sign first under an exception; somebody else must then approve."""
-    from interlock.control import actions
+    from interlock.control.decisions import actions
 
     def sign(expected_generation: int, **known: Any) -> Receipt:
         return actions.waive(**known, reason=reason, gates=gate, hours=hours, on_expiry="ask" if ask else "rollback")
@@ -61,9 +61,9 @@ def rollback(use_case: Name, reason: Reason, yes: Yes = False,
     """Let the previous version, or any that answered before, answer again; works with the store, Prefect or MLflow down."""
     from sqlalchemy.exc import SQLAlchemyError
 
-    from interlock.control import actions
+    from interlock.control.access.people import actor_name
+    from interlock.control.decisions import actions
     from interlock.control.endpoint import reached
-    from interlock.control.people import actor_name
     from interlock.errors import StoreError, Unavailable
     from interlock.records.ids import new_id
     from interlock.records.routes import read_route
@@ -90,21 +90,21 @@ def rollback(use_case: Name, reason: Reason, yes: Yes = False,
 
 def pause(release_id: ReleaseId, reason: Reason) -> None:
     """Hold a release at its step: the champion answers everything until somebody resumes or aborts."""
-    from interlock.control import actions
+    from interlock.control.decisions import actions
 
     _steer(release_id, lambda **known: actions.pause(**known, reason=reason))
 
 
 def resume(release_id: ReleaseId, reason: Reason) -> None:
     """Let a paused release begin its step anew."""
-    from interlock.control import actions
+    from interlock.control.decisions import actions
 
     _steer(release_id, lambda **known: actions.resume(**known, reason=reason))
 
 
 def abort(release_id: ReleaseId, reason: Reason) -> None:
     """End a release that is not live yet."""
-    from interlock.control import actions
+    from interlock.control.decisions import actions
 
     _steer(release_id, lambda **known: actions.abort(**known, reason=reason))
 
@@ -128,7 +128,7 @@ def status() -> None:
 
 def verify(head: Annotated[Path | None, typer.Option(help="An exported head (default: the one beside the store).")] = None) -> None:
     """Recompute the ledger's chain; exit code 1 where anything was edited, deleted, reordered, forked or cut."""
-    from interlock.control.keeper import head_path
+    from interlock.control.keeping.keeper import head_path
     from interlock.errors import StoreError
     from interlock.records import ledger
 
@@ -149,7 +149,7 @@ def keeper() -> None:
     """Dispatch, advance releases, reconcile and compact, until stopped."""
     import logging
 
-    from interlock.control.keeper import run
+    from interlock.control.keeping.keeper import run
     from interlock.settings import load_settings
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
@@ -168,8 +168,8 @@ def _opened() -> Iterator[tuple[Settings, Store]]:
 
 def _decide(use_case: str, version: int | None, yes: bool, word: str, act: Callable[..., Receipt]) -> None:
     """Find the waiting evidence, say what will happen, ask, act."""
-    from interlock.control.people import actor_name
-    from interlock.control.undecided import undecided
+    from interlock.control.access.people import actor_name
+    from interlock.control.decisions.undecided import undecided
     from interlock.records.ids import new_id
     from interlock.records.routes import read_route
 
@@ -195,7 +195,7 @@ def _chosen(waits: list[Waiting], use_case: str, version: int | None) -> Waiting
 
 
 def _steer(release_id: str, act: Callable[..., Receipt]) -> None:
-    from interlock.control.people import actor_name
+    from interlock.control.access.people import actor_name
     from interlock.records import releases
     from interlock.records.ids import new_id
     from interlock.records.routes import read_route

@@ -14,10 +14,10 @@ def register(app: typer.Typer) -> None:
 
 def drill(name: Annotated[str, typer.Argument(help="Name of the use case.")]) -> None:
     """Rehearse deploy, breach and rollback on a shadow server with captured requests; exit code 1 where the drill failed."""
-    from interlock.control import drill as drills
-    from interlock.control.alerting import deliver
+    from interlock.control.access.people import actor_name
+    from interlock.control.drills import drill as drills
+    from interlock.control.keeping.alerting import deliver
     from interlock.control.opening import opened
-    from interlock.control.people import actor_name
 
     with opened(name) as here:
         row = drills.drill(here.settings, here.store, here.use_case, started_by=actor_name(here.settings))

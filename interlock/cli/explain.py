@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 if TYPE_CHECKING:
-    from interlock.control.explaining import Explanation
+    from interlock.control.answers.explaining import Explanation
 
 
 def register(app: typer.Typer) -> None:
@@ -23,7 +23,7 @@ def explain(name: Annotated[str, typer.Argument(help="Name of the use case.")],
     """Principal reasons for one captured answer, the way from the average answer to it, and the smallest changes that would turn it."""
     import json
 
-    from interlock.control.explaining import explain_request
+    from interlock.control.answers.explaining import explain_request
     from interlock.settings import load_settings
     from interlock.spec.load import find_use_case
 

@@ -16,7 +16,7 @@ def frontier(name: Annotated[str, typer.Argument(help="Name of the use case.")],
              attribute: Annotated[str | None, typer.Option(help="Sensitive column; default: the first one.")] = None,
              version: Annotated[int | None, typer.Option(help="Version of the candidate; default: the newest.")] = None) -> None:
     """Compare ways to lessen a difference between groups, by accuracy and fairness on the held-out rows. Nothing is changed."""
-    from interlock.control.frontier import newest_frontier
+    from interlock.control.evidence.frontier import newest_frontier
     from interlock.control.opening import opened
 
     with opened(name) as here:

@@ -26,13 +26,13 @@ def history(use_case: Annotated[str | None, typer.Argument(help="Use case; witho
         raise DataError("a moment needs a use case", value=at, next_step="interlock history NAME --at 2026-05-04T14:03")
     with opened_store() as (settings, store):
         if use_case is None or entries:
-            from interlock.control.history import lines
+            from interlock.control.past.history import lines
 
             for line in lines(store, use_case, limit):
                 typer.echo(line)
         elif at is None:
-            from interlock.control.timeline import timeline
-            from interlock.control.timeline_words import change, clock
+            from interlock.control.past.timeline import timeline
+            from interlock.control.past.timeline_words import change, clock
 
             found = timeline(store, use_case)
             for one in found.stretches[-limit:]:
@@ -42,8 +42,8 @@ def history(use_case: Annotated[str | None, typer.Argument(help="Use case; witho
             for seq in found.altered:
                 typer.echo(f"! ledger entry {seq} is not what was written, and was left out: interlock verify", err=True)
         else:
-            from interlock.control.timeline import moment_of, what_answered
-            from interlock.control.timeline_words import answer
+            from interlock.control.past.timeline import moment_of, what_answered
+            from interlock.control.past.timeline_words import answer
 
             for sentence in answer(what_answered(settings, store, use_case, moment_of(at))):
                 typer.echo(sentence)
@@ -54,9 +54,9 @@ def retire(use_case: Annotated[str, typer.Argument(help="Name of the use case.")
            reason: Annotated[str, typer.Option("--reason", "-r", help="Why; it stays in the ledger.")],
            yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask again.")] = False) -> None:
     """Archive a version for good: it cannot be approved, released or gone back to; its history stays."""
-    from interlock.control import actions
+    from interlock.control.access.people import actor_name
+    from interlock.control.decisions import actions
     from interlock.control.opening import opened_store
-    from interlock.control.people import actor_name
     from interlock.records.ids import new_id
 
     with opened_store() as (settings, store):

@@ -25,8 +25,8 @@ def add(client: Annotated[str, typer.Argument(help="Who will use it.")], reason:
         rate: Annotated[float | None, typer.Option(help="Requests per second it may make (default: any).", min=0.001)] = None,
         ) -> None:
     """Make a key and show it once."""
-    from interlock.control.keys import add_key
-    from interlock.control.people import actor_name
+    from interlock.control.access.keys import add_key
+    from interlock.control.access.people import actor_name
     from interlock.records.store import open_store
     from interlock.settings import load_settings
 
@@ -39,8 +39,8 @@ def add(client: Annotated[str, typer.Argument(help="Who will use it.")], reason:
 def rotate(key: KeyId, reason: Reason,
            overlap: Annotated[float, typer.Option(help="Seconds for which the old key still counts.", min=0.0)] = 3_600.0) -> None:
     """Make a key like this one; the old one ends after a while."""
-    from interlock.control.keys import rotate_key
-    from interlock.control.people import actor_name
+    from interlock.control.access.keys import rotate_key
+    from interlock.control.access.people import actor_name
     from interlock.records.store import open_store
     from interlock.settings import load_settings
 
@@ -51,8 +51,8 @@ def rotate(key: KeyId, reason: Reason,
 
 def revoke(key: KeyId, reason: Reason) -> None:
     """End a key now; works with the store down."""
-    from interlock.control.keys import revoke_key
-    from interlock.control.people import actor_name
+    from interlock.control.access.keys import revoke_key
+    from interlock.control.access.people import actor_name
     from interlock.records.store import open_store
     from interlock.settings import load_settings
 
@@ -65,7 +65,7 @@ def revoke(key: KeyId, reason: Reason) -> None:
 
 def list_() -> None:
     """Show all keys; their secrets are kept nowhere."""
-    from interlock.control.keys import list_keys
+    from interlock.control.access.keys import list_keys
     from interlock.records.store import utc_now
     from interlock.serving.keys import keys_required
     from interlock.settings import load_settings

@@ -23,8 +23,8 @@ def score(name: Name, source: Annotated[str, typer.Argument(help="A CSV or Parqu
           id_column: Annotated[str | None, typer.Option("--id", help="Column with ids; default: the unique identifier, else `id`.")] = None,
           capture: Annotated[bool, typer.Option(help="Count the answers as predictions in monitoring; champion only.")] = False) -> None:
     """Answer every row of a file or snapshot, exactly once; the same call again goes on where it was."""
+    from interlock.control.access.people import actor_name
     from interlock.control.opening import opened
-    from interlock.control.people import actor_name
     from interlock.control.scoring.job import score as run
     from interlock.control.scoring.targets import target_of
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from interlock.control.receipts import Receipt
+    from interlock.control.decisions.receipts import Receipt
 
 Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; it stays in the ledger.")]
 UseCase = Annotated[str, typer.Argument(help="Name of the use case.")]
@@ -29,9 +29,9 @@ def grant(use_case: UseCase, reason: Reason,
           per_week: Annotated[int, typer.Option(help="Of them at most in any seven days.")] = 7,
           yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask again.")] = False) -> None:
     """Permit data-only retrainings of a use case in your name, until they are used up, over, or ended."""
-    from interlock.control import actions
+    from interlock.control.access.people import actor_name
+    from interlock.control.decisions import actions
     from interlock.control.opening import opened_store
-    from interlock.control.people import actor_name
     from interlock.records.ids import new_id
 
     with opened_store() as (settings, store):
@@ -45,9 +45,9 @@ def grant(use_case: UseCase, reason: Reason,
 
 def revoke(standing_id: Annotated[str, typer.Argument(help="Id, as `interlock standing list` shows it.")], reason: Reason) -> None:
     """End a standing approval at once; who granted it may, and anybody who may approve."""
-    from interlock.control import actions
+    from interlock.control.access.people import actor_name
+    from interlock.control.decisions import actions
     from interlock.control.opening import opened_store
-    from interlock.control.people import actor_name
     from interlock.records.ids import new_id
 
     with opened_store() as (settings, store):

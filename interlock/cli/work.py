@@ -20,8 +20,8 @@ def register(app: typer.Typer) -> None:
 
 def train(name: Name, as_of: AsOf = None) -> None:
     """Make a candidate from the newest snapshot of a use case."""
+    from interlock.control.access.people import actor_name
     from interlock.control.opening import moment, opened
-    from interlock.control.people import actor_name
     from interlock.control.training import train_candidate
 
     with opened(name) as here:
@@ -33,8 +33,8 @@ def train(name: Name, as_of: AsOf = None) -> None:
 def propose(name: Name, tries: Annotated[int, typer.Option(min=1, max=100, help="Features to try without, the least important first.")] = 10
             ) -> None:
     """Which features the newest candidate could do without: tried by refits, proposed, never dropped by itself."""
+    from interlock.control.evidence.proposals import propose_drops_for
     from interlock.control.opening import opened
-    from interlock.control.proposals import propose_drops_for
 
     with opened(name) as here:
         found = propose_drops_for(here.settings, here.store, here.use_case, tries=tries, progress=typer.echo)
@@ -48,8 +48,8 @@ def validate(name: Name, candidate: Annotated[str | None, typer.Option(help="Can
              version: Annotated[int | None, typer.Option(help="Version of the candidate, validated also where it has evidence.")] = None,
              as_of: AsOf = None) -> None:
     """Measure a candidate, judge it by its gates and seal the evidence. Evidence about another champion or use-case file does not count."""
+    from interlock.control.evidence.validation import next_candidate, validate_candidate
     from interlock.control.opening import moment, opened
-    from interlock.control.validation import next_candidate, validate_candidate
 
     with opened(name) as here:
         chosen = next_candidate(here.settings, here.store, name, candidate_id=candidate, version=version)

@@ -11,8 +11,8 @@ from datetime import datetime
 
 from sqlalchemy import select
 
+from interlock.control.access.people import Person, name_of, require
 from interlock.control.deployments import INGEST
-from interlock.control.people import Person, name_of, require
 from interlock.records import ledger, outbox
 from interlock.records.ingest import data_contract
 from interlock.records.snapshots import batches_of

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from interlock.control.usage import measured
+from interlock.control.spending.usage import measured
 from interlock.errors import DataError
 from interlock.modeling.features import epoch_micros
 from interlock.modeling.views import ViewHistory, definition_digest, micros

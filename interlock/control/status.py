@@ -16,8 +16,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from interlock.control.backups.schedule import backup_state
+from interlock.control.decisions.undecided import Waiting, undecided
 from interlock.control.endpoint import Endpoint, reached
-from interlock.control.undecided import Waiting, undecided
 from interlock.errors import InterlockError, Unavailable
 from interlock.records import releases
 from interlock.records.routes import all_routes, read_route

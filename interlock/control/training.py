@@ -9,10 +9,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from interlock.control.authorship import author_of, code_revision
-from interlock.control.drift_time import last_drift
+from interlock.control.access.authorship import author_of, code_revision
 from interlock.control.frames import modelling_rows
-from interlock.control.usage import measured
+from interlock.control.spending.usage import measured
+from interlock.control.windows.drift_time import last_drift
 from interlock.errors import DataError
 from interlock.modeling.making import Made, make_package
 from interlock.modeling.tuning import Trial

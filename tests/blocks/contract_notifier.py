@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from interlock.control.alerting import Notifier
+from interlock.control.keeping.alerting import Notifier
 
 
 class NotifierContract:
-    """Tests that run against every implementation of `interlock.control.alerting.Notifier`."""
+    """Tests that run against every implementation of `interlock.control.keeping.alerting.Notifier`."""
 
     def test_without_addresses_there_is_no_answer(self, silent: Notifier) -> None:
         assert silent.send("title", "body", "info") == []

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from blocks.notifier import AppriseNotifierBlock
-from interlock.control.alerting import Notifier
+from interlock.control.keeping.alerting import Notifier
 from tests.blocks.contract_notifier import NotifierContract
 
 # Apprise's PGP helper imports the standard library's imghdr, which Python 3.13 removes (apprise 1.13, apprise/utils/pgp.py).

@@ -11,9 +11,10 @@ from typing import Any, Literal
 
 import pytest
 
-from interlock.control import actions, deploying, rollout
+from interlock.control.decisions import actions
+from interlock.control.decisions.receipts import Receipt
 from interlock.control.endpoint import EndpointStats
-from interlock.control.receipts import Receipt
+from interlock.control.releases import deploying, rollout
 from interlock.errors import StaleState, Unavailable
 from interlock.records import releases
 from interlock.records.ids import new_id

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, update
 
-from interlock.control import approving
-from interlock.control.undecided import Waiting, undecided
+from interlock.control.decisions import approving
+from interlock.control.decisions.undecided import Waiting, undecided
 from interlock.errors import DecisionRefused, EvidenceError
 from interlock.records import candidates, ledger
 from interlock.records.ids import new_id

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 from pydantic import SecretStr
 
-from interlock.control.alerting import ATTEMPTS_MAX, addresses, deliver, record_alert
+from interlock.control.keeping.alerting import ATTEMPTS_MAX, addresses, deliver, record_alert
 from interlock.records.notifier import AppriseNotifier, Delivery
 from interlock.records.store import Store
 from interlock.records.tables import Alert

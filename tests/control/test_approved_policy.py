@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from interlock.control import actions, deploying, validation
+from interlock.control.decisions import actions
+from interlock.control.evidence import validation
+from interlock.control.releases import deploying
 from interlock.errors import DataError, DecisionRefused, StaleState, Unavailable, UseCaseError
 from interlock.records import policies
 from interlock.records.ids import new_id

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from interlock.control import archiving
 from interlock.control.deployments import RETIRE
+from interlock.control.releases import archiving
 from interlock.errors import StoreError
 from interlock.records import ledger
 from interlock.records.tables import Candidate, Outbox
@@ -50,7 +50,7 @@ def test_a_retirement_starts_one_run_that_finishes_it(three: World, monkeypatch:
 def what_answers_is_not_touched(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The server went back to version 1 in the moment when it was retired: neither its package nor MLflow's version is archived."""
     retired_in_the_same_moment(world, monkeypatch)
-    from interlock.control.reconciler import reconcile
+    from interlock.control.keeping.reconciler import reconcile
 
     reconcile(world.settings, world.store, world.endpoint, NAME, clock=world.clock)
     asked: list[int] = []

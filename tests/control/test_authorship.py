@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from interlock.control.authorship import author_of, committer_of
+from interlock.control.access.authorship import author_of, committer_of
 from interlock.errors import DecisionRefused
 from tests.control.conftest import NAME, USE_CASE, World
 from tests.control.repositories import commit

@@ -19,7 +19,6 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from interlock.control import actions, deploying
 from interlock.control.backups import bucket as buckets
 from interlock.control.backups import confirming, restoring, schedule
 from interlock.control.backups import vault as vaults
@@ -29,10 +28,12 @@ from interlock.control.backups.making import Made, make_backup
 from interlock.control.backups.restoring import check_backup, restore
 from interlock.control.backups.store_copy import copy_store, load_copy
 from interlock.control.backups.vault import Vault, read_backup
+from interlock.control.decisions import actions
 from interlock.control.embedded import EmbeddedEndpoint
-from interlock.control.keeper import run as run_keeper
+from interlock.control.keeping.keeper import run as run_keeper
+from interlock.control.keeping.reconciler import reconcile
 from interlock.control.readmodel.overview import overview
-from interlock.control.reconciler import reconcile
+from interlock.control.releases import deploying
 from interlock.control.stack import lifecycle
 from interlock.control.status import status
 from interlock.errors import InterlockError, SettingsError, StaleState, StoreError

@@ -12,9 +12,10 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from interlock.control import actions, deploying
+from interlock.control.decisions import actions
 from interlock.control.deployments import DEPLOY
-from interlock.control.dispatcher import Dispatcher
+from interlock.control.keeping.dispatcher import Dispatcher
+from interlock.control.releases import deploying
 from interlock.errors import DecisionRefused
 from interlock.records import decisions, outbox
 from interlock.records.ids import new_id

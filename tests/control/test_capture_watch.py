@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from interlock.control import capture_watch
-from interlock.control.capture_watch import tell_failing, tell_gaps
-from interlock.control.keeper import Keeper
+from interlock.control.keeping import capture_watch
+from interlock.control.keeping.capture_watch import tell_failing, tell_gaps
+from interlock.control.keeping.keeper import Keeper
 from interlock.records.compaction_manifest import fresh_manifest, write_manifest
 from interlock.records.store import Store
 from interlock.records.tables import Alert

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from interlock.control.claims import person_from
-from interlock.control.people import person_of, roles_of
+from interlock.control.access.claims import person_from
+from interlock.control.access.people import person_of, roles_of
 from interlock.errors import DecisionRefused
 from interlock.settings import Settings, load_settings
 

@@ -7,9 +7,9 @@ from datetime import UTC, date, datetime
 import msgspec
 import pytest
 
-from interlock.control.costing import CostLine, add_up, totals
-from interlock.control.prices import SHIPPED, Price, PriceTable, price_table
-from interlock.control.serving_usage import record_reading, requests_by_use_case
+from interlock.control.spending.costing import CostLine, add_up, totals
+from interlock.control.spending.prices import SHIPPED, Price, PriceTable, price_table
+from interlock.control.spending.serving_usage import record_reading, requests_by_use_case
 from interlock.errors import SettingsError
 from interlock.records.ids import new_id
 from interlock.records.lake import lake_from

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from interlock.cli.main import app
 from interlock.control import status as reading
-from interlock.control.keeper import export_head
-from interlock.control.validation import next_candidate
+from interlock.control.evidence.validation import next_candidate
+from interlock.control.keeping.keeper import export_head
 from interlock.errors import DecisionRefused, EvidenceError
 from interlock.records.store import utc_now
 from interlock.records.tables import Candidate, Decision, LedgerEntry, RouteRow

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from interlock.control import deploying
+from interlock.control.releases import deploying
 from interlock.records import ledger
 from interlock.records.tables import Alert, Decision
 from interlock.rules.staging import StagingJudgement
@@ -81,7 +81,7 @@ def test_the_keeper_starts_one_run_over_prefects_own_api(flowing: World) -> None
     from prefect.client.orchestration import get_client
     from prefect.settings import PREFECT_API_URL
 
-    from interlock.control.dispatcher import Dispatcher
+    from interlock.control.keeping.dispatcher import Dispatcher
     from interlock.records.tables import Outbox
 
     async def deployed() -> None:

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from interlock.control.deployments import DEPLOY, TRAIN
-from interlock.control.dispatcher import ATTEMPTS_MAX, Dispatcher
+from interlock.control.keeping.dispatcher import ATTEMPTS_MAX, Dispatcher
 from interlock.errors import Unavailable
 from interlock.records import outbox
 from interlock.records.tables import Alert, Outbox

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from interlock.control import drill as drills
-from interlock.control.drill_schedule import drill_states, tell_missed
+from interlock.control.drills import drill as drills
+from interlock.control.drills.drill_schedule import drill_states, tell_missed
 from interlock.control.endpoint import Endpoint
-from interlock.control.keeper import Keeper
-from interlock.control.scheduling import start_due_of
-from interlock.control.temporary_server import TemporaryServer
+from interlock.control.keeping.keeper import Keeper
+from interlock.control.keeping.scheduling import start_due_of
+from interlock.control.releases.temporary_server import TemporaryServer
 from interlock.errors import StaleState
 from interlock.records import ledger
 from interlock.records.drills import newest, record

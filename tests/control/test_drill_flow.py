@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from interlock.cli.main import app
-from interlock.control import drill as drills
+from interlock.control.drills import drill as drills
 from interlock.records.drills import record
 from interlock.records.store import Store, utc_now
 from interlock.records.tables import DrillRow

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from interlock.control.economy import prepare_economy
 from interlock.control.readmodel.economy import Economy, economies
 from interlock.control.readmodel.spending import Spending
-from interlock.control.savings import Saving, Trained, savings
+from interlock.control.spending.economy import prepare_economy
+from interlock.control.spending.savings import Saving, Trained, savings
 from interlock.records.ids import new_id
 from interlock.records.store import Store
 from interlock.records.tables import Candidate, Cost, EvidenceRow, Window

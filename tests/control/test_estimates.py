@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from interlock.control.estimates import keep_reference, make_reference, reference_of
+from interlock.control.evidence.estimates import keep_reference, make_reference, reference_of
 from interlock.errors import InterlockError
 from interlock.modeling.held_out import HeldOut, hold_out
 from interlock.modeling.making import make_package

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from interlock.control import assessment
-from interlock.control.case import Case, Report
+from interlock.control.evidence import assessment
+from interlock.control.evidence.case import Case, Report
 from interlock.records.tables import Candidate
 from interlock.rules.canonical import digest
 from interlock.rules.catalogue import gates_for
@@ -78,7 +78,7 @@ def test_every_gated_metric_is_owed_by_a_report(gates: list[Gate]) -> None:
 
 REPLAY = """
 import sys
-from interlock.control.validation import validate_candidate
+from interlock.control.evidence.validation import validate_candidate
 from interlock.records.store import open_store
 from interlock.settings import load_settings
 home, usecases, candidate = sys.argv[1:]

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from interlock.control import expiring
-from interlock.control.expiring import KIND, expire_all, may_leave_before
+from interlock.control.keeping import expiring
+from interlock.control.keeping.expiring import KIND, expire_all, may_leave_before
 from interlock.records import ledger
 from interlock.records.compaction import captured_files
 from interlock.records.compaction_manifest import write_manifest

@@ -13,10 +13,10 @@ import pytest
 from typer.testing import CliRunner
 
 from interlock.cli.main import app
-from interlock.control import explain_reports
-from interlock.control.explaining import explain_request, find_prediction
-from interlock.control.levers import _options, levers_of
-from interlock.control.window_attribution import attribution_of, encoded
+from interlock.control.answers.explaining import explain_request, find_prediction
+from interlock.control.answers.levers import _options, levers_of
+from interlock.control.evidence import explain_reports
+from interlock.control.windows.window_attribution import attribution_of, encoded
 from interlock.errors import DataError
 from interlock.modeling.package import read_package
 from interlock.records.store import Store

@@ -13,9 +13,9 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-from interlock.control.fairness_reports import judged_measures, window_fairness
-from interlock.control.fairness_tables import window_groups
-from interlock.control.frontier import _parts, newest_frontier
+from interlock.control.evidence.fairness_reports import judged_measures, window_fairness
+from interlock.control.evidence.fairness_tables import window_groups
+from interlock.control.evidence.frontier import _parts, newest_frontier
 from interlock.errors import DataError, EvidenceError
 from interlock.records.tables import Candidate
 from interlock.rules.evidence import Evidence

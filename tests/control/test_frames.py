@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from interlock.control.case import Case, open_case
+from interlock.control.evidence.case import Case, open_case
 from interlock.control.frames import modelling_frame
 from interlock.control.training import train_candidate
 from interlock.modeling.package import read_package

@@ -14,9 +14,9 @@ from typing import Any
 import httpx
 import pytest
 
-from interlock.control import keeper as keeping
-from interlock.control.alerting import record_alert
-from interlock.control.keeper import Keeper, head_path
+from interlock.control.keeping import keeper as keeping
+from interlock.control.keeping.alerting import record_alert
+from interlock.control.keeping.keeper import Keeper, head_path
 from interlock.errors import SettingsError
 from interlock.records import ledger, outbox
 from interlock.records.tables import Alert, Candidate, Outbox, RouteRow
@@ -222,7 +222,7 @@ def test_what_fails_beside_is_told_in_the_next_pass(world: World, keeper: Keeper
 def test_it_is_at_work_before_it_needs_heavy_libraries() -> None:
     """Its first pass after a kill must not wait for imports that only later work needs."""
     heavy = ("alembic", "numpy", "polars", "pyarrow", "mlflow", "prefect", "boto3", "apprise", "xgboost")
-    code = f"import sys, interlock.control.keeper\nprint([name for name in {heavy} if name in sys.modules])"
+    code = f"import sys, interlock.control.keeping.keeper\nprint([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

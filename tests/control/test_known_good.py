@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from interlock.control import known_good, rollbacks
-from interlock.control.reconciler import reconcile
+from interlock.control.keeping.reconciler import reconcile
+from interlock.control.releases import known_good, rollbacks
 from interlock.errors import DecisionRefused, PackageError, StaleState, Unavailable
 from interlock.records import ledger
 from interlock.records.tables import Decision

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from interlock.control import actions, known_roles, standing
-from interlock.control.known_roles import granted_by
-from interlock.control.people import Person
-from interlock.control.sign_ins import SignedIn, arrive
+from interlock.control.access import known_roles
+from interlock.control.access.known_roles import granted_by
+from interlock.control.access.people import Person
+from interlock.control.access.sign_ins import SignedIn, arrive
+from interlock.control.decisions import actions, standing
 from interlock.identity import SignIn
 from interlock.records.ids import new_id
 from interlock.records.tables import Decision

@@ -10,7 +10,7 @@ from concurrent.futures import Future
 
 import pytest
 
-from interlock.control.load_test import Request, Target, Traffic, arrivals, even_arrivals
+from interlock.control.releases.load_test import Request, Target, Traffic, arrivals, even_arrivals
 
 BODY = b'{"version": 1, "digest": "sha256:aa", "generation": 3, "predictions": []}'
 Answer = Callable[[int], tuple[float, bytes]]

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from interlock.control import looking
-from interlock.control.explaining import explain_request
-from interlock.control.people import Person
+from interlock.control.access.people import Person
+from interlock.control.answers import looking
+from interlock.control.answers.explaining import explain_request
 from interlock.errors import DataError, DecisionRefused, Unavailable
 from interlock.records.ids import made_at, new_id
 from interlock.records.store import Store
@@ -70,7 +70,7 @@ def test_a_server_that_is_not_there_is_said(settings: Settings) -> None:
 
 
 def test_the_caller_holds_no_model_library() -> None:
-    code = "import sys, interlock.control.looking; print([n for n in ('xgboost', 'shap', 'sklearn', 'polars') if n in sys.modules])"
+    code = "import sys, interlock.control.answers.looking; print([n for n in ('xgboost', 'shap', 'sklearn', 'polars') if n in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
 
 

@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
-from interlock.control import actions
-from interlock.control.reconciler import reconcile
+from interlock.control.decisions import actions
+from interlock.control.keeping.reconciler import reconcile
 from interlock.errors import DecisionRefused, StaleState, Unavailable
 from interlock.records import ledger, releases
 from interlock.records.ids import new_id
@@ -207,12 +207,12 @@ def test_in_any_order_and_with_crashes_anywhere(machine: type[Releases]) -> None
     assert {"shadow", "canary", "probation", "live", "rolled back", "Killed"} <= set(machine.seen), machine.seen
 
 
-@pytest.mark.parametrize("broken", ["interlock.control.rollbacks._end_releases", "interlock.control.stepping.end_open"])
+@pytest.mark.parametrize("broken", ["interlock.control.releases.rollbacks._end_releases", "interlock.control.releases.stepping.end_open"])
 def test_the_machine_catches_a_rollback_that_forgets_the_releases(machine: type[Releases], monkeypatch: pytest.MonkeyPatch,
                                                                   broken: str) -> None:
     monkeypatch.setattr(broken, lambda *args, **more: None)
     if broken.endswith("end_open"):
-        monkeypatch.setattr("interlock.control.steering.end_open", keeps_the_route)
+        monkeypatch.setattr("interlock.control.releases.steering.end_open", keeps_the_route)
     with pytest.raises(AssertionError):
         run_state_machine_as_test(machine, settings=settings(max_examples=60, stateful_step_count=15, deadline=None, derandomize=True,
                                                              suppress_health_check=list(HealthCheck), print_blob=False,

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule, run_state_machine_as_test
 from sqlalchemy import event
 
-from interlock.control import actions, archiving, known_good, probation, rollbacks, standing
+from interlock.control.decisions import actions, standing
+from interlock.control.releases import archiving, known_good, probation, rollbacks
 from interlock.records import ledger
 from interlock.records.ids import new_id
 from interlock.records.standing import standings

@@ -14,10 +14,10 @@ from playwright.sync_api import sync_playwright
 from typer.testing import CliRunner
 
 from interlock.cli.main import app
-from interlock.control import evidently
-from interlock.control.model_card import decisions_on, write_card
+from interlock.control.evidence import evidently
+from interlock.control.evidence.model_card import decisions_on, write_card
+from interlock.control.evidence.validation import evidence_folder, validate_candidate
 from interlock.control.readmodel.proof import proof_of_package
-from interlock.control.validation import evidence_folder, validate_candidate
 from interlock.errors import EvidenceError
 from interlock.records.ids import new_id
 from interlock.records.store import utc_now

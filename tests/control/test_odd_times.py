@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from interlock.control import monitoring
-from interlock.control.observed import traffic as newest_traffic
+from interlock.control.evidence.observed import traffic as newest_traffic
+from interlock.control.windows import monitoring
 from interlock.records.compaction import compact
 from interlock.records.lake import lake_from
 from interlock.records.store import Store

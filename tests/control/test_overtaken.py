@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from interlock.control import deploying
+from interlock.control.releases import deploying
 from interlock.rules.gates import Verdict
 from tests.control.conftest import GOOD, gate, slot
 from tests.control.test_standing import approvals, granted, retraining, revoke, used

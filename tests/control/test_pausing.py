@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from interlock.control import actions, deploying
+from interlock.control.access.people import Person
+from interlock.control.decisions import actions
+from interlock.control.decisions.receipts import Receipt
 from interlock.control.endpoint import EndpointStats
-from interlock.control.people import Person
-from interlock.control.receipts import Receipt
+from interlock.control.releases import deploying
 from interlock.errors import DecisionRefused, StaleState, Unavailable
 from interlock.records import ledger
 from interlock.records.ids import new_id

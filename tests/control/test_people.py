@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from interlock.control.people import Person, at_keyboard, local_mode, name_of, permit, person_of, require, roles_of
+from interlock.control.access.people import Person, at_keyboard, local_mode, name_of, permit, person_of, require, roles_of
 from interlock.errors import DecisionRefused
 from interlock.settings import Settings, load_settings
 

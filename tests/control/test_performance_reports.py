@@ -10,9 +10,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from interlock.control import performance_reports
-from interlock.control.case import Case, Champion, open_case
-from interlock.control.estimates import make_reference, reference_of
+from interlock.control.evidence import performance_reports
+from interlock.control.evidence.case import Case, Champion, open_case
+from interlock.control.evidence.estimates import make_reference, reference_of
 from interlock.errors import PackageError
 from interlock.rules.findings import Finding, State
 from interlock.spec.load import find_use_case

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from interlock.control import probation
+from interlock.control.releases import probation
 from interlock.records.tables import Alert, Decision, Window
 from interlock.rules.canary import ArmStats
 from interlock.rules.probation import guard_objection
@@ -181,7 +181,7 @@ def test_what_was_left_to_a_person_stays_with_the_person(make_world: Callable[..
 
 
 def test_a_guard_that_forgets_what_it_said_is_caught(make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("interlock.control.alerting.told", lambda store, identity: False)
+    monkeypatch.setattr("interlock.control.keeping.alerting.told", lambda store, identity: False)
     with pytest.raises(AssertionError):
         left_to_a_person(make_world(told("rollbacks_max = 1")))
 

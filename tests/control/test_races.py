@@ -16,7 +16,7 @@ World = Any  # tests/control/conftest.py
 NAME = "small_loans"
 APPROVE = """
 import sys
-from interlock.control import actions
+from interlock.control.decisions import actions
 from interlock.errors import DecisionRefused
 from interlock.records.store import open_store
 from interlock.settings import load_settings

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from interlock.control import actions
+from interlock.control.decisions import actions
 from interlock.control.embedded import EmbeddedEndpoint
-from interlock.control.keeper import Keeper
-from interlock.control.timeline import what_answered
+from interlock.control.keeping.keeper import Keeper
+from interlock.control.past.timeline import what_answered
 from interlock.errors import StaleState
 from interlock.records import ledger
 from interlock.records.ids import new_id

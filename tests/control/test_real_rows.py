@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from interlock.control.real_rows import golden_records, golden_scores, own_answers, real_records
+from interlock.control.releases.real_rows import golden_records, golden_scores, own_answers, real_records
 from interlock.modeling.package import Package, golden_rows
 from interlock.records.store import Store
 from interlock.settings import Settings

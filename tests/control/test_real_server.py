@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from interlock.control import actions, deploying
+from interlock.control.decisions import actions
 from interlock.control.embedded import EmbeddedEndpoint
-from interlock.control.keeper import Keeper, head_path
+from interlock.control.keeping.keeper import Keeper, head_path
+from interlock.control.releases import deploying
 from interlock.errors import InterlockError
 from interlock.modeling.features import FeatureSpace, FeatureSpec
 from interlock.modeling.package import Manifest, golden_rows, write_package

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from interlock.control import actions, deploying
+from interlock.control.decisions import actions
 from interlock.control.embedded import EmbeddedEndpoint
-from interlock.control.keeper import Keeper
+from interlock.control.keeping.keeper import Keeper
+from interlock.control.releases import deploying
 from interlock.records import ledger
 from interlock.records.compaction import compact, load_predictions
 from interlock.records.ids import new_id

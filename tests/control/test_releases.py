@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from interlock.control import actions
+from interlock.control.decisions import actions
 from interlock.errors import StaleState, Unavailable
 from interlock.records import ledger
 from interlock.records.ids import new_id
@@ -195,7 +195,7 @@ def test_silence_is_not_health(world: World, generation: int, arm: ArmStats, why
 
 
 def test_a_keeper_that_only_counts_seconds_is_caught(make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("interlock.control.probation._unproven", lambda plan, stats: "")
+    monkeypatch.setattr("interlock.control.releases.probation._unproven", lambda plan, stats: "")
     with pytest.raises(AssertionError):
         test_silence_is_not_health(make_world(), 0, GOOD, "generation 0, not with 1")
 

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from interlock.control import actions, archiving, known_good, retiring
-from interlock.control.reconciler import reconcile
-from interlock.control.undecided import undecided
+from interlock.control.decisions import actions
+from interlock.control.decisions.undecided import undecided
+from interlock.control.keeping.reconciler import reconcile
+from interlock.control.releases import archiving, known_good, retiring
 from interlock.errors import DecisionRefused, StaleState, Unavailable
 from interlock.records import ledger
 from interlock.records.candidates import newest_unvalidated
@@ -85,7 +86,7 @@ def test_it_can_neither_be_approved_nor_validated_anew(three: World) -> None:
 
 
 def test_an_approval_that_forgets_retirements_is_caught(three: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    from interlock.control import approving
+    from interlock.control.decisions import approving
 
     sound = approving.facts_of
     monkeypatch.setattr(approving, "facts_of", lambda *given: (_not_retired(sound(*given)[0]), sound(*given)[1]))

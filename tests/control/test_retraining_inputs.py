@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from interlock.control.drift_time import last_drift
-from interlock.control.proposals import propose_drops_for
+from interlock.control.evidence.proposals import propose_drops_for
+from interlock.control.windows.drift_time import last_drift
 from interlock.errors import DataError
 from interlock.records.candidates import candidate_of
 from interlock.records.store import Store, utc_now

@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from interlock.control import actions, people, standing
-from interlock.control.claims import person_from
-from interlock.control.people import Person
+from interlock.control.access import people
+from interlock.control.access.claims import person_from
+from interlock.control.access.people import Person
+from interlock.control.decisions import actions, standing
 from interlock.errors import DecisionRefused
 from interlock.records import ledger
 from interlock.records.ids import new_id

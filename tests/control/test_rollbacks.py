@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from interlock.cli.main import app
-from interlock.control.reconciler import reconcile
+from interlock.control.keeping.reconciler import reconcile
 from interlock.errors import DecisionRefused, StaleState
 from interlock.records import ledger
 from interlock.records.ids import new_id

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from interlock.control.scheduling import check_cron, newest_due, next_due, start_due, start_due_of
+from interlock.control.keeping.scheduling import check_cron, newest_due, next_due, start_due, start_due_of
 from interlock.errors import UseCaseError
 from interlock.records.store import Store
 from interlock.records.tables import Alert, Outbox

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from interlock.control.explaining import explain_request
+from interlock.control.answers.explaining import explain_request
 from interlock.modeling.inputs import manifest_inputs
 from interlock.modeling.package import read_package, write_package
 from interlock.records.store import Store

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from interlock.control import shap_beside
-from interlock.control.shap_beside import Drawing, drawn_beside
+from interlock.control.evidence import shap_beside
+from interlock.control.evidence.shap_beside import Drawing, drawn_beside
 from interlock.errors import DataError, Unavailable
 from interlock.rules.findings import Finding, State
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from interlock.control import sign_ins
-from interlock.control.people import Person, permit
-from interlock.control.sign_ins import SignedIn, arrive, sign_out, why_ended
+from interlock.control.access import sign_ins
+from interlock.control.access.people import Person, permit
+from interlock.control.access.sign_ins import SignedIn, arrive, sign_out, why_ended
 from interlock.errors import DecisionRefused, StoreError
 from interlock.records import ledger
 from interlock.records.store import Store

@@ -16,8 +16,8 @@ from typing import Any
 import psutil
 import pytest
 
-from interlock.control import deploying, staging, temporary_server
-from interlock.control.temporary_server import TemporaryServer, sweep
+from interlock.control.releases import deploying, staging, temporary_server
+from interlock.control.releases.temporary_server import TemporaryServer, sweep
 from interlock.errors import Unavailable
 from interlock.records import ledger
 from interlock.records.tables import Alert
@@ -149,7 +149,7 @@ def test_a_stage_without_a_judgement_leads_nowhere(staged: Callable[..., Any]) -
 
 CODE = """
 import sys
-from interlock.control.temporary_server import temporary_server
+from interlock.control.releases.temporary_server import temporary_server
 from interlock.settings import load_settings
 with temporary_server(load_settings(), "staging") as server:
     print(server.process.pid, server.client.health()["workers"][0]["pid"], flush=True)

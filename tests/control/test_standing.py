@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from interlock.control import actions, standing
-from interlock.control.keeper import Keeper
-from interlock.control.undecided import undecided
+from interlock.control.decisions import actions, standing
+from interlock.control.decisions.undecided import undecided
+from interlock.control.keeping.keeper import Keeper
 from interlock.errors import DecisionRefused, EvidenceError
 from interlock.records import ledger
 from interlock.records.ids import new_id

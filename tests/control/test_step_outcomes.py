@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from interlock.control.step_outcomes import ab_counts, outcomes_of
+from interlock.control.releases.step_outcomes import ab_counts, outcomes_of
 from interlock.records.compaction import compact
 from interlock.records.ids import new_id
 from interlock.records.lake import lake_from

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from interlock.control import actions, deploying, embedded, stepping
+from interlock.control import embedded
+from interlock.control.decisions import actions
+from interlock.control.releases import deploying, stepping
 from interlock.records import ledger
 from interlock.records.ids import new_id
 from interlock.rules import canary

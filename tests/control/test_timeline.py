@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from interlock.control import standing
-from interlock.control.reconciler import reconcile
-from interlock.control.timeline import moment_of, timeline, what_answered
-from interlock.control.timeline_words import answer
+from interlock.control.decisions import standing
+from interlock.control.keeping.reconciler import reconcile
+from interlock.control.past.timeline import moment_of, timeline, what_answered
+from interlock.control.past.timeline_words import answer
 from interlock.errors import DataError
 from interlock.rules.gates import Verdict
 from interlock.rules.routes import Slot
@@ -98,7 +98,7 @@ def test_a_rollback_of_the_server_alone_counts_from_its_swap(make_world: Callabl
 
 def test_a_time_machine_that_believes_the_time_of_writing_is_caught(make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
                                                                     ) -> None:
-    from interlock.control import timeline as module
+    from interlock.control.past import timeline as module
 
     sound = module._stretch
     monkeypatch.setattr(module, "_stretch", lambda entry, body, decision: sound(entry, body, None))
@@ -150,7 +150,7 @@ def test_an_edited_entry_is_named_and_not_believed(world: World) -> None:
 
 
 def test_a_time_machine_that_believes_everything_is_caught(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("interlock.control.timeline.genuine", lambda entry: True)
+    monkeypatch.setattr("interlock.control.past.timeline.genuine", lambda entry: True)
     with pytest.raises(AssertionError):
         an_edited_entry_is_named(world)
 

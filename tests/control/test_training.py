@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from interlock.control.spending.usage import measured
 from interlock.control.training import train_candidate
-from interlock.control.usage import measured
 from interlock.errors import DataError
 from interlock.modeling.package import read_package
 from interlock.records import ledger

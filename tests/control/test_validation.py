@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from interlock.control.evidence.validation import evidence_folder, next_candidate, validate_candidate
 from interlock.control.training import train_candidate
-from interlock.control.validation import evidence_folder, next_candidate, validate_candidate
 from interlock.errors import EvidenceError
 from interlock.records import ledger
 from interlock.records.candidates import evidence_of

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from interlock.control.window_abstentions import abstentions_of
+from interlock.control.windows.window_abstentions import abstentions_of
 from interlock.records.store import Store
 from interlock.rules.findings import State
 from interlock.rules.monitoring import WindowState, judge_window, signals_for

@@ -14,10 +14,10 @@ import polars as pl
 import pytest
 
 import reports.evidently_report
-from interlock.control import monitoring, window_inputs
-from interlock.control.monitoring import monitor_use_case
-from interlock.control.window_evidently import FAILURE, HTML, attach_evidently, window_folder
-from interlock.control.window_profiles import importance_of, kept_profile
+from interlock.control.windows import monitoring, window_inputs
+from interlock.control.windows.monitoring import monitor_use_case
+from interlock.control.windows.window_evidently import FAILURE, HTML, attach_evidently, window_folder
+from interlock.control.windows.window_profiles import importance_of, kept_profile
 from interlock.errors import DataError
 from interlock.modeling.making import make_package
 from interlock.modeling.package import read_package
@@ -274,7 +274,7 @@ def the_use_case(evidently: str) -> UseCase:
 @pytest.mark.parametrize(("wanted", "window"), [("breach", 1), ("newest", 2), ("never", None)])
 def test_evidently_is_made_for_one_window_at_most(traffic: Traffic, monkeypatch: pytest.MonkeyPatch, wanted: str, window: int | None
                                                   ) -> None:
-    from interlock.control import window_evidently
+    from interlock.control.windows import window_evidently
 
     made: list[tuple[int, int]] = []
 
@@ -307,7 +307,7 @@ def test_a_report_that_cannot_be_made_is_told_and_written_down(traffic: Traffic)
 
 def test_evidently_compares_with_the_rows_that_the_package_learned_from(traffic: Traffic, monkeypatch: pytest.MonkeyPatch) -> None:
     """A package made from a window of the history did not learn from the rows before it."""
-    from interlock.control import window_evidently
+    from interlock.control.windows import window_evidently
 
     old, since = people(400, 7), DAY0 - timedelta(days=40)
     late = old.with_columns(_event_time=pl.col("_event_time") - timedelta(days=100))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from interlock.control import monitoring, window_inputs
+from interlock.control.windows import monitoring, window_inputs
 from interlock.records.store import Store
 from interlock.records.tables import Window
 from interlock.settings import Settings

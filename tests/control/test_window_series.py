@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import event
 
 from interlock.control.readmodel.series import Point, columns_of, row_labels, window_rows
-from interlock.control.window_series import series_of
+from interlock.control.windows.window_series import series_of
 from interlock.records.store import Store
 from interlock.records.tables import Window
 from interlock.rules.findings import Finding, State

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from interlock.control.monitoring import MonitorResult, monitor_use_case
+from interlock.control.windows.monitoring import MonitorResult, monitor_use_case
 from interlock.modeling.making import make_package
 from interlock.modeling.package import Package, read_package
 from interlock.records.segments import SegmentWriter

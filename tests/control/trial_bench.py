@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from interlock.control.evidence.validation import validate_candidate
 from interlock.control.training import train_candidate
-from interlock.control.validation import validate_candidate
 from interlock.modeling.package import folder_of
 from interlock.records.ingest import ingest
 from interlock.records.migrate import migrate_store

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from interlock.control.column_history import prepare_columns
+from interlock.control.access.people import Person
 from interlock.control.intake_again import judged_by_present_file, take_in_again
-from interlock.control.people import Person
 from interlock.control.readmodel.column_history import column_history
 from interlock.control.readmodel.intake import quarantine
 from interlock.control.readmodel.lineage import lineage
+from interlock.control.windows.column_history import prepare_columns
 from interlock.errors import DecisionRefused
 from interlock.records.ids import new_id
 from interlock.records.ingest import IngestResult, ingest

@@ -15,7 +15,7 @@ from test_pages import decide, opened, text
 
 from dashboard.components.approvals.bound import left
 from dashboard.components.approvals.stakes import sentence
-from interlock.control.people import Person
+from interlock.control.access.people import Person
 from interlock.control.readmodel.bound import bound_of, voided
 from interlock.control.readmodel.ledgered import ledgered
 from interlock.control.readmodel.proof import Proof

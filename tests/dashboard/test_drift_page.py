@@ -15,7 +15,7 @@ from interlock.control.readmodel.drifting import BEFORE, TRAINED, by_cost, dista
 from interlock.control.readmodel.series import WindowRow, columns_of, window_rows
 from interlock.control.readmodel.window_reports import reported, window_report
 from interlock.control.readmodel.windows import window_signals, windows
-from interlock.control.window_evidently import window_folder
+from interlock.control.windows.window_evidently import window_folder
 from interlock.records.store import Store
 from interlock.records.tables import Window
 from interlock.rules.findings import Finding, State

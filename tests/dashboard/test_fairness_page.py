@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 from streamlit.testing.v1 import AppTest
 from test_pages import OWN_LINK, OWN_PICTURE, VIEWS, text
 
-from interlock.control.fairness_tables import gate_answers, window_groups
+from interlock.control.evidence.fairness_tables import gate_answers, window_groups
 from interlock.control.readmodel.group_times import group_times
 from interlock.control.readmodel.groups import group_tables, reference_of
 from interlock.control.readmodel.proof import Proof, proof, proofs

@@ -13,8 +13,8 @@ from sqlalchemy import text as sql
 from sqlalchemy import update
 from streamlit.testing.v1 import AppTest
 
-from interlock.control import actions
-from interlock.control.keeper import export_head
+from interlock.control.decisions import actions
+from interlock.control.keeping.keeper import export_head
 from interlock.control.readmodel.waiting import taken
 from interlock.records.store import Store
 from interlock.records.tables import Outbox, Release

@@ -13,13 +13,13 @@ from streamlit.testing.v1 import AppTest
 from test_pages import APP
 
 from dashboard.components.overview.spark import spark, spoken
+from interlock.control.decisions.undecided import FROM_INDEX, undecided, undecided_of_all
 from interlock.control.preparing import prepare
 from interlock.control.readmodel.directory import Entry, entries
 from interlock.control.readmodel.lacking import freshness, lacks
 from interlock.control.readmodel.overview import overview
 from interlock.control.readmodel.panel import Trend, Watched, watched
 from interlock.control.readmodel.signals import SignalState
-from interlock.control.undecided import FROM_INDEX, undecided, undecided_of_all
 from interlock.records import prepared as preparing
 from interlock.records.prepared import prepared
 from interlock.records.store import Store

@@ -11,7 +11,7 @@ from test_pages import opened, text
 from test_pages import served as served
 
 from dashboard.desk import forget
-from interlock.control.stepping import _body
+from interlock.control.releases.stepping import _body
 from interlock.records.store import Store, utc_now
 from interlock.records.tables import Decision, Release
 from interlock.rules.arms import ArmStats

@@ -10,8 +10,8 @@ from control_room_world import FLIGHTS, NOW, endpoint, observed, sha, slot
 from streamlit.testing.v1 import AppTest
 from test_pages import VIEWS, text
 
+from interlock.control.past.timeline import timeline
 from interlock.control.readmodel.between import between, moments
-from interlock.control.timeline import timeline
 from interlock.records import ledger
 from interlock.records.store import Store
 from interlock.rules.routes import Route

@@ -15,8 +15,8 @@ from reasons_world import NAME, lending, opened, text, trained
 from streamlit.testing.v1 import AppTest
 
 from dashboard.components.explainability.what_if_fields import step_of
-from interlock.control.looking import what_if
-from interlock.control.people import Person
+from interlock.control.access.people import Person
+from interlock.control.answers.looking import what_if
 from interlock.errors import InterlockError
 from interlock.records.store import Store
 from interlock.rules.routes import Route, Slot

@@ -13,7 +13,7 @@ import yaml
 from prefect import Flow
 
 from interlock.control import deployments
-from interlock.control.scheduling import DEPLOYMENT_OF
+from interlock.control.keeping.scheduling import DEPLOYMENT_OF
 from interlock.spec.operation import Schedules
 
 ROOT = Path(__file__).resolve().parents[2]

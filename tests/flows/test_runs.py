@@ -85,7 +85,7 @@ def events(name: str, wait_s: float = 20.0) -> list[str]:
 def test_retire_finishes_what_a_retirement_decided(installation: Settings, store: Store, tmp_path: Path,
                                                    monkeypatch: pytest.MonkeyPatch) -> None:
     from flows.retire import retire
-    from interlock.control import actions
+    from interlock.control.decisions import actions
     from tests.control.conftest import NAME, USE_CASE, Clock, MemoryEndpoint, World
 
     (tmp_path / "cases").mkdir()

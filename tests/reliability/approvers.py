@@ -13,7 +13,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from interlock.control import actions
+from interlock.control.decisions import actions
 from interlock.errors import DecisionRefused, InterlockError
 from interlock.records import decisions
 from interlock.records.ids import new_id

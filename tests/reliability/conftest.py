@@ -57,7 +57,7 @@ def installation(make_world: Callable[..., World], monkeypatch: pytest.MonkeyPat
     lines = ["steps = []" if line.startswith("steps =") else line for line in USE_CASE.partition("[staging]")[0].splitlines()]
     text = "\n".join([*lines, "[staging]", "real_rows = 0", "load_seconds = 0"]) + "\n"
     made = Installation(make_world(text))
-    monkeypatch.setattr("interlock.control.deploying.rehearse", lambda *_: STAGED)  # staging has tests of its own
+    monkeypatch.setattr("interlock.control.releases.deploying.rehearse", lambda *_: STAGED)  # staging has tests of its own
     yield made
     made.stop()
 

@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from interlock.control import deploying
 from interlock.control.embedded import EmbeddedEndpoint
-from interlock.control.keeper import Keeper
+from interlock.control.keeping.keeper import Keeper
+from interlock.control.releases import deploying
 from interlock.errors import InterlockError
 from interlock.modeling.package import read_package
 from interlock.records import ledger, outbox

@@ -13,8 +13,9 @@ from typing import Any
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from interlock.control import actions, deploying
+from interlock.control.decisions import actions
 from interlock.control.embedded import EmbeddedEndpoint
+from interlock.control.releases import deploying
 from interlock.records import store as records_store
 from interlock.records.ids import new_id
 from interlock.records.store import open_store

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from interlock.control.dispatcher import Dispatcher
+from interlock.control.keeping.dispatcher import Dispatcher
 from interlock.errors import InterlockError
 from interlock.records import ledger, outbox
 from interlock.records.ids import new_id

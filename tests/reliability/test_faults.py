@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from interlock.control import actions
-from interlock.control.keeper import Keeper
+from interlock.control.decisions import actions
+from interlock.control.keeping.keeper import Keeper
 from interlock.control.status import status
 from interlock.errors import Unavailable
 from interlock.records import ledger

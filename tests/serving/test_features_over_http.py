@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from interlock.control.case import Case, open_case
+from interlock.control.evidence.case import Case, open_case
 from interlock.control.frames import modelling_frame
 from interlock.control.materializing import materialize_views
 from interlock.control.training import train_candidate

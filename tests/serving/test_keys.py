@@ -135,8 +135,8 @@ def guarded(settings: Settings, packages: tuple[Path, str, str], running: Any) -
 
 
 def test_a_running_server_follows_the_keys(guarded: Any, record: Callable[..., Any], store: Any) -> None:
-    from interlock.control.history import sentence
-    from interlock.control.keys import add_key, list_keys, revoke_key, rotate_key
+    from interlock.control.access.keys import add_key, list_keys, revoke_key, rotate_key
+    from interlock.control.past.history import sentence
     from interlock.records import ledger
 
     settings, url = guarded.settings, guarded.settings.predictions_url
@@ -172,7 +172,7 @@ def test_a_running_server_follows_the_keys(guarded: Any, record: Callable[..., A
 
 
 def test_wrong_keys_are_refused_before_anything_is_written(settings: Settings, store: Any) -> None:
-    from interlock.control.keys import add_key, list_keys, revoke_key, rotate_key
+    from interlock.control.access.keys import add_key, list_keys, revoke_key, rotate_key
     from interlock.records import ledger
 
     who = {"actor": "ana", "reason": "r"}
@@ -198,7 +198,7 @@ def test_wrong_keys_are_refused_before_anything_is_written(settings: Settings, s
 
 
 def test_a_revocation_counts_without_the_store(settings: Settings, store: Any) -> None:
-    from interlock.control.keys import add_key, list_keys, revoke_key
+    from interlock.control.access.keys import add_key, list_keys, revoke_key
     from interlock.errors import Unavailable
 
     class Away:

@@ -9,9 +9,9 @@ import streamlit as st
 from dashboard.components.states import empty
 from dashboard.components.words import moment, plain, short
 from dashboard.desk import Desk
-from interlock.control.people import Person
+from interlock.control.access.people import Person
+from interlock.control.decisions.undecided import Waiting
 from interlock.control.readmodel.bound import Bound, Voided, bound_of
-from interlock.control.undecided import Waiting
 from interlock.records.store import utc_now
 
 EVERY_S = 2

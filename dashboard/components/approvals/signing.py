@@ -8,7 +8,7 @@ from dashboard.components.approvals.waive import exceptions_of, explain_exceptio
 from dashboard.components.deciding.decide import signed
 from dashboard.components.words import plain
 from dashboard.desk import Desk
-from interlock.control import actions
+from interlock.control.decisions import actions
 from interlock.control.readmodel.bound import Bound
 from interlock.control.readmodel.directory import Entry
 from interlock.control.readmodel.endpoint import Live

@@ -9,10 +9,10 @@ import streamlit as st
 from dashboard.components.deciding.decide import signed
 from dashboard.components.words import plain
 from dashboard.desk import Desk
-from interlock.control import actions
+from interlock.control.decisions import actions
+from interlock.control.decisions.undecided import Waiting
 from interlock.control.readmodel.directory import Entry
 from interlock.control.readmodel.standing import StandingView, standing_of, stands_in_the_way
-from interlock.control.undecided import Waiting
 from interlock.rules.standing import DAYS_MAX, USES_MAX
 
 WHAT = """A **standing approval** lets retrainings answer without a click: in the name of a person, for a time, up to a number of times.

@@ -9,7 +9,7 @@ import streamlit as st
 from dashboard.components.deciding.decide import signed
 from dashboard.components.words import moment, plain
 from dashboard.desk import Desk
-from interlock.control import actions
+from interlock.control.decisions import actions
 from interlock.control.readmodel.directory import Entry
 from interlock.control.readmodel.proof import Proof
 from interlock.control.readmodel.waivers import Exceptions, exceptions, waivers

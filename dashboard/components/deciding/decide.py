@@ -1,8 +1,8 @@
-"""Forms that sign something: reason, typed confirmation, nonce. They only call `interlock.control.actions`, which checks everything again.
+"""Forms that sign something: reason, typed confirmation, nonce.
 
-The nonce is made when the form is first drawn and stays the same for as long as the session lives: a second click that interrupts the
-run of the first one asks for the same decision again and gets the same receipt. `key` names the effect (evidence, generation), so another
-effect has another nonce.
+They only call `interlock.control.decisions.actions`, which checks everything again. The nonce is made when the form is first drawn and
+stays the same for as long as the session lives: a second click that interrupts the run of the first one asks for the same decision again
+and gets the same receipt. `key` names the effect (evidence, generation), so another effect has another nonce.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import streamlit as st
 
 from dashboard.components.words import plain
 from dashboard.desk import Desk
-from interlock.control.people import ask_for_role
+from interlock.control.access.people import ask_for_role
 from interlock.rules.approval import ALLOWED
 
 

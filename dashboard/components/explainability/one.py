@@ -14,7 +14,7 @@ from dashboard.components.explainability.what_if import what_if_section
 from dashboard.components.states import empty, trouble
 from dashboard.components.words import moment, number, plain, short
 from dashboard.desk import Desk
-from interlock.control.looking import RIGHT, explain_apart
+from interlock.control.answers.looking import RIGHT, explain_apart
 from interlock.control.readmodel.directory import Entry
 from interlock.errors import InterlockError
 

@@ -11,7 +11,7 @@ from dashboard.components.explainability.what_if_fields import field_widget, tim
 from dashboard.components.states import trouble
 from dashboard.components.words import number, plain
 from dashboard.desk import Desk
-from interlock.control.looking import what_if
+from interlock.control.answers.looking import what_if
 from interlock.errors import InterlockError, PackageError
 
 FIRST = 9  # fields shown at once, the most telling ones

@@ -9,10 +9,10 @@ from dashboard.components.live import live_of
 from dashboard.components.releases.preview import preview
 from dashboard.components.words import moment, plain, short
 from dashboard.desk import Desk
-from interlock.control import actions
-from interlock.control.known_good import Choice, choices
+from interlock.control.decisions import actions
 from interlock.control.readmodel.directory import Entry
 from interlock.control.readmodel.rollouts import ReleaseView
+from interlock.control.releases.known_good import Choice, choices
 from interlock.rules.releases import OPEN, ReleaseState
 
 

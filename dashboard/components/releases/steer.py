@@ -10,7 +10,7 @@ from dashboard.components.deciding.decide import Act, signed
 from dashboard.components.live import live_of
 from dashboard.components.words import plain
 from dashboard.desk import Desk
-from interlock.control import actions
+from interlock.control.decisions import actions
 from interlock.control.readmodel.directory import Entry
 from interlock.control.readmodel.rollouts import ReleaseView
 from interlock.rules.approval import ALLOWED

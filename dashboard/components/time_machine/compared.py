@@ -6,8 +6,8 @@ import streamlit as st
 
 from dashboard.components.sidebyside import numbers_of
 from dashboard.components.words import moment, plain
+from interlock.control.past.timeline_words import change
 from interlock.control.readmodel.between import Between
-from interlock.control.timeline_words import change
 
 
 def compared(found: Between) -> None:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from dashboard.components.states import trouble
 from dashboard.components.words import moment
-from interlock.control.timeline import moment_of
+from interlock.control.past.timeline import moment_of
 from interlock.errors import DataError
 
 

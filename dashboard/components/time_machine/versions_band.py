@@ -12,7 +12,7 @@ from dashboard.components.chart import draw
 from dashboard.components.plots import _safe
 from dashboard.components.words import moment, span
 from dashboard.theme import palette
-from interlock.control.timeline import Stretch
+from interlock.control.past.timeline import Stretch
 
 ROW, MARGIN = 38, 70
 ABOUT = """One row per version, from the **ledger**. A full bar: it answered everybody else's requests as the champion. A thin bar: it had a

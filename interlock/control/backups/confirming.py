@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from interlock.control.people import Person, name_of, require
+from interlock.control.access.people import Person, name_of, require
 from interlock.errors import SettingsError, StaleState
 from interlock.records import ledger
 from interlock.records.segments import sync_folder

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
-from interlock.control.alerting import record_alert
 from interlock.control.backups.making import last_made
 from interlock.control.deployments import BACKUP
-from interlock.control.scheduling import newest_due
+from interlock.control.keeping.alerting import record_alert
+from interlock.control.keeping.scheduling import newest_due
 from interlock.errors import SettingsError
 from interlock.records.outbox import enqueue
 from interlock.records.store import Store, utc_now

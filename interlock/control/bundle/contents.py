@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from interlock.control.access.people import local_mode
 from interlock.control.bundle.period import Period, Sealed, chain_lines, decisions_in, evidence_for
-from interlock.control.model_card import write_card
-from interlock.control.people import local_mode
+from interlock.control.evidence.model_card import write_card
 from interlock.errors import InterlockError
 from interlock.records.ledger import Head, verify
 from interlock.records.store import Store, utc_now

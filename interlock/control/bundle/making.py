@@ -12,10 +12,10 @@ from pathlib import Path
 
 from sqlalchemy import select
 
+from interlock.control.access.people import Person, name_of, require
 from interlock.control.bundle.contents import Gathering
 from interlock.control.bundle.period import Period
 from interlock.control.bundle.signing import fingerprint, public_pem, signing_key
-from interlock.control.people import Person, name_of, require
 from interlock.control.readmodel.directory import entries
 from interlock.errors import DataError, StoreError
 from interlock.records import ledger

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
-from interlock.control.timeline import timeline
+from interlock.control.past.timeline import timeline
 from interlock.errors import DataError
 from interlock.records import ledger
 from interlock.records.store import Store

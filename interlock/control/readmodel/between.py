@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from interlock.control.past.timeline import Moment, Signature, Stretch, Timeline, timeline, what_answered
 from interlock.control.readmodel.differences import ChangeList, change_list
 from interlock.control.readmodel.proof import proof
 from interlock.control.readmodel.returning import returning
 from interlock.control.readmodel.telling import Told
-from interlock.control.timeline import Moment, Signature, Stretch, Timeline, timeline, what_answered
 from interlock.records.store import Store
 from interlock.rules.routes import Slot
 from interlock.settings import Settings

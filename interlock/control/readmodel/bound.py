@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
-from interlock.control.approving import facts_of, sealed
-from interlock.control.people import Person, name_of
-from interlock.control.undecided import undecided
+from interlock.control.access.people import Person, name_of
+from interlock.control.decisions.approving import facts_of, sealed
+from interlock.control.decisions.undecided import undecided
 from interlock.errors import InterlockError
 from interlock.records import decisions
 from interlock.records.routes import read_route

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from interlock.control.column_history import KIND
+from interlock.control.windows.column_history import KIND
 from interlock.records.store import Store
 from interlock.records.tables import Prepared
 

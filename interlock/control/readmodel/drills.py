@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from interlock.control.drill_schedule import DrillState, drill_states_of
+from interlock.control.drills.drill_schedule import DrillState, drill_states_of
 from interlock.control.readmodel.directory import Entry
 from interlock.control.readmodel.signals import Signal, SignalState
 from interlock.records import drills

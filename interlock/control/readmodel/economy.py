@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from interlock.control.economy import KIND
+from interlock.control.spending.economy import KIND
 from interlock.records.store import Store
 from interlock.records.tables import Prepared
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from interlock.control.people import Person, permit
+from interlock.control.access.people import Person, permit
 from interlock.control.readmodel.signals import Signal, SignalState
 from interlock.records.store import Store
 from interlock.records.tables import Batch, Candidate, Snapshot

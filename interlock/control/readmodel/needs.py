@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from interlock.control.backups.schedule import backup_state
+from interlock.control.decisions.undecided import Waiting
 from interlock.control.readmodel.directory import Entry
 from interlock.control.readmodel.endpoint import Live
 from interlock.control.readmodel.lacking import FRESH
 from interlock.control.readmodel.signals import Signal, SignalState
 from interlock.control.readmodel.standings import Way
-from interlock.control.undecided import Waiting
 from interlock.records.store import utc_now
 from interlock.rules.releases import ReleaseState
 from interlock.settings import Settings

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from interlock.control.decisions.undecided import Waiting, undecided_of_all
 from interlock.control.readmodel.directory import Entry, entries
 from interlock.control.readmodel.drills import drill_signals
 from interlock.control.readmodel.endpoint import Live, observe
@@ -13,7 +14,6 @@ from interlock.control.readmodel.needs import Need, needs_of, needs_of_all
 from interlock.control.readmodel.panel import Trend, watched
 from interlock.control.readmodel.signals import Signal, SignalState, worst
 from interlock.control.readmodel.standings import Way, data_signals, live_since, money_signal, spent, ways
-from interlock.control.undecided import Waiting, undecided_of_all
 from interlock.records.store import Store, utc_now
 from interlock.settings import Settings
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from interlock.control.approved import EDITED
+from interlock.control.decisions.approved import EDITED
 from interlock.control.readmodel.endpoint import Live
 from interlock.control.readmodel.signals import SignalState
 from interlock.records.store import Store

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import select
 
 from interlock.control.readmodel.numbers import number
-from interlock.control.window_series import KEY, series_of
+from interlock.control.windows.window_series import KEY, series_of
 from interlock.records.store import Store
 from interlock.records.tables import Window
 from interlock.rules.findings import Finding

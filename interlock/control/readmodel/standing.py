@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from interlock.control.standing import why_not
+from interlock.control.decisions.standing import why_not
 from interlock.records.standing import standings
 from interlock.records.store import Store, utc_now
 from interlock.rules.standing import Standing

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
+from interlock.control.decisions.undecided import Waiting, undecided
 from interlock.control.readmodel.proof import Proof
-from interlock.control.undecided import Waiting, undecided
 from interlock.records.store import Store
 from interlock.records.tables import Candidate, Decision
 from interlock.rules.approval import same_person

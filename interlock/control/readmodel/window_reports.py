@@ -23,7 +23,7 @@ class WindowReport:
 
 def window_report(settings: Settings, use_case: str, view: WindowRow) -> WindowReport | None:
     """What lies beside the window, None where nothing was made for it."""
-    from interlock.control.window_evidently import BODY, FAILURE, HTML, window_folder
+    from interlock.control.windows.window_evidently import BODY, FAILURE, HTML, window_folder
 
     folder = window_folder(settings, use_case, view.start, view.end, view.digest)
     if (folder / FAILURE).is_file():

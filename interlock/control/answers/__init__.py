@@ -1,0 +1,1 @@
+"""One captured answer, looked at by a person."""

@@ -1,0 +1,1 @@
+"""What persons decide: each yes, no and way back, once."""

@@ -1,0 +1,1 @@
+"""Fire drills: the way back, rehearsed."""

@@ -1,0 +1,1 @@
+"""What `validate` measures, judges and seals about one candidate."""

@@ -1,0 +1,1 @@
+"""The keeper: what makes true, every second, what was decided."""

@@ -1,0 +1,1 @@
+"""What answered when, and why."""

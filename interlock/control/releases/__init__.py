@@ -1,0 +1,1 @@
+"""A release on its way: staging, steps, rollout, the way back, probation, retirement."""

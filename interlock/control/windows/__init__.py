@@ -1,0 +1,1 @@
+"""What `monitor` does: windows of production, judged."""
