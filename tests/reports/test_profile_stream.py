@@ -56,6 +56,22 @@ def test_a_streamed_baseline_counts_exactly_in_bins_of_nearly_equal_size() -> No
     assert streamed.columns["c"].model_dump(exclude=LOOSE) == fit_profile(whole, KINDS).columns["c"].model_dump(exclude=LOOSE)
 
 
+@pytest.mark.parametrize("like", [True, False])
+def test_a_file_read_column_by_column_gives_the_bytes_of_whole_batches(tmp_path: Path, like: bool) -> None:
+    whole, baseline = rows(5_000, 6), fit_profile(rows(3_000, 1), KINDS) if like else None
+    for place in range(2):  # two files, whose seam lies inside a batch
+        whole.slice(place * 2_500, 2_500).write_parquet(tmp_path / f"part{place}.parquet", row_group_size=600)
+    by_column = profile_stream(parquet_source(tmp_path / "part*.parquet", batch_rows=700), KINDS, like=baseline)
+    assert by_column.to_json() == profile_stream(lambda: whole.iter_slices(700), KINDS, like=baseline).to_json()
+
+
+def test_a_file_is_never_read_wider_than_one_column_or_longer_than_a_batch(tmp_path: Path) -> None:
+    rows(2_000, 6).write_parquet(tmp_path / "rows.parquet")
+    source = parquet_source(tmp_path / "rows.parquet", batch_rows=600)
+    assert source.rows == 2_000
+    assert [(part.name, part.len()) for part in source.column("c")] == [("c", 600), ("c", 600), ("c", 600), ("c", 200)]
+
+
 def stream_peak(batches: int) -> int:
     """Bytes held at most while `batches` of 60,000 rows are profiled."""
     baseline, part = fit_profile(rows(3_000, 1), KINDS), rows(60_000, 4)
@@ -85,15 +101,20 @@ def test_memory_does_not_grow_with_the_rows() -> None:
     assert many - few <= 3 * 60_000 * 8
 
 
-def test_no_batch_and_empty_batches_are_a_profile_of_no_rows() -> None:
+def test_no_batch_and_empty_batches_are_a_profile_of_no_rows(tmp_path: Path) -> None:
     baseline = fit_profile(rows(300, 1), KINDS)
-    for source in (lambda: [], lambda: [rows(0, 1)], rows(0, 1).lazy()):
+    rows(0, 1).write_parquet(tmp_path / "empty.parquet")
+    for source in (lambda: [], lambda: [rows(0, 1)], rows(0, 1).lazy(), parquet_source(tmp_path / "empty.parquet")):
         empty = profile_stream(source, KINDS, like=baseline)
         assert (empty.rows, sum(empty.columns["x"].counts), empty.columns["c"].other) == (0, 0, 0)
         assert profile_stream(source, KINDS).columns["x"].edges == []
 
 
-def test_columns_that_do_not_fit_are_named() -> None:
+def test_columns_that_do_not_fit_are_named(tmp_path: Path) -> None:
+    rows(5, 1).write_parquet(tmp_path / "rows.parquet")
+    for kinds, told in (({"z": "numeric"}, "no column 'z'"), ({"c": "numeric"}, "not numeric")):
+        with pytest.raises(DataError, match=told):
+            profile_stream(parquet_source(tmp_path / "rows.parquet"), kinds)
     with pytest.raises(DataError, match="no column 'z'"):
         profile_stream(rows(5, 1).lazy(), {"z": "numeric"})
     with pytest.raises(DataError, match="not numeric"):
