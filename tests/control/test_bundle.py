@@ -15,11 +15,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import select, text
 
-from interlock.control.bundle import contents
+from interlock.control.bundle import contents, making
 from interlock.control.bundle.checking import check_bundle
 from interlock.control.bundle.making import Made, make_bundle
 from interlock.control.bundle.signing import public_pem
-from interlock.errors import DataError, DecisionRefused, SettingsError
+from interlock.errors import DataError, DecisionRefused, SettingsError, StoreError
+from interlock.records import ledger
 from interlock.records.candidates import add_evidence
 from interlock.records.tables import EvidenceRow, LedgerEntry
 from interlock.rules.canonical import digest_bytes
@@ -82,6 +83,50 @@ def test_who_made_it_and_with_which_key_stands_in_the_ledger(world: World) -> No
     assert stat.S_IMODE((world.settings.home / "keys" / "bundle-ed25519.pem").stat().st_mode) == 0o600
 
 
+@pytest.mark.parametrize("at", ["before it is in place", "while it is written"])
+def test_no_archive_is_left_that_the_ledger_does_not_tell_of(world: World, monkeypatch: pytest.MonkeyPatch, at: str) -> None:
+    """A power cut (nothing is tidied up): what stands under a final name was told before; the next run removes what is half made."""
+    world.make_live(1)
+    folder = world.settings.home.resolve() / "bundles"
+
+    def cut(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "unlink", lambda *_, **__: None)
+        broken.setattr(*((Path, "replace", cut) if at == "before it is in place" else (making, "_add", cut)))
+        with pytest.raises(KeyboardInterrupt):
+            made(world)
+    [half] = folder.iterdir()
+    assert half.name.startswith(".")
+    assert len(told_of(world)) == (at == "before it is in place")
+    half.rename(half.with_name(f"{half.stem}.{2**22 + 1}-1"))  # no process has such a number
+    bundle = made(world)
+    assert list(folder.iterdir()) == [bundle.path]
+    assert bundle.digest in told_of(world)
+
+
+def test_an_archive_that_the_ledger_could_not_tell_of_is_not_there(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.make_live(1)
+    append = ledger.append
+
+    def full(session: Any, kind: str, *rest: Any, **more: Any) -> Any:
+        if kind == "bundle.made":
+            raise StoreError("the disk under the store is full")
+        return append(session, kind, *rest, **more)
+
+    monkeypatch.setattr(ledger, "append", full)
+    with pytest.raises(StoreError, match="full"):
+        made(world)
+    assert list((world.settings.home.resolve() / "bundles").iterdir()) == []
+
+
+def told_of(world: World) -> list[str]:
+    with world.store.reading() as session:
+        found = session.scalars(select(LedgerEntry).where(LedgerEntry.kind == "bundle.made"))
+        return [json.loads(entry.body)["digest"] for entry in found]
+
+
 def test_another_period_leaves_out_what_it_did_not_see_and_keeps_what_answered_in_it(world: World) -> None:
     world.make_live(1)
     world.clock.forward(30 * 86_400)
@@ -98,8 +143,6 @@ def test_another_period_leaves_out_what_it_did_not_see_and_keeps_what_answered_i
 def test_other_use_cases_stay_closed_but_the_chain_can_be_followed(world: World) -> None:
     world.make_live(1)
     with world.store.writing() as session:
-        from interlock.records import ledger
-
         ledger.append(session, "route.changed", {"secret": "of others"}, "other_case", at=world.clock())
     world.reject(world.candidate(2))
     bundle = made(world, use_case=NAME)

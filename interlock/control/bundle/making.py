@@ -1,12 +1,17 @@
-"""Make a bundle: gather, list with digests, sign, write the archive, and say in the ledger who made it."""
+"""Make a bundle: gather, list with digests, sign, write the archive, say in the ledger who made it, and only then put it in place.
+
+Killed at any moment, there is no archive under its name that the ledger does not tell of; an entry without its archive may be left.
+"""
 
 from __future__ import annotations
 
 import os
+import threading
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from glob import escape
 from importlib.metadata import version
 from pathlib import Path
 
@@ -63,14 +68,23 @@ def make_bundle(settings: Settings, store: Store, *, actor: str | Person, reason
     target = path or settings.home.resolve() / "bundles" / f"interlock-{use_case or 'all'}-{since:%Y%m%dT%H%M}-{until:%Y%m%dT%H%M}.zip"
     head = {"format": FORMAT, "interlock": version("interlock-control"), "made_at": now, "made_by": name_of(actor), "reason": reason,
             "since": since, "until": until, "use_cases": gathering.names, "whole_installation": use_case is None}
-    files = _write(target, gathering, head, key.sign, pem)
-    digest = digest_bytes(target.read_bytes())
-    with store.writing() as session:
-        entry = ledger.append(session, MADE_KIND, {
-            "actor": name_of(actor), "reason": reason, "standing": standing, "since": iso(since), "until": iso(until), "file": target.name,
-            "digest": digest, "key": fingerprint(pem), "missing": len(gathering.missing)}, use_case, at=now)
-        seq = entry.seq
-    return Made(target, digest, target.stat().st_size, files, fingerprint(pem), seq, tuple(gathering.missing))
+    part = target.with_name(f".{target.name}.{os.getpid()}-{threading.get_ident()}")
+    try:
+        files = _write(part, gathering, head, key.sign, pem)
+        digest, size = digest_bytes(part.read_bytes()), part.stat().st_size
+        with store.writing() as session:
+            entry = ledger.append(session, MADE_KIND, {
+                "actor": name_of(actor), "reason": reason, "standing": standing, "since": iso(since), "until": iso(until),
+                "file": target.name, "digest": digest, "key": fingerprint(pem), "missing": len(gathering.missing)}, use_case, at=now)
+            seq = entry.seq
+        part.replace(target)
+        sync_folder(target.parent)
+    except OSError as error:
+        raise StoreError(f"the bundle cannot be written: {error.strerror}", value=target,
+                         next_step="free space, or give another --out") from error
+    finally:
+        part.unlink(missing_ok=True)
+    return Made(target, digest, size, files, fingerprint(pem), seq, tuple(gathering.missing))
 
 
 def _tell_key(store: Store, pem: bytes) -> None:
@@ -82,30 +96,30 @@ def _tell_key(store: Store, pem: bytes) -> None:
             ledger.append(session, KEY_KIND, {"fingerprint": mark, "public_key": pem.decode(), "algorithm": "Ed25519"})
 
 
-def _write(target: Path, gathering: Gathering, head: dict[str, object], sign: Callable[[bytes], bytes], pem: bytes) -> int:
-    """Write beside the place, sync, rename; the answer is the number of files in the archive."""
-    part = target.with_name(f".{target.name}.{os.getpid()}")
+def _write(part: Path, gathering: Gathering, head: dict[str, object], sign: Callable[[bytes], bytes], pem: bytes) -> int:
+    """Write the archive and sync it; the answer is the number of files in it. Raises OSError."""
     listed: dict[str, dict[str, object]] = {}
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
-            with zipfile.ZipFile(file, "w") as archive:
-                for name, data in gathering.files():
-                    listed[name] = {"digest": digest_bytes(data), "bytes": len(data)}
-                    _add(archive, name, data)
-                manifest = canonical(head | {"files": listed, "missing": gathering.missing})
-                for name, data in ((MANIFEST, manifest), (SIGNATURE, sign(manifest)), (PUBLIC_KEY, pem)):
-                    _add(archive, name, data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(target)
-        sync_folder(target.parent)
-    except OSError as error:
-        raise StoreError(f"the bundle cannot be written: {error.strerror}", value=target,
-                         next_step="free space, or give another --out") from error
-    finally:
-        part.unlink(missing_ok=True)
+    part.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(part)
+    with part.open("wb") as file:
+        with zipfile.ZipFile(file, "w") as archive:
+            for name, data in gathering.files():
+                listed[name] = {"digest": digest_bytes(data), "bytes": len(data)}
+                _add(archive, name, data)
+            manifest = canonical(head | {"files": listed, "missing": gathering.missing})
+            for name, data in ((MANIFEST, manifest), (SIGNATURE, sign(manifest)), (PUBLIC_KEY, pem)):
+                _add(archive, name, data)
+        file.flush()
+        os.fsync(file.fileno())
     return len(listed) + 3
+
+
+def _sweep(part: Path) -> None:
+    """What processes that died left half made of this archive: nobody was told of it, so nobody may find it."""
+    for left in part.parent.glob(f"{escape(part.stem)}.*"):
+        pid = left.suffix[1:].partition("-")[0]
+        if pid.isdecimal() and not Path("/proc", pid).exists():
+            left.unlink(missing_ok=True)
 
 
 def _add(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
