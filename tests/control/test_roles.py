@@ -24,32 +24,33 @@ from interlock.rules.approval import ALLOWED
 from interlock.settings import Settings, load_settings
 
 World = Any  # tests/control/conftest.py
-CONTROL = Path(people.__file__).parent
+CONTROL = Path(people.__file__).parents[1]
 ROLES = ("viewer", "analyst", "approver", "operator", "auditor", "admin")
 DECIDE, STEER, LOOK = {"approver", "admin"}, {"operator", "approver", "admin"}, {"analyst", "approver", "operator", "auditor", "admin"}
 TABLE: dict[str, set[str]] = {  # every public function of interlock.control that takes a person
-    "actions.approve": DECIDE,
-    "actions.reject": DECIDE,
-    "actions.waive": DECIDE,
-    "standing.grant": DECIDE,
-    "standing.revoke": DECIDE,  # another person's; one's own: below
-    "retiring.retire": DECIDE,
-    "rollbacks.rollback": STEER,
-    "steering.abort": STEER,
-    "steering.resume": STEER,
-    "pausing.pause": STEER,
-    "keys.add_key": {"operator", "admin"},
-    "keys.rotate_key": {"operator", "admin"},
-    "keys.revoke_key": {"operator", "admin"},
+    "decisions.actions.approve": DECIDE,
+    "decisions.actions.reject": DECIDE,
+    "decisions.actions.waive": DECIDE,
+    "decisions.standing.grant": DECIDE,
+    "decisions.standing.revoke": DECIDE,  # another person's; one's own: below
+    "releases.retiring.retire": DECIDE,
+    "releases.rollbacks.rollback": STEER,
+    "releases.steering.abort": STEER,
+    "releases.steering.resume": STEER,
+    "releases.pausing.pause": STEER,
+    "access.keys.add_key": {"operator", "admin"},
+    "access.keys.rotate_key": {"operator", "admin"},
+    "access.keys.revoke_key": {"operator", "admin"},
     "backups.confirming.confirm": {"operator", "admin"},
     "bundle.making.make_bundle": {"auditor", "admin"},
     "intake_again.take_in_again": {"analyst", "operator", "admin"},
-    "looking.explain_apart": LOOK,
-    "looking.what_if": LOOK,
+    "answers.looking.explain_apart": LOOK,
+    "answers.looking.what_if": LOOK,
     "readmodel.intake.quarantine": LOOK,
 }
 NO_ACTION = {  # they only say who somebody is, or what would stand in the way
-    "people.person_of", "people.name_of", "people.roles_of", "people.permit", "people.require", "readmodel.bound.bound_of",
+    "access.people.person_of", "access.people.name_of", "access.people.roles_of", "access.people.permit", "access.people.require",
+    "readmodel.bound.bound_of",
 }
 RIGHTS = {  # the same table for what pages offer and the command line asks
     "approve": DECIDE, "reject": DECIDE, "waive": DECIDE, "grant": DECIDE, "revoke": DECIDE, "retire": DECIDE, "revoke own": set(ROLES),
