@@ -22,7 +22,7 @@ import msgspec
 from interlock.records.captured_frames import labels_frame, labels_schema, predictions_frame, predictions_schema, rows_in
 from interlock.records.compaction_manifest import Manifest, fresh_manifest, read_manifest, write_manifest
 from interlock.records.lake import Lake, lake_from, read_frames, write_frame
-from interlock.records.segments import SUFFIX, Damage, in_use
+from interlock.records.segments import SUFFIX, Damage, in_use, sync_folder
 from interlock.records.segments import read_frames as read_segment
 from interlock.rules.canonical import iso
 from interlock.settings import Settings
@@ -185,7 +185,7 @@ def captured_gaps(settings: Settings, use_case: str) -> list[dict[str, Any]]:
 def _compact_one(folder: Path, lake: Lake) -> dict[str, int]:
     manifest = fresh_manifest(folder)
     bodies: dict[str, list[dict[str, Any]]] = {"predictions": [], "shadow": [], "labels": [], "gap": []}
-    removable = []
+    removable, forgotten = [], _forget_removed(folder, manifest)
     for path in sorted(folder.glob(f"*{SUFFIX}")):
         closed = not in_use(path)  # asked before reading: what is closed now gets no more frames
         manifest["segments"][path.name] = _read_new(path, manifest["segments"].get(path.name, 0), bodies)
@@ -198,15 +198,24 @@ def _compact_one(folder: Path, lake: Lake) -> dict[str, int]:
             manifest["files"] += _write(lake, folder.name, kind, make(bodies[kind]))
     manifest["gaps"] = [*manifest["gaps"], *bodies["gap"]][-GAPS_KEPT:]
     merged = _merge(lake, folder.name, manifest)
-    for path in removable:
-        manifest["segments"].pop(path.name)
-    if any(counts.values()) or merged or removable:
+    if any(counts.values()) or merged or forgotten:
         write_manifest(folder, manifest)
-    for path in removable:
+    for path in removable:  # the manifest goes on saying that it was read until the file is gone for good
         path.unlink()
     for key in merged:
         lake.delete(key)
     return counts
+
+
+def _forget_removed(folder: Path, manifest: Manifest) -> list[str]:
+    """Names of segments that an earlier run removed: the manifest need not say any more how far they were read. A name is never used
+    twice, and one that was forgotten before its file is gone would be read, and its rows counted, again."""
+    gone = [name for name in manifest["segments"] if not (folder / name).exists()]
+    if gone:
+        sync_folder(folder)
+    for name in gone:
+        del manifest["segments"][name]
+    return gone
 
 
 def _read_new(path: Path, start: int, bodies: dict[str, list[dict[str, Any]]]) -> int:

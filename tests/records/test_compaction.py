@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -164,6 +165,31 @@ def test_closed_segments_go_once_they_are_compacted_and_old(settings: Settings, 
     compact(settings, lake_from(settings))
     assert not segment.path.exists()
     assert all_of(settings).height == 1
+
+
+def test_a_kill_while_a_segment_is_removed_doubles_nothing(settings: Settings, segment: SegmentWriter,
+                                                           monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compaction, "SEGMENT_KEPT_S", -1)
+    segment.append([predictions(prediction("a"))])
+    segment.close()
+
+    unlink = Path.unlink
+
+    def die(path: Path, **more: bool) -> None:
+        if path == segment.path:
+            raise KeyboardInterrupt
+        unlink(path, **more)
+
+    with monkeypatch.context() as killed:
+        killed.setattr(Path, "unlink", die)
+        with pytest.raises(KeyboardInterrupt):
+            compact(settings, lake_from(settings))
+    assert segment.path.exists()
+    assert compact(settings, lake_from(settings))["late"]["predictions"] == 0
+    assert count_predictions(settings, "late") == 1
+    assert not segment.path.exists()
+    compact(settings, lake_from(settings))
+    assert json.loads((segment.path.parent / "compaction.json").read_bytes())["segments"] == {}
 
 
 def test_gaps_and_damage_are_kept(settings: Settings, segment: SegmentWriter) -> None:
