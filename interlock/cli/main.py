@@ -15,7 +15,7 @@ from interlock.cli.unexpected import tell
 from interlock.errors import InterlockError
 
 MODULES = ("stack", "usecase", "decisions", "standing", "history", "serving", "keys", "work", "card", "explain", "fairness", "backups",
-           "scoring", "drill", "labels", "bundle")
+           "scoring", "drill", "labels", "bundle", "sign_ins")
 app = typer.Typer(name="interlock", help="The control room for tabular models.", no_args_is_help=True, add_completion=False,
                   pretty_exceptions_enable=False)
 

@@ -30,6 +30,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "re-ingest": frozenset({"analyst", "operator", "admin"}),
     "export bundle": frozenset({"auditor", "admin"}),
     "confirm restore": frozenset({"operator", "admin"}),
+    "end sessions": frozenset({"admin"}),  # of somebody else
 }
 NOBODY = frozenset({"", "scheduler", "schedule", "keeper", "interlock", "unknown"})  # names that are not a person
 

@@ -41,6 +41,7 @@ TABLE: dict[str, set[str]] = {  # every public function of interlock.control tha
     "access.keys.add_key": {"operator", "admin"},
     "access.keys.rotate_key": {"operator", "admin"},
     "access.keys.revoke_key": {"operator", "admin"},
+    "access.ending.end_sessions": {"admin"},
     "backups.confirming.confirm": {"operator", "admin"},
     "bundle.making.make_bundle": {"auditor", "admin"},
     "intake_again.take_in_again": {"analyst", "operator", "admin"},
@@ -56,7 +57,7 @@ RIGHTS = {  # the same table for what pages offer and the command line asks
     "approve": DECIDE, "reject": DECIDE, "waive": DECIDE, "grant": DECIDE, "revoke": DECIDE, "retire": DECIDE, "revoke own": set(ROLES),
     "rollback": STEER, "abort": STEER, "resume": STEER, "pause": STEER, "change keys": {"operator", "admin"},
     "confirm restore": {"operator", "admin"}, "export bundle": {"auditor", "admin"}, "re-ingest": {"analyst", "operator", "admin"},
-    "see rows": LOOK, "propose": {"analyst", "approver", "operator", "admin"},
+    "end sessions": {"admin"}, "see rows": LOOK, "propose": {"analyst", "approver", "operator", "admin"},
 }
 
 
@@ -107,7 +108,7 @@ def call(function: Callable[..., Any], settings: Settings, actor: str | Person) 
         "settings": settings, "store": Untouched(), "actor": actor, "person": actor, "evidence_digest": "sha256:0", "reason": "because",
         "nonce": new_id(), "expected_generation": 0, "gates": ["auc"], "hours": 1.0, "use_case": "small_loans", "version": 1,
         "release_id": "r", "standing_id": "s", "client": "c", "use_cases": ["*"], "key_id": "k", "since": now - timedelta(days=1),
-        "until": now, "request_id": "q", "record": {}}
+        "until": now, "request_id": "q", "record": {}, "name": "Ann"}
     given = inspect.signature(function).parameters.values()
     function(**{one.name: known[one.name] for one in given if one.name in known or one.default is inspect.Parameter.empty})
 

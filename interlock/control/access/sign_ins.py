@@ -1,7 +1,7 @@
 """Sign-ins that were seen here, kept beside the locks of the run folder: signing out ends every tab of a person, not only one.
 
 A tab holds its claims for as long as it is open. So each action, and each read of a page, asks this list first. It works while the store
-is down; the ledger gets `person.signed_in` and `person.signed_out`.
+is down; the ledger gets `person.signed_in`, `person.signed_out` and `person.sessions_ended`.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from interlock.settings import Settings
 
 NAME = "sign_ins.json"
 KEPT_MAX = 10_000
+SESSION_MAX = timedelta(hours=24)  # what `sign_in.session_hours` allows
 KEPT_AFTER = timedelta(days=1)  # beyond the end: clocks of two machines differ
-KINDS = ("person.signed_in", "person.signed_out")
+KINDS = ("person.signed_in", "person.signed_out", "person.sessions_ended")
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,9 @@ class Seen(BaseModel):
     at: AwareDatetime
     until: AwareDatetime
     ended_at: AwareDatetime | None = None
+    ended_by: str = ""  # somebody else; empty: the person signed out
 
-    def is_of(self, one: SignedIn) -> bool:
+    def is_of(self, one: SignedIn | Seen) -> bool:
         """Whether it is the same person; not: the same sign-in."""
         return (self.issuer, self.subject) == (one.issuer, one.subject)
 
@@ -61,7 +63,7 @@ class _File(BaseModel):
     sign_ins: list[Seen] = Field(default_factory=list, max_length=KEPT_MAX)
 
 
-def why_ended(settings: Settings, one: SignedIn, now: datetime) -> str:
+def why_ended(settings: Settings, one: SignedIn | Seen, now: datetime) -> str:
     """Why this sign-in counts no longer, as a sentence; empty: it does. A list that cannot be read lets nobody in."""
     if now >= one.until:
         return f"your sign-in ended at {one.until:%Y-%m-%d %H:%M} UTC"
@@ -69,8 +71,9 @@ def why_ended(settings: Settings, one: SignedIn, now: datetime) -> str:
         known = _known(settings.folder("run") / NAME)
     except (OSError, ValidationError):
         return f"the list of sign-ins cannot be read, so nobody is let in ({settings.folder('run') / NAME})"
-    if any(seen.is_of(one) and seen.ended_at is not None and one.at <= seen.at for seen in known):
-        return "you signed out"
+    for seen in known:
+        if seen.is_of(one) and seen.ended_at is not None and one.at <= seen.at:
+            return f"{seen.ended_by} ended your sessions at {seen.ended_at:%Y-%m-%d %H:%M} UTC" if seen.ended_by else "you signed out"
     return ""
 
 
@@ -109,6 +112,25 @@ def sign_out(settings: Settings, store: Store | None, one: SignedIn, name: str, 
     return "" if already else _record(store, "person.signed_out", one, name, now, f"{name} signed out")
 
 
+def seen_here(settings: Settings) -> list[Seen]:
+    """Every sign-in whose end is less than a day ago, or to come. Raises `StoreError` for a damaged list."""
+    return _read(settings)
+
+
+def end_everywhere(settings: Settings, store: Store | None, person: Seen, by: str, now: datetime, sentence: str, **more: object) -> str:
+    """End every sign-in of the person of this line, made up to now, in the name of somebody else.
+
+    One line says so: it stands for the newest of them and for one that is on its way, whose tab was not seen yet. Raises as `sign_out`
+    does; the answer is a warning about the ledger.
+    """
+    with _locked(settings) as run:
+        known = _read(settings)
+        newest = max(now, *(seen.at for seen in known if seen.is_of(person)))
+        line = person.model_copy(update={"at": newest, "until": now + SESSION_MAX, "ended_at": now, "ended_by": by})
+        _write(run, [*(seen for seen in known if not (seen.is_of(person) and seen.ended_by)), line], now)
+    return _record(store, "person.sessions_ended", line, line.name, now, sentence, **more)
+
+
 def check(settings: Settings, one: SignedIn, now: datetime) -> None:
     """Raise `DecisionRefused` for a sign-in that counts no longer, or that another provider than the settings' gave."""
     if settings.sign_in is None or one.issuer != settings.sign_in.expected_issuer:
@@ -119,7 +141,7 @@ def check(settings: Settings, one: SignedIn, now: datetime) -> None:
         raise DecisionRefused(f"nothing was done: {ended}", next_step="reload the page and sign in again")
 
 
-def _record(store: Store | None, kind: str, one: SignedIn, name: str, now: datetime, sentence: str, **more: object) -> str:
+def _record(store: Store | None, kind: str, one: SignedIn | Seen, name: str, now: datetime, sentence: str, **more: object) -> str:
     """Append the entry; a warning where the store cannot."""
     if store is None:
         return f"the ledger does not say that {sentence}: the store cannot be used"
