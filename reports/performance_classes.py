@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from interlock.rules.findings import Finding, State
 from reports.intervals import Interval, auc_components, auc_interval, bootstrap, normal_interval
-from reports.intervals_counts import bootstrap_table, bootstrap_weights
+from reports.intervals_counts import bootstrap_table, bootstrap_weights, table_shares, wilson_interval
 from reports.losses import log_loss_rows, squared_rows
 from reports.measured import measured
 
@@ -27,7 +27,7 @@ def binary_figures(y: Floats, score: Floats, threshold: float, seed: int) -> lis
     decided = score >= threshold
     table = np.bincount((2 * y + decided).astype(np.int64), minlength=4).reshape(2, 2).astype(np.float64)
     figures = {"auc": auc_interval(y, score), "average_precision": average_precision(y, score, seed=seed)} | means | \
-        bootstrap_table(table, _binary_statistics(), seed=seed)
+        table_shares(table) | bootstrap_table(table, {"mcc": _correlation}, seed=seed)
     smallest = int(min(y.sum(), y.size - y.sum()))
     why = {"precision": "no row was answered with yes at this threshold", "recall": "no row was positive"}
     return [_with_classes(measured(f"performance.{name}", figure, sample_size=y.size, unit="nats" if name == "log_loss" else "",
@@ -43,12 +43,12 @@ def class_figures(y: Floats, score: Floats, seed: int, classes: Sequence[str]) -
     size = score.shape[1]
     table = np.bincount((y * size + score.argmax(axis=1)).astype(np.int64), minlength=size * size).reshape(size, size).astype(np.float64)
     figures = {"auc": _macro_auc(y, score)} | bootstrap(log_loss_rows(y, score)[np.newaxis], {"log_loss": lambda m: m[0]}, seed=seed) | \
-        bootstrap_table(table, _class_statistics(), seed=seed)
+        bootstrap_table(table, _class_statistics(), seed=seed) | {"accuracy": wilson_interval(float(np.trace(table)), float(table.sum()))}
     smallest = int(table.sum(axis=1).min())
     found = [_with_classes(measured(f"performance.{name}", figure, sample_size=y.size, unit="nats" if name == "log_loss" else ""), smallest)
              for name, figure in figures.items()]
     for place, name in enumerate(classes[:CLASSES_SHOWN]):
-        found += _one_class(y == place, score[:, place], table, place, name, seed)
+        found += _one_class(y == place, score[:, place], table, place, name)
     return found
 
 
@@ -56,7 +56,7 @@ def average_precision(y: Floats, score: Floats, *, seed: int) -> Interval:
     """Sum over thresholds of (rise of recall) x precision: the area under the precision-recall steps; equal scores are one step.
 
     Range [share of positives, 1] on average, 1 perfect; NaN without a positive row. As scikit-learn's `average_precision_score`.
-    Interval: seeded bootstrap, 200 resamples, of the rows sorted once.
+    Interval: seeded bootstrap, 200 resamples, of the rows sorted once; none where every resample says the same.
     """
     order = np.argsort(-score, kind="stable")
     hits, ends = y[order], np.flatnonzero(np.append(np.diff(score[order]) != 0, True)) if y.size else np.empty(0, dtype=np.int64)
@@ -70,24 +70,11 @@ def average_precision(y: Floats, score: Floats, *, seed: int) -> Interval:
     return bootstrap_weights(y.size, statistic, seed=seed)
 
 
-def _binary_statistics() -> Statistics:
-    """From tables (m, true class, decided class)."""
-    def parts(t: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-        return t[:, 1, 1], t[:, 0, 1], t[:, 1, 0], t[:, 0, 0]
-
-    def balanced(t: Floats) -> Floats:
-        tp, fp, fn, tn = parts(t)
-        return (tp / (tp + fn) + tn / (tn + fp)) / 2
-
-    def correlation(t: Floats) -> Floats:
-        tp, fp, fn, tn = parts(t)
-        below = np.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn))
-        return np.divide(tp * tn - fp * fn, below, out=np.zeros_like(below), where=below > 0)
-
-    return {"accuracy": lambda t: (t[:, 1, 1] + t[:, 0, 0]) / t.sum(axis=(1, 2)), "balanced_accuracy": balanced,
-            "f1": lambda t: 2 * t[:, 1, 1] / (2 * t[:, 1, 1] + t[:, 0, 1] + t[:, 1, 0]),
-            "precision": lambda t: t[:, 1, 1] / (t[:, 1, 1] + t[:, 0, 1]), "recall": lambda t: t[:, 1, 1] / (t[:, 1, 1] + t[:, 1, 0]),
-            "mcc": correlation}
+def _correlation(t: Floats) -> Floats:
+    """Matthews' correlation from tables (m, true class, decided class); 0 where a row or column is empty."""
+    tp, fp, fn, tn = t[:, 1, 1], t[:, 0, 1], t[:, 1, 0], t[:, 0, 0]
+    below = np.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn))
+    return np.divide(tp * tn - fp * fn, below, out=np.zeros_like(below), where=below > 0)
 
 
 def _class_statistics() -> Statistics:
@@ -103,11 +90,11 @@ def _class_statistics() -> Statistics:
     return {"accuracy": lambda t: np.trace(t, axis1=1, axis2=2) / t.sum(axis=(1, 2)), "macro_f1": macro_f1, "balanced_accuracy": recalls}
 
 
-def _one_class(own: NDArray[np.bool_], score: Floats, table: Floats, place: int, name: str, seed: int) -> list[Finding]:
+def _one_class(own: NDArray[np.bool_], score: Floats, table: Floats, place: int, name: str) -> list[Finding]:
     right, said, was = table[place, place], table[:, place].sum(), table[place].sum()
     one = np.array([[table.sum() - said - was + right, said - right], [was - right, right]])
-    wanted = {name: statistic for name, statistic in _binary_statistics().items() if name in {"precision", "recall", "f1"}}
-    figures = bootstrap_table(one, wanted, seed=seed) | {"auc": auc_interval(own.astype(np.float64), score)}
+    shares = table_shares(one)
+    figures = {figure: shares[figure] for figure in ("precision", "recall", "f1")} | {"auc": auc_interval(own.astype(np.float64), score)}
     return [_with_classes(measured(f"performance.class_{figure}", found, sample_size=own.size, segment=f"class={name}",
                                    detail={"rows": int(was)}), int(min(was, own.size - was))) for figure, found in figures.items()]
 

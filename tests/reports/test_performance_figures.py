@@ -10,8 +10,9 @@ from sklearn import metrics
 
 from interlock.errors import DataError
 from interlock.rules.findings import Finding, State
+from interlock.rules.gates import Gate, Verdict, judge
 from reports.comparison import champion_findings
-from reports.intervals_counts import bootstrap_table, bootstrap_weights
+from reports.intervals_counts import bootstrap_table, bootstrap_weights, table_shares
 from reports.performance import figures_of, performance_findings
 from reports.performance_values import median_error, quantile_findings
 
@@ -164,3 +165,27 @@ def test_classes_that_never_occur_are_too_few_not_wrong(three: tuple[np.ndarray,
     found = figures_of("multiclass", np.zeros(900), score, classes=["a", "b", "c"])
     assert named(found, "class=b")["class_recall"].state is State.TOO_FEW
     assert named(found)["accuracy"].state is State.TOO_FEW
+
+
+def test_shares_from_few_rows_are_covered_as_promised() -> None:
+    """100 rows, one in eight positive: recall 0.8, false alarms 0.01. A bootstrap of the rows held the true precision in 59 of 100."""
+    draw, held = np.random.default_rng(8), {"precision": 0, "recall": 0, "accuracy": 0, "balanced_accuracy": 0, "f1": 0}
+    truth = {"precision": 0.1 / 0.10875, "recall": 0.8, "accuracy": 0.96625, "balanced_accuracy": 0.895, "f1": 2 * 0.1 / (0.10875 + 0.125)}
+    for _ in range(400):
+        cells = draw.multinomial(100, [0.86625, 0.00875, 0.025, 0.1]).reshape(2, 2).astype(float)
+        found = table_shares(cells)
+        for name in held:
+            held[name] += found[name].low <= truth[name] <= found[name].high
+    assert min(held.values()) / 400 > 0.92, held
+
+
+def test_answers_without_an_error_are_no_certainty() -> None:
+    """12 positive and 60 negative rows all answered right. Wilson for 12 of 12: 12 / (12 + 1.96²) = 0.7575; 72 of 72: 0.9494."""
+    y = np.repeat([1.0, 0.0], [12, 60])
+    found = named(figures_of("binary", y, 0.2 + 0.6 * y))
+    assert (found["recall"].value, found["recall"].low, found["recall"].high) == (1.0, pytest.approx(0.7575, abs=1e-4), 1.0)
+    assert found["accuracy"].low == pytest.approx(0.9494, abs=1e-4)
+    assert all(found[name].value == 1 and found[name].low is None for name in ("mcc", "average_precision"))
+    asked = Gate(name="r", title="Recall", metric="performance.recall", direction="at_least", threshold=0.9, judge_by="interval",
+                 question="?", source="test")
+    assert judge(asked, list(found.values())).verdict is Verdict.UNKNOWN
