@@ -109,6 +109,8 @@ def _drift_signals(limits: Monitoring) -> list[Signal]:
         Signal(metric="drift.share", title="Share of features that moved", direction="at_most", limit=limits.drift_share_max, retrains=True,
                required=True, source="[monitoring] drift_share_max"),
         Signal(metric="drift.psi", title="A feature moved", direction="at_most", limit=limits.drift_psi_max, effect="warn", source=basis),
+        Signal(metric="drift.missing_change", title="Values went missing", direction="at_most", limit=0.1, effect="warn",
+               source="1 value in 10 more than when the model was made, as the gate missing_change: a convention"),
         Signal(metric="drift.score", title="Answers moved", direction="at_most", limit=limits.drift_psi_max, retrains=True, source=basis),
         Signal(metric="drift.target", title="Outcomes moved", direction="at_most", limit=limits.drift_psi_max, effect="warn", source=basis),
         Signal(metric="drift.reconstruction", title="Columns no longer belong together", direction="at_most", limit=0.5, effect="warn",

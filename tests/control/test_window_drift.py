@@ -190,6 +190,24 @@ def test_a_column_that_requests_lack_is_missing_not_left_out(traffic: Traffic) -
     assert found(window, "drift.segment_share")["state"] == "missing"
 
 
+def test_values_that_went_missing_are_no_fine_window(traffic: Traffic) -> None:
+    """Every second region is gone: the others have the same shares as ever, so no distance of shapes sees it."""
+    served = traffic._capture
+
+    def thinned(body: dict[str, Any]) -> None:
+        served(body | {"rows": [row | {"region": row["region"] if place % 2 else None} for place, row in enumerate(body["rows"])]})
+
+    traffic._capture = thinned  # type: ignore[method-assign]
+    traffic.serve(0)
+    traffic.monitor(2)
+    [window] = traffic.windows()
+    assert found(window, "drift.missing_change", "column=region")["value"] == 0.5
+    assert found(window, "drift.psi", "column=region")["value"] < 0.05
+    judgement = window.reports["judgement"]
+    assert (window.state, judgement["warned"]) == ("warn", ["drift.missing_change"])
+    assert "Values went missing: warn — 0.5 (column=region), at most 0.1 allowed, n = 400" in judgement["sentences"]
+
+
 @dataclass
 class Reads:
     """How many windows were read."""
