@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from dashboard.asked import asked_before, note_page
 from dashboard.components.states import trouble
 from dashboard.components.words import moment, plain
 from dashboard.components.zone import sentence
@@ -51,7 +52,10 @@ def _show(run: Run) -> None:
     chosen = st.navigation(pages, expanded=True, position="sidebar" if inside else "hidden")
     run.page, run.every = chosen.url_path or HOME, settings.dashboard_log == "every"
     if not inside:
+        note_page(chosen.url_path)
         return
+    if settings.sign_in is not None:
+        _lead_back(chosen.url_path, [page for section in pages.values() for page in section])
     with st.sidebar:
         _person(settings, store)
         st.caption(plain(sentence(utc_now())))
@@ -61,6 +65,14 @@ def _show(run: Run) -> None:
 def _page(name: str, title: str) -> Any:
     """One page; the home page keeps its own address free, see `_home`."""
     return st.Page(VIEWS / f"{name}.py", title=title, url_path="home" if name == HOME else name, default=name == HOME)
+
+
+def _lead_back(landed_on: str, pages: list[Any]) -> None:
+    """Who has just signed in goes on to the page that the browser had asked for."""
+    asked = asked_before(landed_on)
+    for page in pages:
+        if asked is not None and page.url_path == asked.page:
+            st.switch_page(page, query_params=asked.query)
 
 
 def _home() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from dashboard.asked import keep_asked
 from dashboard.components.states import trouble
 from dashboard.components.words import plain
 from interlock.control.access.claims import person_from
@@ -98,11 +99,17 @@ def _sign_in_page(settings: Settings, why: str) -> None:
         else:
             st.markdown("The control room of this installation. What you may see and do follows your role.")
         if st.get_option("secrets.files") and "auth" in _sections():
-            st.button("Sign in again" if why else "Sign in", type="primary", key="sign in", on_click=st.login, width="stretch")
+            st.button("Sign in again" if why else "Sign in", type="primary", key="sign in", on_click=_to_provider, width="stretch")
         else:
             st.error("Sign-in is set, but this process was started without its secrets.")
             st.code("interlock up", language=None)
         st.caption(FAILS)
+
+
+def _to_provider() -> None:
+    """Off to the provider, which sends everybody back to `/`: the page asked for is kept meanwhile."""
+    keep_asked()
+    st.login()
 
 
 def _sections() -> set[str]:

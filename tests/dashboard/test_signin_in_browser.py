@@ -65,6 +65,25 @@ def test_each_role_signs_in_and_sees_what_is_its_own(signing: Room, chromium: Br
     assert seen >= {(role,) for role in ROLES}
 
 
+def test_signing_in_leads_to_the_page_that_was_asked_for(signing: Room, chromium: Browser) -> None:
+    """A link of an alert: page and query stand there after the provider, also after a refusal on the way; no other browser is led there."""
+    mine, other = (chromium.new_context(**VIEWERS["light"]) for _ in range(2))
+    page = mine.new_page()
+    page.goto(f"{signing.address}/approvals?use_case={FLIGHTS}&next=https%3A%2F%2Fevil.example")
+    page.get_by_role("button", name="Sign in").click(timeout=PATIENCE_MS)
+    page.get_by_role("button", name="Deny").first.click(timeout=PATIENCE_MS)  # back at `/`, not signed in
+    elsewhere = sign_in(other, signing, "viewer")
+    settled(elsewhere, "Overview")
+    page.get_by_role("button", name="Sign in").click(timeout=PATIENCE_MS)
+    page.get_by_role("button", name="operator", exact=True).click(timeout=PATIENCE_MS)
+    settled(page, "Approvals")
+    page.wait_for_url(f"{signing.address}/approvals?use_case={FLIGHTS}&next=https%3A%2F%2Fevil.example", timeout=PATIENCE_MS)
+    page.goto(signing.address)  # told once: the Overview is the Overview again
+    settled(page, "Overview")
+    mine.close()
+    other.close()
+
+
 def test_signed_in_without_a_role_one_is_told_why_and_whom_to_ask(signing: Room, chromium: Browser) -> None:
     with person(chromium, signing, "nobody") as page:
         page.goto(f"{signing.address}/ledger")
