@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ from interlock.modeling.decision import decide, group_column, group_flag
 from interlock.modeling.features import Matrix
 from interlock.modeling.package import Model, Scores
 from interlock.serving.answering import FRAME_ROWS, Captures, in_words
-from interlock.serving.columns import Columns, check_columns
+from interlock.serving.columns import Columns, Given, check_columns
 from interlock.serving.counters import Counters
 from interlock.serving.shelf import Arm, Serving
 from interlock.serving.wire import encode_json
@@ -49,7 +50,7 @@ class Batch:
         """The reply's `predictions`."""
         slot, arm = self.arm.slot, self.arm.name
         version, digest = slot.version, slot.digest
-        rows = zip(self.columns.ids, self.score, self.prediction, self._flags(), strict=True)
+        rows = zip(self.columns.ids, self.score, self.prediction, self.flags_by_row, strict=True)
         said: list[dict[str, Any]] = [
             {"id": name, "score": score, "prediction": prediction, "version": version, "digest": digest, "arm": arm, "flags": flags}
             for name, score, prediction, flags in rows]
@@ -86,7 +87,8 @@ class Batch:
         self.arm.counts(counters).answered_all(self.score, None if is_value else self.prediction)
         self.arm.counts(counters).took(latency_ms, len(self))
 
-    def _flags(self) -> list[list[str]]:
+    @property
+    def flags_by_row(self) -> list[list[str]]:
         return self.flags if self.flags is not None else [[]] * len(self)
 
 
@@ -95,8 +97,18 @@ class Ready:
     """A batch with all that is to be sent and written down, made in the thread that answered it."""
 
     batch: Batch
-    said: msgspec.Raw
+    said: Any
     frames: Captures
+
+
+@dataclass(frozen=True)
+class Large:
+    """How a batch may be answered by column. `read`: its records or columns; `arm`: who answers, where that is decided; `tell`: what the
+    reply says."""
+
+    read: Callable[[], list[dict[str, Any]] | Given]
+    arm: Arm | None = None
+    tell: Callable[[Batch], Any] = Batch.as_json
 
 
 def goes_by_column(serving: Serving) -> bool:
@@ -104,20 +116,20 @@ def goes_by_column(serving: Serving) -> bool:
     return serving.mirror is None and (serving.policy is None or not serving.policy.abstains)
 
 
-def answer_batch(serving: Serving, records: list[dict[str, Any]], counters: Counters, started: float, spare: int = 0) -> Ready | None:
-    """The batch, answered; None where its records have to be looked at one by one. An error is counted for the arm and raised.
+def answer_batch(serving: Serving, large: Large, counters: Counters, started: float, spare: int = 0) -> Ready | None:
+    """The batch, answered; None where its rows have to be looked at one by one. An error is counted for the arm and raised.
 
     `spare`: cores that nothing else needs now; a large batch is scored on them too.
     """
-    columns = check_columns(serving, records)
+    columns = check_columns(serving, large.read(), large.arm)
     if columns is None:
         return None
     try:
-        batch = answer_columns(columns, spare)
+        answered = answer_columns(columns, spare)
     except Exception:
-        columns.arm.counts(counters).failed(len(records))
+        columns.arm.counts(counters).failed(len(columns.ids))
         raise
-    return Ready(batch, batch.as_json(), batch.captures(serving, started))
+    return Ready(answered, large.tell(answered), answered.captures(serving, started))
 
 
 def scored(model: Model, matrix: Matrix, spare: int) -> Scores:
@@ -134,8 +146,11 @@ def scored(model: Model, matrix: Matrix, spare: int) -> Scores:
 def answer_columns(columns: Columns, spare: int = 0) -> Batch:
     """The answers of the batch's model."""
     loaded = columns.arm.loaded
-    manifest = loaded.manifest
+    manifest, completion = loaded.manifest, loaded.completion
+    added = completion.complete_columns(columns) if completion.needed else None
     matrix, flags = loaded.encoder.encode_columns(columns.values, columns.numbers, columns.event_times)
+    if added is not None:
+        flags = added if flags is None else [looked + said for looked, said in zip(added, flags, strict=True)]
     found = scored(loaded.model, matrix, spare)
     ends = loaded.model.interval(matrix, found)
     by = group_column(manifest)

@@ -7,13 +7,20 @@ import threading
 import time
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from interlock.errors import StoreError
 from interlock.modeling.features import epoch_micros
-from interlock.modeling.formulas import formula_of_record
-from interlock.modeling.package import Manifest
+from interlock.modeling.formulas import formula_of_record, formula_values
+from interlock.modeling.inputs import accepted_fields, looked_up
+from interlock.modeling.package import Manifest, ViewInput
 from interlock.records.online import OnlineTable, entity_key, read_table, table_path
+
+if TYPE_CHECKING:
+    from interlock.serving.columns import Columns
 
 log = logging.getLogger("interlock.serving")
 LOOK_S = 0.25  # a newer table is looked for this often
@@ -73,6 +80,10 @@ class Completion:
         self._views = manifest.views
         self._formulas = [feature for feature in manifest.derived if not feature.from_history]
         self.needed = bool(self._views or self._formulas)
+        self.looked_up = frozenset(looked_up(manifest))
+        kinds = accepted_fields(manifest)
+        self.by_column = all(kinds.get(str(name), "numeric") in ("numeric", "boolean")  # what is computed must be made of numbers
+                             for feature in self._formulas for name in (feature.of, feature.over))
         for view in self._views:
             tables.open(view.view)
 
@@ -91,7 +102,50 @@ class Completion:
                 continue
             found, said = table.look_up(entity_key([values.get(name) for name in view.entity]), micros)
             values.update({output: found.get(name) for output, name in wanted.items()})
-            flags += [flag for flag in said if not flag.startswith("stale:") or flag.removeprefix("stale:") in wanted]
+            flags += _about(wanted, said)
         for feature in self._formulas:
             values.update(formula_of_record(feature, values, micros))
         return flags
+
+    def complete_columns(self, columns: Columns) -> list[list[str]] | None:
+        """As `complete` for every row of checked columns, to which the features are added; flags by row, None where no row has one."""
+        values, numbers, rows = columns.values, columns.numbers, len(columns.ids)
+        micros = [epoch_micros(columns.event_times[0])] * rows if columns.one_time else list(map(epoch_micros, columns.event_times))
+        flags: list[list[str]] | None = None
+        for view in self._views:
+            wanted = {f"{view.view}.{name}": name for name in view.features if f"{view.view}.{name}" not in values}
+            if wanted:
+                said = self._look_up_all(view, wanted, columns, micros)
+                flags = said if flags is None else flags if said is None else [a + b for a, b in zip(flags, said, strict=True)]
+        moments = np.array(micros, dtype=np.int64)
+        for feature in self._formulas:
+            made = formula_values(feature, lambda name: numbers[name] if name in numbers else np.full(rows, np.nan), moments)
+            for name, column in made.items():
+                numbers[name], values[name] = column, _with_nulls(column)
+        return flags
+
+    def _look_up_all(self, view: ViewInput, wanted: dict[str, str], columns: Columns, micros: list[int]) -> list[list[str]] | None:
+        """Add the view's columns; all rows are looked up in one table."""
+        values, numbers, rows, table = columns.values, columns.numbers, len(micros), self._tables.get(view.view)
+        if table is None or table.head.definition != view.definition:
+            values.update({output: [None] * rows for output in wanted})
+            numbers.update({output: np.full(rows, np.nan) for output in wanted})
+            return [[f"{NO_TABLE if table is None else OTHER_TABLE}:{view.view}"] for _ in range(rows)]
+        parts = [values.get(name, [None] * rows) for name in view.entity]
+        entities = map(entity_key, zip(*parts, strict=True))
+        looked = list(map(table.look_up, entities, micros))
+        for output, name in wanted.items():
+            values[output] = [found.get(name) for found, _ in looked]
+            numbers[output] = np.array(values[output], dtype=np.float64)
+        if not any(said for _, said in looked):
+            return None
+        return [_about(wanted, said) for _, said in looked]
+
+
+def _about(wanted: dict[str, str], said: list[str]) -> list[str]:
+    """The table's flags, without those on features that nobody wants."""
+    return [flag for flag in said if not flag.startswith("stale:") or flag.removeprefix("stale:") in wanted]
+
+
+def _with_nulls(column: NDArray[np.float64]) -> list[float | None]:
+    return [None if value != value else value for value in column.tolist()]

@@ -13,7 +13,7 @@ from interlock.errors import DataError
 from interlock.serving.access_log import place_of
 from interlock.serving.admission import NOTES, Admission, Notes
 from interlock.serving.answering import Answer, capture_answers, capture_frames, count_answers, score_rows, told
-from interlock.serving.batches import Ready, answer_batch, goes_by_column
+from interlock.serving.batches import Large, Ready, answer_batch, goes_by_column
 from interlock.serving.capturing import Capture, Captured
 from interlock.serving.counters import Counters
 from interlock.serving.gathering import Gathering
@@ -93,40 +93,28 @@ class Endpoint:
         except (ValueError, RecursionError) as error:
             raise Refusal(400, f"the body is not JSON: {str(error)[:200]}") from error
 
-    async def predict(self, serving: Serving, rows_at_most: int, prepare: Prepare, *,
-                      explain: bool = False) -> tuple[list[Answer], Captured]:
-        """Answers and whether they are captured. `prepare` checks the records; large batches and reasons are worked on in a thread."""
+    async def predict(self, serving: Serving, rows_at_most: int, prepare: Prepare, *, explain: bool = False,
+                      large: Large | None = None) -> tuple[list[Answer] | Ready, Captured]:
+        """Answers and whether they are captured. `prepare` checks the records; large batches and reasons are worked on in a thread.
+        `large`: how many ordinary records may be answered by column; what the reply says of them is ready then."""
         started = self._begin(serving, rows_at_most, explain)
+        by_column = large is not None and not explain and rows_at_most > self.limits.inline_rows_max and goes_by_column(serving)
         try:
-            answers = await self._scored(serving, rows_at_most, prepare, explain)
+            found = await self._scored(serving, rows_at_most, prepare, explain, large if by_column else None, started)
         except (Refused, DataError) as error:
             raise self._refusal(error) from error
-        return answers, await self._given(serving, answers, started)
+        given = self._given(serving, found, started) if isinstance(found, list) else self._given_by_column(serving, found, started)
+        return found, await given
 
-    async def predict_records(self, serving: Serving, records: list[dict[str, Any]], prepare: Prepare, *,
-                              explain: bool) -> tuple[list[Answer] | Ready, Captured]:
-        """As `predict`; a large batch of ordinary records is answered by column, and its reply is ready."""
-        if explain or len(records) <= self.limits.inline_rows_max or not goes_by_column(serving):
-            return await self.predict(serving, len(records), prepare, explain=explain)
-        started = self._begin(serving, len(records), explain)
-
-        def answered() -> list[Answer] | Ready:
-            ready = answer_batch(serving, records, self.counters, started, self.turns.spare)
-            return ready or self._settled(serving, score_rows(prepare(), self.counters), explain)
-
-        try:
-            found = await self.turns.run(serving.route.use_case, answered)
-        except (Refused, DataError) as error:
-            raise self._refusal(error) from error
-        if isinstance(found, list):
-            return found, await self._given(serving, found, started)
+    async def _given_by_column(self, serving: Serving, found: Ready, started: float) -> Captured:
+        """Capture and count a batch."""
         notes = NOTES.get() or Notes()
         notes.scored, notes.rows = time.perf_counter(), len(found.batch)
         notes.version, notes.arm = found.batch.arm.slot.version, found.batch.arm.name
         captured = told(await capture_frames(self.capture, serving, found.frames), serving)
         notes.captured = time.perf_counter()
         found.batch.count(self.counters, (time.perf_counter() - started) * 1000)
-        return found, captured
+        return captured
 
     def _begin(self, serving: Serving, rows: int, explain: bool) -> float:
         """When it began; refuses what is too much or too late."""
@@ -159,11 +147,16 @@ class Endpoint:
         self.shadows.offer(serving, answers)
         return captured
 
-    async def _scored(self, serving: Serving, rows: int, prepare: Prepare, explain: bool) -> list[Answer]:
+    async def _scored(self, serving: Serving, rows: int, prepare: Prepare, explain: bool, large: Large | None,
+                      started: float) -> list[Answer] | Ready:
         if rows <= self.limits.inline_rows_max and not explain:
             return self._settled(serving, await self.gathering.scored(prepare()), explain)
-        return await self.turns.run(serving.route.use_case,
-                                    lambda: self._settled(serving, score_rows(prepare(), self.counters), explain))
+
+        def answered() -> list[Answer] | Ready:
+            ready = None if large is None else answer_batch(serving, large, self.counters, started, self.turns.spare)
+            return ready or self._settled(serving, score_rows(prepare(), self.counters), explain)
+
+        return await self.turns.run(serving.route.use_case, answered)
 
     def _settled(self, serving: Serving, answers: list[Answer], explain: bool) -> list[Answer]:
         return settled(serving, answers, self.counters, explain) if serving.policy is not None or explain else answers

@@ -7,16 +7,18 @@ the request.
 
 from __future__ import annotations
 
+from functools import cache, partial
 from importlib.metadata import version as installed_version
 from typing import TYPE_CHECKING, Any
 
 from interlock.records.ids import new_id
 from interlock.serving.admission import heed_timeout
+from interlock.serving.batches import Large
 from interlock.serving.fields import OWN
 from interlock.serving.records import Row, check_records
 from interlock.serving.shelf import Arm, Serving
-from interlock.serving.tensor_replies import check_wanted, infer_reply, output_kinds, wants_reasons
-from interlock.serving.tensors import RequestDecoder, records_of, row_count
+from interlock.serving.tensor_replies import check_wanted, infer_reply, output_kinds, tell_batch, wants_reasons
+from interlock.serving.tensors import RequestDecoder, columns_of, records_of, row_count
 from interlock.serving.wire import Receive, Refusal, Scope
 
 if TYPE_CHECKING:
@@ -40,14 +42,18 @@ async def infer(endpoint: Endpoint, name: str, version: str | None, scope: Scope
     rows = row_count(request)
     check_wanted(request.body, arm.loaded.manifest, abstains=_abstains(serving))
 
+    columns = cache(partial(columns_of, request, request_id, rows))
+    by_row = version is None and serving.route.sticky_salt is not None  # each row says for itself which arm it belongs to
+
     def prepare() -> list[Row]:
-        if version is None and serving.route.sticky_salt is not None:
-            found = _of_one_arm(check_records(serving, records_of(request, request_id, rows)))
+        if by_row:
+            found = _of_one_arm(check_records(serving, records_of(columns())))
             check_wanted(request.body, found[0].arm.loaded.manifest, abstains=_abstains(serving))
             return found
-        return check_records(serving, records_of(request, request_id, rows), arm)
+        return check_records(serving, records_of(columns()), arm)
 
-    answers, captured = await endpoint.predict(serving, rows, prepare, explain=wants_reasons(request.body))
+    large = None if by_row else Large(columns, arm, partial(tell_batch, request.body))
+    answers, captured = await endpoint.predict(serving, rows, prepare, explain=wants_reasons(request.body), large=large)
     return infer_reply(name, request_id, request.body, serving, answers, captured)
 
 

@@ -10,7 +10,7 @@ import msgspec
 
 from interlock.modeling.package import Manifest
 from interlock.rules.routes import Slot
-from interlock.serving.batches import Ready
+from interlock.serving.batches import Large, Ready
 from interlock.serving.capturing import Captured
 from interlock.serving.records import ID_CHARACTERS_MAX, Aside, check_records, read_time
 from interlock.serving.shelf import Serving
@@ -44,8 +44,8 @@ async def predict(endpoint: Endpoint, use_case: str, scope: Scope, receive: Rece
     if not body.records:
         raise Refusal(422, "there is no record in the request", allowed=f"1 to {endpoint.limits.rows_max} records")
     aside = Aside() if serving.policy is not None and serving.policy.each else None
-    answers, captured = await endpoint.predict_records(serving, body.records, lambda: check_records(serving, body.records, aside=aside),
-                                                       explain=body.explain)
+    answers, captured = await endpoint.predict(serving, len(body.records), lambda: check_records(serving, body.records, aside=aside),
+                                               explain=body.explain, large=Large(lambda: body.records))
     if isinstance(answers, Ready):
         slot = answers.batch.arm.slot
         reply = _reply(use_case, slot, serving, captured, answers.said)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
+
+import msgspec
 
 from interlock.modeling.package import Manifest
 from interlock.serving.answering import Answer
+from interlock.serving.batches import Batch, Ready
 from interlock.serving.binary_tensors import encoded
 from interlock.serving.capturing import Captured
 from interlock.serving.shelf import Arm, Serving
@@ -24,6 +28,16 @@ class Output:
     datatype: str
     shape: list[int]
     data: list[Any]
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a reply says of its rows. `tail`: the bytes after the JSON; None where nothing was asked for in binary."""
+
+    outputs: list[dict[str, Any]]
+    tail: bytes | None
+    ids: Any
+    flags: Any
 
 
 def output_kinds(manifest: Manifest, *, abstains: bool, explained: bool) -> list[tuple[str, str, list[int]]]:
@@ -62,15 +76,47 @@ def check_wanted(body: InferBody, manifest: Manifest, *, abstains: bool) -> None
     _is_flag(body.parameters, "explain")
 
 
-def infer_reply(name: str, request_id: str, body: InferBody, serving: Serving, answers: list[Answer], captured: Captured) -> Any:
-    """The reply: JSON, or JSON and bytes where an output was asked for in binary."""
+def infer_reply(name: str, request_id: str, body: InferBody, serving: Serving, answers: list[Answer] | Ready, captured: Captured) -> Any:
+    """The reply: JSON, or JSON and bytes where an output was asked for in binary. What a batch says was made with its answers."""
+    if isinstance(answers, Ready):
+        return _reply(name, request_id, answers.batch.arm, serving, captured, answers.said, {})
     slots = [answer.row.arm.slot for answer in answers]
     several = any(slot != slots[0] for slot in slots)  # the champion answers rows from which the candidate abstained
     arm = asked(answers[0]) if several else answers[0].row.arm
-    found = {output.name: output for output in _outputs(answers, explained=wants_reasons(body))}
+    outputs, tail = _as_wanted(body, _outputs(answers, explained=wants_reasons(body)))
+    told = Told(outputs, tail, [answer.row.id for answer in answers], [answer.flags for answer in answers])
+    more = {"versions": [str(slot.version) for slot in slots], "digests": [slot.digest for slot in slots]} if several else {}
+    return _reply(name, request_id, arm, serving, captured, told, more)
+
+
+def tell_batch(body: InferBody, batch: Batch) -> Told:
+    """What the reply says of a batch by column."""
+    values: dict[str, list[Any]] = {"score": batch.score, "prediction": batch.prediction,
+                                    "scores": list(chain.from_iterable(batch.scores or [])),
+                                    "interval": list(chain.from_iterable(batch.interval or []))}
+    kinds = output_kinds(batch.arm.loaded.manifest, abstains=False, explained=False)
+    outputs, tail = _as_wanted(body, [Output(name, datatype, [len(batch), *shape[1:]], values[name]) for name, datatype, shape in kinds])
+    packed = [one | {"data": msgspec.Raw(encode_json(one["data"]))} if "data" in one else one for one in outputs]
+    return Told(packed, tail, msgspec.Raw(encode_json(batch.columns.ids)), msgspec.Raw(encode_json(batch.flags_by_row)))
+
+
+def _reply(name: str, request_id: str, arm: Arm, serving: Serving, captured: Captured, told: Told, more: dict[str, Any]) -> Any:
+    parameters = {"digest": arm.slot.digest, "generation": serving.route.generation, "arm": arm.name, "captured": captured,
+                  "ids": told.ids, "flags": told.flags}
+    head: dict[str, Any] = {"model_name": name, "model_version": str(arm.slot.version), "id": request_id, "outputs": told.outputs,
+                            "parameters": parameters | more}
+    if told.tail is None:
+        return head
+    text = encode_json(head)
+    return Content(text + told.tail, "application/octet-stream", {"inference-header-content-length": str(len(text))})
+
+
+def _as_wanted(body: InferBody, known: list[Output]) -> tuple[list[dict[str, Any]], bytes | None]:
+    """The outputs that were asked for, and the bytes of those in binary."""
+    found = {output.name: output for output in known}
     by_default = body.parameters.get("binary_data_output") is True
     chosen = [(found[wanted.name], wanted.parameters.get("binary_data", by_default)) for wanted in body.outputs or []] or [
-        (output, by_default) for output in found.values()]
+        (output, by_default) for output in known]
     outputs, tail = [], []
     for output, is_binary in chosen:
         told: dict[str, Any] = {"name": output.name, "datatype": output.datatype, "shape": output.shape}
@@ -80,15 +126,7 @@ def infer_reply(name: str, request_id: str, body: InferBody, serving: Serving, a
         else:
             told["data"] = output.data
         outputs.append(told)
-    head: dict[str, Any] = {"model_name": name, "model_version": str(arm.slot.version), "id": request_id, "outputs": outputs,
-            "parameters": {"digest": arm.slot.digest, "generation": serving.route.generation, "arm": arm.name, "captured": captured,
-                           "ids": [answer.row.id for answer in answers], "flags": [answer.flags for answer in answers]}}
-    if several:
-        head["parameters"] |= {"versions": [str(slot.version) for slot in slots], "digests": [slot.digest for slot in slots]}
-    if not any(is_binary for _, is_binary in chosen):
-        return head
-    text = encode_json(head)
-    return Content(b"".join([text, *tail]), "application/octet-stream", {"inference-header-content-length": str(len(text))})
+    return outputs, b"".join(tail) if tail or any(is_binary for _, is_binary in chosen) else None
 
 
 def _outputs(answers: list[Answer], *, explained: bool) -> list[Output]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -108,20 +109,23 @@ def binary_size(tensor: Tensor) -> int | None:
     return size
 
 
-def records_of(request: Request, request_id: str, rows: int) -> list[dict[str, Any]]:
-    """One record per row; the values are read here, because that takes time where there are many."""
-    records: list[dict[str, Any]] = [{"id": request_id if rows == 1 else f"{request_id}/{place}"} for place in range(rows)]
+def columns_of(request: Request, request_id: str, rows: int) -> dict[str, Sequence[Any]]:
+    """The tensors by name, and the ids; the values are read here, because that takes time where there are many."""
+    columns: dict[str, Sequence[Any]] = {"id": [request_id] if rows == 1 else [f"{request_id}/{place}" for place in range(rows)]}
     rest, place = memoryview(request.rest), 0
     for tensor in request.body.inputs:
         size = binary_size(tensor)
         if size is None:
-            values = _flat(tensor, rows)
+            columns[tensor.name] = _flat(tensor, rows)
         else:
-            values = decoded(tensor.name, tensor.datatype, rest[place:place + size], rows)
+            columns[tensor.name] = decoded(tensor.name, tensor.datatype, rest[place:place + size], rows)
             place += size
-        for record, value in zip(records, values, strict=True):
-            record[tensor.name] = value
-    return records
+    return columns
+
+
+def records_of(columns: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """One record per row of the columns."""
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
 def _flat(tensor: Tensor, rows: int) -> list[Any]:

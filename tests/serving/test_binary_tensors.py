@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from interlock.records.segments import SUFFIX, Frame, read_frames
 from interlock.serving.binary_tensors import DTYPES, decoded, encoded
 from interlock.serving.wire import Refusal
 from interlock.settings import load_settings
@@ -108,6 +110,43 @@ def test_outputs_come_as_they_were_asked_for(infer: Callable[..., Any]) -> None:
     mixed = infer(*body(WHOLE, outputs=[{"name": "score", "parameters": {"binary_data": True}}, {"name": "prediction"}]))
     head = json.loads(mixed.content[:int(mixed.headers["Inference-Header-Content-Length"])])
     assert [("data" in one, "parameters" in one) for one in head["outputs"]] == [(False, True), (True, False)]
+
+
+@pytest.mark.parametrize("as_bytes", [False, True])
+def test_a_large_batch_is_answered_and_captured_by_column(infer: Callable[..., Any], server: Any, as_bytes: bool) -> None:
+    """300 rows at once and in parts of 50, which go row by row: the same answers; one frame by column holds them."""
+    times = struct.pack("<I", 20) + b"2013-05-04T14:03:00Z"
+    distances, nights = [100.0 * (place % 40) for place in range(300)], [place % 3 == 0 for place in range(300)]
+
+    def asked(start: int, end: int, name: str) -> Any:
+        rows = end - start
+        tensors = {"distance": ("FP64", [rows], np.array(distances[start:end]).tobytes()), "carrier": ("BYTES", [rows], CARRIER[:6] * rows),
+                   "night": ("BOOL", [rows], bytes(nights[start:end])), "event_time": ("BYTES", [rows], times * rows)}
+        if as_bytes:
+            return infer(*body(tensors, id=name)).json()
+        values = {"distance": distances[start:end], "carrier": ["AA"] * rows, "night": nights[start:end],
+                  "event_time": ["2013-05-04T14:03:00Z"] * rows}
+        inputs = [{"name": tensor, "shape": [rows], "datatype": tensors[tensor][0], "data": data} for tensor, data in values.items()]
+        return infer(json.dumps({"inputs": inputs, "id": name}).encode(), {}).json()
+
+    name = f"large-{as_bytes}"
+    whole, parts = asked(0, 300, name), [asked(start, start + 50, "part") for start in range(0, 300, 50)]
+    for place, output in enumerate(whole["outputs"]):
+        assert output["shape"] == [300]
+        assert output["data"] == [value for part in parts for value in part["outputs"][place]["data"]]
+    assert whole["parameters"] == parts[0]["parameters"] | {"ids": [f"{name}/{place}" for place in range(300)], "flags": [[]] * 300}
+    frames = [msgspec.msgpack.decode(item.payload) for path in server.settings.folder("capture").rglob(f"*{SUFFIX}")
+              for item in read_frames(path) if isinstance(item, Frame)]
+    assert [frame["count"] for frame in frames if frame.get("lists", {}).get("_request_id") == whole["parameters"]["ids"]] == [300]
+
+
+def test_a_row_of_a_large_batch_is_refused_by_its_place(infer: Callable[..., Any]) -> None:
+    nights = [{"name": "night", "shape": [100], "datatype": "BOOL", "data": [True] * 99 + [7]}]
+    others = [{"name": "distance", "shape": [100], "datatype": "FP64", "data": [1.0] * 100},
+              {"name": "carrier", "shape": [100], "datatype": "BYTES", "data": ["AA"] * 100}]
+    reply = infer(json.dumps({"inputs": nights + others}).encode(), {})
+    assert reply.status_code == 422
+    assert [(one["record"], one["field"]) for one in reply.json()["problems"]] == [(99, "night")]
 
 
 @pytest.mark.parametrize(("content", "headers", "status", "words"), [

@@ -19,7 +19,7 @@ from interlock.records.captured_frames import predictions_frame, rows_in
 from interlock.rules.routes import Route, Slot
 from interlock.serving import columns
 from interlock.serving.answering import FRAME_ROWS, count_answers, frame_of, score_rows
-from interlock.serving.batches import PART_ROWS, answer_batch
+from interlock.serving.batches import PART_ROWS, Large, answer_batch
 from interlock.serving.columns import check_columns
 from interlock.serving.counters import Counters
 from interlock.serving.fields import OWN
@@ -97,7 +97,7 @@ def row_by_row(serving: Serving, records: list[dict[str, Any]]) -> Said | None:
 
 def by_column(serving: Serving, records: list[dict[str, Any]]) -> Said | None:
     counters = Counters()
-    ready = answer_batch(serving, records, counters, 0.0)
+    ready = answer_batch(serving, Large(lambda: records), counters, 0.0)
     if ready is None:
         return None
     ready.batch.count(counters, 2.0)
@@ -165,7 +165,7 @@ def test_ids_and_times_that_the_server_gives(served: Models) -> None:
 
 def test_a_large_batch_is_captured_in_parts(served: Models) -> None:
     records = [GOOD | {"id": str(place), "distance": float(place)} for place in range(FRAME_ROWS + 2)]
-    ready = answer_batch(served["plain"], records, Counters(), 0.0)
+    ready = answer_batch(served["plain"], Large(lambda: records), Counters(), 0.0)
     assert ready is not None
     assert [rows for _, rows in ready.frames] == [FRAME_ROWS, 2]
     assert same_or_left_to_the_other(served["plain"], records)
@@ -174,7 +174,7 @@ def test_a_large_batch_is_captured_in_parts(served: Models) -> None:
 def test_cores_to_spare_change_no_score(served: Models) -> None:
     records = [GOOD | {"id": str(place), "distance": float(place)} for place in range(2 * PART_ROWS + 1)]
     for name in ("plain", "multiclass"):
-        alone, together = (answer_batch(served[name], records, Counters(), 0.0, spare) for spare in (0, 3))
+        alone, together = (answer_batch(served[name], Large(lambda: records), Counters(), 0.0, spare) for spare in (0, 3))
         assert alone is not None
         assert together is not None
         assert bytes(alone.said) == bytes(together.said)
