@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,16 @@ def all_use_cases(settings: Settings) -> list[tuple[Path, UseCase]]:
         if use_case.name in names:
             raise UseCaseError(f"{path} and {names[use_case.name]} both name their use case '{use_case.name}'", next_step="rename one of them")
         names[use_case.name] = path
+    return found
+
+
+def readable_use_cases(settings: Settings) -> list[UseCase]:
+    """Those whose file can be read now, by file name: for work that one broken file must not stop for the others. What is wrong with the
+    broken one is told by `interlock check`, the schedules' alert and the control room."""
+    found = []
+    for path in _files(settings):
+        with suppress(UseCaseError):
+            found.append(load_use_case(path))
     return found
 
 

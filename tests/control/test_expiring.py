@@ -29,7 +29,7 @@ def own(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> UseCase:
     found = found.model_copy(update={
         "privacy": found.privacy.model_copy(update={"retention_days": 30}), "labels": found.labels.model_copy(update={"delay_hours": 48}),
         "monitoring": found.monitoring.model_copy(update={"window_hours": 24, "watermark_hours": 1})})
-    monkeypatch.setattr(expiring, "_readable", lambda _: [found])
+    monkeypatch.setattr(expiring, "readable_use_cases", lambda _: [found])
     return found
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from interlock.control.keeping import alerting
 from interlock.control.keeping import keeper as keeping
 from interlock.control.keeping.alerting import record_alert
 from interlock.control.keeping.keeper import Keeper, head_path
@@ -85,6 +86,21 @@ def test_a_run_that_reported_success_without_effect_is_started_again(world: Worl
     keeper.run_once()
     with world.store.reading() as session:
         assert [(row.state, row.attempt) for row in session.query(Outbox)] == [("pending", 2)]
+
+
+def test_people_are_told_when_no_run_moves_a_release(world: World, keeper: Keeper) -> None:
+    """Four runs reported success and nothing moved: a worker of another home, for example. It must not stand still in silence."""
+    world.approve(world.candidate(1))
+    for _ in range(6):
+        with world.store.writing() as session:
+            row = session.query(Outbox).one()
+            if row.state == "pending":
+                outbox.move(session, row, world.clock(), state="done")
+        world.clock.forward(60)
+        keeper.run_once()
+    with world.store.reading() as session:
+        assert [(row.state, row.attempt) for row in session.query(Outbox)] == [("done", 4)]
+        assert [alert.title for alert in session.query(Alert)] == ["the release of small_loans does not move"]
 
 
 def test_an_endpoint_ahead_of_the_store_is_told_not_guessed(world: World, keeper: Keeper) -> None:
@@ -174,7 +190,7 @@ def a_slow_job_holds_up_no_pass(world: World, keeper: Keeper, monkeypatch: pytes
                 raise TimeoutError(f"nobody went on while {name} was at work")
         return job
 
-    monkeypatch.setattr(keeping.alerting, "deliver", slow("alerts"))
+    monkeypatch.setattr(alerting, "deliver", slow("alerts"))
     monkeypatch.setattr(keeping, "expire_all", slow("rows"))
     world.make_live(1)
     keeper.run_once()
@@ -244,6 +260,35 @@ def test_a_broken_use_case_file_does_not_silence_alerts(world: World, keeper: Ke
     keeper.beside.wait()
     with world.store.reading() as session:
         assert session.query(Alert).one().delivered["state"] == "delivered"
+
+
+def test_a_broken_file_takes_no_team_its_pager(world: World, keeper: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another team's broken file, then its own: the alert still goes to the address that the use case named."""
+    asked: list[list[str]] = []
+
+    class Pager:
+        def __init__(self, addresses: list[Any]) -> None:
+            asked.append([address.get_secret_value() for address in addresses])
+
+        def send(self, *_: str) -> list[Any]:
+            return []
+
+    def tell(identity: str) -> None:
+        with world.store.writing() as session:
+            record_alert(session, identity=identity, severity="critical", title="t", body="b", use_case=NAME)
+        world.clock.forward(60)
+        keeper.run_once()
+        keeper.beside.wait()
+
+    monkeypatch.setattr(alerting, "AppriseNotifier", Pager)
+    monkeypatch.setenv("LENDING_PAGER", "json://pager.example")
+    own = world.settings.usecases_dir / f"{NAME}.toml"
+    own.write_text(own.read_text() + '\n[alerts]\nurl_envs = ["LENDING_PAGER"]\n')
+    (world.settings.usecases_dir / "broken.toml").write_text("name = ")
+    tell("first")
+    own.write_text("name = ")
+    tell("second")
+    assert asked == [["json://pager.example"]] * 2
 
 
 def test_an_injected_clock_is_said_in_the_ledger(world: World) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -12,7 +11,6 @@ from sqlalchemy.orm import Session
 
 from interlock.control.keeping.alerting import record_alert
 from interlock.control.keeping.scheduling import newest_due, next_due
-from interlock.errors import UseCaseError
 from interlock.records import drills
 from interlock.records.routes import champions
 from interlock.records.store import Store
@@ -20,6 +18,7 @@ from interlock.records.tables import DrillRow, Outbox, ScheduleState
 from interlock.rules.canonical import iso
 from interlock.rules.drills import missed
 from interlock.settings import Settings
+from interlock.spec.load import readable_use_cases
 from interlock.spec.usecase import UseCase
 
 
@@ -59,24 +58,13 @@ def tell_missed(settings: Settings, store: Store, now: datetime) -> int:
     """One alert per drill that is missing; how many are new. For the keeper, so that it works while Prefect is down."""
     told = 0
     with store.writing() as session:
-        for name, state in drill_states(session, _readable(settings), now).items():
+        for name, state in drill_states(session, readable_use_cases(settings), now).items():
             if state.missing:
                 since = iso(state.last.finished_at) if state.last else "never"
                 told += record_alert(session, identity=f"drill:missed:{name}:{since}", use_case=name, severity="warning", at=now,
                                      title=f"{name}: the fire drill is missing",
                                      body=f"{state.missing}. Look at the runs of `drill`, or do it by hand: interlock drill {name}")
     return told
-
-
-def _readable(settings: Settings) -> list[UseCase]:
-    """The use cases whose files can be read; `tick` tells about the others."""
-    from interlock.spec.load import load_use_case
-
-    found = []
-    for path in sorted(settings.usecases_dir.glob("*.toml")):
-        with suppress(UseCaseError):
-            found.append(load_use_case(path))
-    return found
 
 
 def _interval(cron: str, now: datetime) -> timedelta | None:

@@ -4,8 +4,6 @@ labels have had their time, and no release is being judged on them."""
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,7 +12,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from interlock.control.keeping.alerting import record_alert
-from interlock.errors import InterlockError, UseCaseError
+from interlock.errors import InterlockError
 from interlock.records import ledger
 from interlock.records.compaction import captured_files
 from interlock.records.lake import lake_from
@@ -25,7 +23,7 @@ from interlock.rules.canonical import iso
 from interlock.rules.monitoring import window_of
 from interlock.rules.releases import OPEN, ReleaseState
 from interlock.settings import Settings
-from interlock.spec.load import load_use_case
+from interlock.spec.load import readable_use_cases
 from interlock.spec.usecase import UseCase
 
 KIND = "capture.expired"
@@ -37,7 +35,7 @@ LATE_DAYS = 7    # people are told when rows are kept this long beyond their tim
 def expire_all(settings: Settings, store: Store, now: datetime) -> list[Removed]:
     """What left; for the keeper. Every removal has its ledger entry. Use cases whose file cannot be read are left alone."""
     found, failed = [], list[Exception]()
-    for use_case in _readable(settings):
+    for use_case in readable_use_cases(settings):
         folder = settings.folder("capture") / use_case.name
         if use_case.privacy.retention_days is None or not folder.is_dir():
             continue
@@ -93,12 +91,6 @@ def may_leave_before(session: Session, use_case: UseCase, now: datetime, unjudge
             return midnight
         edge = start
     return None
-
-
-def _readable(settings: Settings) -> Iterator[UseCase]:
-    for path in sorted(settings.usecases_dir.glob("*.toml")):
-        with suppress(UseCaseError):  # `interlock validate` and the control room tell about it
-            yield load_use_case(path)
 
 
 def _due(use_case: UseCase, now: datetime) -> datetime:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from interlock.control.backups.confirming import require_confirmed
 from interlock.control.decisions import standing
@@ -30,12 +31,12 @@ from interlock.control.endpoint import Endpoint, reached
 from interlock.control.keeping import alerting
 from interlock.control.keeping.beside import Beside
 from interlock.control.keeping.capture_watch import watch
-from interlock.control.keeping.dispatcher import Dispatcher
+from interlock.control.keeping.dispatcher import ATTEMPTS_MAX, Dispatcher
 from interlock.control.keeping.expiring import expire_all
 from interlock.control.keeping.reconciler import Reconciled, reconcile
 from interlock.control.keeping.troubles import Troubles
 from interlock.control.releases import archiving, rollout, stepping
-from interlock.errors import SettingsError, Unavailable, UseCaseError
+from interlock.errors import SettingsError, Unavailable
 from interlock.records import ledger, outbox, releases
 from interlock.records.candidates import same_package
 from interlock.records.registry import mirror_champion
@@ -43,7 +44,8 @@ from interlock.records.routes import all_routes
 from interlock.records.store import Store, utc_now
 from interlock.records.tables import Outbox, Release
 from interlock.settings import Settings
-from interlock.spec.load import all_use_cases
+from interlock.spec.load import readable_use_cases
+from interlock.spec.usecase import UseCase
 
 LOG = logging.getLogger("interlock.keeper")
 TICK_S = 1.0
@@ -74,6 +76,7 @@ class Keeper:
     found: dict[str, Reconciled] = field(default_factory=dict)
     _due: dict[str, datetime] = field(default_factory=dict)
     _mirrored: dict[str, str] = field(default_factory=dict)
+    _known: dict[str, UseCase] = field(default_factory=dict)  # as each file could be read last
     beside: Beside = field(default_factory=Beside)
 
     def __post_init__(self) -> None:
@@ -144,22 +147,25 @@ class Keeper:
             LOG.info("%s", said)
 
     def _heal(self) -> None:
-        """A run that reported success without the state having moved is started again: its success is not the truth."""
+        """A run that reported success without the state having moved is started again: its success is not the truth. After the last
+        attempt people are told."""
         now = self.clock()
         with self.store.writing() as session:
             for release in releases.moving(session):
                 row = _intent(session, release)
-                if row is not None and rollout.waits_for_run(release) and row.state == "done" and row.attempt < 4 \
-                        and now - row.updated_at > timedelta(seconds=HEAL_S):
+                if row is None or not rollout.waits_for_run(release) or row.state != "done" \
+                        or now - row.updated_at <= timedelta(seconds=HEAL_S):
+                    continue
+                if row.attempt < ATTEMPTS_MAX:
                     outbox.move(session, row, now, state="pending", attempt=row.attempt + 1, flow_run_id=None, lease_until=None,
                                 last_error="the run ended, but the release has not moved")
+                else:
+                    _record_unmoved(session, release, row, now)
 
     def _deliver(self) -> None:
-        try:
-            known = [use_case for _, use_case in all_use_cases(self.settings)]
-        except UseCaseError:  # a broken file must not silence the others: their alerts go to the installation's own addresses
-            known = []
-        alerting.deliver(self.settings, self.store, known)
+        """A broken file silences nobody: the others' alerts go where they say, its own where it said when it could be read last."""
+        self._known |= {use_case.name: use_case for use_case in readable_use_cases(self.settings)}
+        alerting.deliver(self.settings, self.store, self._known.values())
 
     def _mirror(self) -> None:
         """MLflow's alias `champion` follows what converged: best effort, one request per change; the first failure ends the pass."""
@@ -256,6 +262,15 @@ def export_head(settings: Settings, store: Store) -> ledger.Head:
 def _intent(session: Any, release: Release) -> Outbox | None:
     cause = release.decision_id if release.state in {"planned", "staged"} else stepping.breach_id(release)
     return cast("Outbox | None", session.scalars(select(Outbox).where(Outbox.cause == cause)).first())
+
+
+def _record_unmoved(session: Session, release: Release, row: Outbox, now: datetime) -> None:
+    """People are told, once, that a release stands still though every run for it reported success."""
+    alerting.record_alert(
+        session, identity=f"unmoved:{row.id}", severity="critical", at=now, use_case=release.use_case,
+        title=f"the release of {release.use_case} does not move",
+        body=f"{row.attempt} runs of {row.deployment} reported success, and release {release.id} is still {release.state}. Does the worker "
+             f"use this installation's home? See the runs in Prefect. To end it: interlock abort {release.id}")
 
 
 def _compact(settings: Settings) -> Any:
