@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from interlock.rules.canonical import iso
@@ -16,9 +16,10 @@ from interlock.rules.evidence import Evidence
 from interlock.rules.findings import Finding, State
 from interlock.rules.gates import Verdict, figure
 from interlock.spec.usecase import UseCase
-from reports.model_card_limits import limits
+from reports.model_card_limits import limits, waived
 
 SHOWN = 20
+DETAILS, EVIDENCE, LIMITS, DECISIONS = "Model details", "Evidence", "Limits", "Decisions"
 NOT_FOR = re.compile(r"\b(not for|not to be|must not|never|no use)\b", re.I)
 
 
@@ -60,18 +61,30 @@ def card(evidence: Evidence, use_case: UseCase, about: About) -> list[Part]:
     """
     return [_details(evidence, use_case, about), _use(use_case), _data(evidence, about.manifest), _model(about.manifest),
             _metrics(evidence), _slices(evidence), _fairness(evidence, use_case), _explanations(evidence), _drift(evidence),
-            Part("Limits", bullets=tuple(limits(evidence, use_case, about.manifest, about.decisions))), _gates(evidence),
+            Part(LIMITS, bullets=tuple(limits(evidence, use_case, about.manifest, about.decisions))), _gates(evidence),
             _decisions(about)]
+
+
+def completed(parts: Sequence[Part], seal: str, decisions: Sequence[Mapping[str, str]]) -> list[Part]:
+    """The card that was sealed with its evidence, with what is known since: the seal, and the decisions on it. Equals `card` with both."""
+    known = About({}, seal=seal, decisions=decisions)
+    return [_sealed(part, seal) if part.title == DETAILS else _decisions(known) if part.title == DECISIONS
+            else replace(part, bullets=(*waived(decisions), *part.bullets)) if part.title == LIMITS else part for part in parts]
+
+
+def _sealed(part: Part, seal: str) -> Part:
+    return replace(part, tables=tuple(replace(table, rows=tuple((name, seal if name == EVIDENCE else value) for name, value in table.rows))
+                                      for table in part.tables))
 
 
 def _details(evidence: Evidence, use_case: UseCase, about: About) -> Part:
     rows = [("Use case", f"{use_case.title} ({use_case.name})"), ("Version", str(about.version) if about.version else "not numbered yet"),
             ("Owner", use_case.owner), ("Author of the use case", about.author or use_case.approval.author or "not on record"),
             ("Training started by", about.started_by or "not on record"), ("Package", evidence.package_digest),
-            ("Evidence", about.seal or f"replayable section {evidence.replayable_digest()}"), ("Use-case file", evidence.policy_digest),
+            (EVIDENCE, about.seal or f"replayable section {evidence.replayable_digest()}"), ("Use-case file", evidence.policy_digest),
             ("Champion at the time", evidence.champion_digest or "none yet"), ("Measured", iso(evidence.created_at)),
             ("Answer of the gates", evidence.verdict.value.upper())]
-    return Part("Model details", tables=(Table(("", ""), tuple(rows)),))
+    return Part(DETAILS, tables=(Table(("", ""), tuple(rows)),))
 
 
 def _use(use_case: UseCase) -> Part:
@@ -163,10 +176,10 @@ def _gates(evidence: Evidence) -> Part:
 
 def _decisions(about: About) -> Part:
     if not about.decisions:
-        return Part("Decisions", ("No decision is on record on this evidence." if about.seal else
+        return Part(DECISIONS, ("No decision is on record on this evidence." if about.seal else
                                   "This card was made with the evidence, before any decision; `interlock card` writes it with them.",))
     rows = tuple((one["at"], one["kind"], one["actor"], one["reason"]) for one in about.decisions)
-    return Part("Decisions", tables=(Table(("Time (UTC)", "Decision", "Who", "Reason"), rows),))
+    return Part(DECISIONS, tables=(Table(("Time (UTC)", "Decision", "Who", "Reason"), rows),))
 
 
 def _table(findings: Sequence[Finding]) -> Table:

@@ -15,13 +15,18 @@ SHOWN = 12
 
 def limits(evidence: Evidence, use_case: UseCase, manifest: Mapping[str, Any], decisions: Sequence[Mapping[str, str]]) -> Iterator[str]:
     """One sentence per limit, the gravest first; never empty, because every model ends where its data ends."""
+    yield from waived(decisions)
     yield from _gates(evidence)
-    waived = [one for one in decisions if one["kind"] == "waive"]
-    for one in waived:
-        yield f"Exception by {one['actor']}: {one['reason']}"
     yield from _small(evidence)
     yield from _extrapolation(use_case, manifest)
     yield "The card describes the model at the time of its validation; what happens after is on the monitoring pages."
+
+
+def waived(decisions: Sequence[Mapping[str, str]]) -> Iterator[str]:
+    """Who let it pass despite a gate, and why."""
+    for one in decisions:
+        if one["kind"] == "waive":
+            yield f"Exception by {one['actor']}: {one['reason']}"
 
 
 def _gates(evidence: Evidence) -> Iterator[str]:

@@ -11,8 +11,8 @@ from dashboard.components.states import empty, trouble
 from dashboard.components.words import moment, plain
 from dashboard.desk import Desk
 from dashboard.skin import tab_title
-from interlock.control.evidence.model_card import card_parts, decisions_on
-from interlock.control.readmodel.directory import entry
+from interlock.control.readmodel.directory import Entry, entry
+from interlock.control.readmodel.paper import decisions_on, printed
 from interlock.control.readmodel.proof import Proof, proof
 from interlock.control.readmodel.signals import SignalState
 from interlock.errors import InterlockError
@@ -40,13 +40,22 @@ def show(desk: Desk) -> None:
     _sheet(desk, found, title)
     st.header("Model card", anchor=False)
     try:
-        if known is None or known.spec is None:
-            st.markdown("The use-case file is not there any more; the card needs it.")
-        else:
-            for part in card_parts(desk.settings, desk.store, known.spec, found):
-                _part(part)
+        _card(desk, known, found)
     except InterlockError as error:
         trouble(error)
+
+
+def _card(desk: Desk, known: Entry | None, found: Proof) -> None:
+    """The sections as they were sealed; of older evidence as they can be made now."""
+    card = printed(desk.settings, desk.store, known.spec if known else None, found)
+    if card is None:
+        st.markdown("The use-case file is not there any more, and no card was sealed with this evidence.")
+        return
+    if card.built_now:
+        again = f"interlock validate {found.use_case} --version {found.version}"
+        st.caption(plain(f"No card was sealed with this evidence, so it was made for this view. `{again}` seals one."))
+    for part in card.parts:
+        _part(part)
 
 
 def _sheet(desk: Desk, found: Proof, title: str) -> None:

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ from playwright.sync_api import sync_playwright
 from typer.testing import CliRunner
 
 from interlock.cli.main import app
-from interlock.control.evidence import evidently
-from interlock.control.evidence.model_card import decisions_on, write_card
+from interlock.control.evidence import evidently, model_card
+from interlock.control.evidence.model_card import card_parts, write_card
 from interlock.control.evidence.validation import evidence_folder, validate_candidate
-from interlock.control.readmodel.proof import proof_of_package
+from interlock.control.readmodel.paper import STORED, Printed, decisions_on, printed
+from interlock.control.readmodel.proof import proof, proof_of_package
 from interlock.errors import EvidenceError
 from interlock.records.ids import new_id
 from interlock.records.store import utc_now
@@ -73,6 +75,35 @@ def test_a_card_written_later_has_the_decisions(judged: Judged, monkeypatch: pyt
     assert done.exit_code == 0, done.output
     assert newest.digest.removeprefix("sha256:") in out.read_text()
     assert CliRunner().invoke(app, ["card", NAME, "--format", "pdf"]).exit_code == 1
+
+
+def test_the_print_view_reads_the_sealed_file_and_no_package(judged: Judged, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench, _, evidence = judged
+    found = proof(bench.store, evidence.seal())
+    assert found is not None
+    use_case = find_use_case(bench.settings, NAME)[1]
+    made = card_parts(bench.settings, bench.store, use_case, found)
+    monkeypatch.setattr(model_card, "read_package", lambda *_: pytest.fail("nothing computes in the page"))
+    assert printed(bench.settings, bench.store, None, found) == Printed(made)
+
+
+def test_older_evidence_still_prints_and_a_changed_file_does_not(judged: Judged) -> None:
+    bench, _, evidence = judged
+    found, path = proof(bench.store, evidence.seal()), evidence_folder(bench.settings, evidence.seal()) / STORED
+    assert found is not None
+    use_case, sealed = find_use_case(bench.settings, NAME)[1], path.read_bytes()
+    try:
+        path.unlink()
+        made = card_parts(bench.settings, bench.store, use_case, found)
+        assert printed(bench.settings, bench.store, use_case, found) == Printed(made, built_now=True)
+        assert printed(bench.settings, bench.store, None, found) is None
+        path.write_bytes(sealed.replace(b"Model details", b"Model detail!"))  # the broken variant of the file
+        with pytest.raises(EvidenceError, match="not the file that was sealed"):
+            printed(bench.settings, bench.store, use_case, found)
+    finally:
+        path.write_bytes(sealed)
+    with pytest.raises(EvidenceError, match="changed after it was sealed"):
+        printed(bench.settings, bench.store, use_case, replace(found, sealed=False))
 
 
 @pytest.mark.browser

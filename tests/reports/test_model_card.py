@@ -12,7 +12,7 @@ from interlock.rules.evidence import Evidence
 from interlock.rules.findings import Finding, State
 from interlock.rules.gates import judge
 from interlock.spec.usecase import UseCase
-from reports.model_card import About, Part, card
+from reports.model_card import About, Part, card, completed
 from reports.model_card_pages import card_html, card_markdown
 from tests.reports.test_html import ATTACK, Tags
 
@@ -94,6 +94,13 @@ def test_decisions_and_seal_stand_on_the_card_that_is_written_later(parts: list[
     early = card(evidence, use_case, About(MANIFEST, version=3))
     assert ("Evidence", f"replayable section {evidence.replayable_digest()}") in cells(early[0])
     assert "before any decision" in early[11].paragraphs[0]
+
+
+def test_the_sealed_card_completed_is_the_card_written_later(parts: list[Part], evidence: Evidence, use_case: UseCase) -> None:
+    early = card(evidence, use_case, About(MANIFEST, version=3, started_by="scheduler"))
+    assert completed(early, "sha256:seal", DECISIONS) == parts
+    undecided = card(evidence, use_case, About(MANIFEST, version=3, started_by="scheduler", seal="sha256:seal"))
+    assert completed(early, "sha256:seal", ()) == undecided != parts
 
 
 def test_nothing_measured_makes_a_card_that_says_so(use_case: UseCase) -> None:

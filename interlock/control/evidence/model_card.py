@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from sqlalchemy import select
-
+from interlock.control.readmodel.paper import STORED, decisions_on, stored_bytes
 from interlock.control.readmodel.proof import Proof, proof, proof_of_package, proofs
 from interlock.errors import EvidenceError
 from interlock.modeling.package import Manifest, read_package
 from interlock.records.candidates import numbered
 from interlock.records.store import Store
-from interlock.records.tables import Candidate, Decision
-from interlock.rules.canonical import iso
+from interlock.records.tables import Candidate
 from interlock.rules.evidence import Evidence
 from interlock.settings import Settings
 from interlock.spec.usecase import UseCase
@@ -24,10 +22,14 @@ HTML, MARKDOWN = "model-card.html", "model-card.md"
 
 
 def sealed_cards(settings: Settings, evidence: Evidence, use_case: UseCase, candidate: Candidate) -> dict[str, bytes]:
-    """The card in both forms, to be attached to the evidence. Raises `PackageError` where the package cannot be read."""
+    """The card in both forms and as the print view reads it, to be attached to the evidence.
+
+    Raises `PackageError` where the package cannot be read.
+    """
     manifest = read_package(settings.folder("packages"), candidate.package_digest).manifest
     parts = card(evidence, use_case, _about(manifest, candidate.number, candidate.started_by, candidate.author))
-    return {HTML: card_html(use_case.title, parts).encode(), MARKDOWN: card_markdown(use_case.title, parts).encode()}
+    return {HTML: card_html(use_case.title, parts).encode(), MARKDOWN: card_markdown(use_case.title, parts).encode(),
+            STORED: stored_bytes(parts)}
 
 
 def write_card(settings: Settings, store: Store, use_case: UseCase, *, version: int | None = None, form: Format = "md") -> str:
@@ -47,14 +49,6 @@ def card_parts(settings: Settings, store: Store, use_case: UseCase, found: Proof
     manifest = read_package(settings.folder("packages"), found.package_digest).manifest
     return card(found.evidence, use_case, _about(manifest, found.version, found.started_by, found.author, found.digest,
                                                  decisions_on(store, found.digest)))
-
-
-def decisions_on(store: Store, evidence_digest: str) -> list[dict[str, str]]:
-    """Decisions on this evidence, oldest first, as the card shows them."""
-    query = select(Decision).where(Decision.evidence_digest == evidence_digest).order_by(Decision.created_at)
-    with store.reading() as session:
-        return [{"at": iso(row.created_at), "kind": row.kind, "actor": row.actor, "reason": row.reason}
-                for row in session.scalars(query).all()]
 
 
 def _about(manifest: Manifest, version: int, started_by: str, author: str, seal: str | None = None,
