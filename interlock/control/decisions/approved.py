@@ -29,16 +29,30 @@ def policy_of(settings: Settings, release: Release, decision: Decision) -> tuple
 
     Where the approved file is not on record (releases from before files were kept; a damaged folder), the present file serves while it
     still is the approved one; else the third says why no step may be taken. Before the first step a file that cannot be read raises
-    `UseCaseError`: nothing is decided on a half-written one.
+    `UseCaseError`: nothing is decided on a half-written one. After it that is raised where neither file can be read: the keeper then takes
+    the candidate's share back (`stepping.hold_unread`).
     """
     early = ReleaseState(release.state) in BEFORE_STEPS
-    digest = spec_digest(find_use_case(settings, release.use_case)[0]) if early else policy_digest(settings, release.use_case)
+    digest = spec_digest(find_use_case(settings, release.use_case)[0]) if early else _present_digest(settings, release.use_case)
     try:
         return digest, policies.kept(settings, decision.policy_digest), ""
     except UseCaseError as error:
-        path, present = find_use_case(settings, release.use_case)
+        try:
+            path, present = find_use_case(settings, release.use_case)
+        except (UseCaseError, OSError) as second:
+            raise UseCaseError(f"{error.what}, and the use-case file as it is now cannot be read either", value=str(second)[:300],
+                               next_step=f"restore policies/{str(decision.policy_digest).removeprefix('sha256:')}.toml from a backup"
+                               ) from second
         same = spec_digest(path) == decision.policy_digest
         return digest, present, "" if same else f"{error.what}, and the use-case file is another one by now"
+
+
+def _present_digest(settings: Settings, name: str) -> str | None:
+    """As `policy_digest`; a folder that cannot be read names nothing either, and stops no release whose approved file is there."""
+    try:
+        return policy_digest(settings, name)
+    except OSError:
+        return None
 
 
 def tell_edited(store: Store, plan: Plan, now: datetime) -> None:

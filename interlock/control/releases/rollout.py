@@ -10,6 +10,7 @@ from interlock.control.decisions.approved import tell_edited
 from interlock.control.endpoint import Endpoint
 from interlock.control.releases import deploying, stepping
 from interlock.control.releases.probation import alert_version, roll_back_live, watch
+from interlock.errors import UseCaseError
 from interlock.records import releases
 from interlock.records.store import Store, utc_now
 from interlock.records.tables import Release
@@ -18,8 +19,16 @@ from interlock.settings import Settings
 
 
 def advance(settings: Settings, store: Store, release_id: str, endpoint: Endpoint, *, clock: Callable[[], datetime] = utc_now) -> str:
-    """Take the one step that is due for this release; the answer says in words what was done ("" = nothing)."""
-    plan = deploying.load(settings, store, release_id)
+    """Take the one step that is due for this release; the answer says in words what was done ("" = nothing).
+
+    Raises `UseCaseError` where nobody can read what it was approved under; a candidate in its steps has no share of the requests then.
+    """
+    try:
+        plan = deploying.load(settings, store, release_id)
+    except UseCaseError as error:
+        if said := stepping.hold_unread(store, release_id, error.what, clock()):
+            return said
+        raise
     if plan.state in {ReleaseState.PLANNED, ReleaseState.STAGED}:
         return _void(store, plan, clock)
     if plan.state is not ReleaseState.LIVE:

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 from interlock.control.access.people import AUTOMATIC
 from interlock.control.deployments import DEPLOY
 from interlock.control.endpoint import Endpoint, EndpointStats
@@ -22,7 +24,7 @@ from interlock.errors import Unavailable
 from interlock.records import ledger, outbox, releases
 from interlock.records.routes import change_route, read_route
 from interlock.records.store import Store
-from interlock.records.tables import Release
+from interlock.records.tables import Candidate, Release
 from interlock.rules.arms import ArmStats
 from interlock.rules.canary import StepJudgement, StepVerdict, judge_step
 from interlock.rules.releases import ReleaseState
@@ -53,7 +55,12 @@ def step(settings: Settings, store: Store, endpoint: Endpoint, plan: deploying.P
     if stats.generation != plan.route.generation:  # the endpoint has not taken on the step yet: nothing to judge
         unheard = f"the endpoint answers with generation {stats.generation}, the step needs {plan.route.generation}"
         return _pause(store, plan, unheard, None, elapsed, now) if late else ""
-    judgement = judge(settings, plan, stats, elapsed, now)
+    try:
+        judgement = judge(settings, plan, stats, elapsed, now)
+    except Exception as error:
+        if late:  # raised until the step's longest wait is over, then the reason of its pause
+            return _pause(store, plan, f"the step cannot be judged: {type(error).__name__}: {error}", None, elapsed, now)
+        raise
     if judgement.verdict is StepVerdict.FAIL:
         brake(store, endpoint, release, reason=judgement.sentence, breach=breach_id(release), judgement=_body(plan, judgement, now),
               clock=clock)
@@ -130,14 +137,32 @@ def _pause(store: Store, plan: deploying.Plan, why: str, judgement: StepJudgemen
     judged = _body(plan, judgement, now) if judgement else None
     with store.writing() as session:
         release = releases.get(session, plan.release.id)
-        if release.revision != plan.release.revision:
+        return _hold(session, release, reason, judged, now) if release.revision == plan.release.revision else ""
+
+
+def hold_unread(store: Store, release_id: str, why: str, now: datetime) -> str:
+    """Take the share of a candidate back whose steps and limits nobody can read; empty where the release is in no step.
+
+    At once, as where the file was changed: nothing judges the candidate any more, and only the files' return could end that. The share
+    goes to the champion, as in every pause: nobody is answered by a model while nobody judges it. Nothing is rolled back, because nothing
+    was found against the candidate: with the file restored, `resume` begins the step anew; `abort` needs neither file.
+    """
+    with store.writing() as session:
+        release = releases.get(session, release_id)
+        if ReleaseState(release.state) not in deploying.STEPPING:
             return ""
-        releases.move(session, release, ReleaseState.PAUSED, now=now, reason=reason[:2_000], actor=AUTOMATIC, judgement=judged)
-        change_route(session, read_route(session, release.use_case), actor=AUTOMATIC, reason=reason[:2_000], decision_id=plan.decision.id,
-                     at=now, candidate_percent=0)
-        record_alert(session, identity=f"paused:{release.id}:{release.step}:{release.revision}", use_case=release.use_case,
-                     severity="warning", at=now, title=f"version {plan.slot.version} of {release.use_case} waits for a person",
-                     body=f"{reason}. Resume or abort: interlock resume {release.id}, interlock abort {release.id}")
+        return _hold(session, release, f"no verdict after {(now - release.state_since).total_seconds():,.0f} s: {why}", None, now)
+
+
+def _hold(session: Session, release: Release, reason: str, judged: dict[str, Any] | None, now: datetime) -> str:
+    """Pause the release, with nothing for its candidate, and tell people."""
+    version = session.get_one(Candidate, release.candidate_id).number
+    releases.move(session, release, ReleaseState.PAUSED, now=now, reason=reason[:2_000], actor=AUTOMATIC, judgement=judged)
+    change_route(session, read_route(session, release.use_case), actor=AUTOMATIC, reason=reason[:2_000], decision_id=release.decision_id,
+                 at=now, candidate_percent=0)
+    record_alert(session, identity=f"paused:{release.id}:{release.step}:{release.revision}", use_case=release.use_case,
+                 severity="warning", at=now, title=f"version {version} of {release.use_case} waits for a person",
+                 body=f"{reason}. Resume or abort: interlock resume {release.id}, interlock abort {release.id}")
     return reason
 
 
