@@ -12,10 +12,10 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -35,10 +35,10 @@ FILES_PER_DAY_MAX = 16     # more files of one day are merged into one
 GAPS_KEPT = 1_000
 TIME_COLUMN = {"predictions": "_event_time", "shadow": "_event_time", "labels": "_received_at"}  # shadow: mirrored, nobody saw them
 _decode = msgspec.msgpack.Decoder().decode
+_time = datetime.fromisoformat
 
 
-@dataclass(frozen=True)
-class CapturedFile:
+class CapturedFile(NamedTuple):
     """A file of predictions in the lake, with the first and last event time in it."""
 
     key: str
@@ -103,7 +103,8 @@ def label_history(settings: Settings, use_case: str, since: datetime | None = No
     import polars as pl
 
     manifest = read_manifest(settings.folder("capture") / use_case)
-    files = [file for file in manifest["files"] if file["kind"] == "labels" and (since is None or _time(file["last"]) >= since)]
+    edge = iso(since) if since is not None else ""  # texts of one length, ordered as the moments are
+    files = [file for file in manifest["files"] if file["kind"] == "labels" and file["last"] >= edge]
     frame = read_frames(lake_from(settings), [file["key"] for file in files])
     if frame.is_empty():
         return pl.DataFrame(schema=labels_schema(pl.Float64()))
@@ -114,7 +115,7 @@ def captured_files(settings: Settings, use_case: str) -> list[CapturedFile]:
     """The files of compacted predictions, each of one day of event time; oldest first."""
     files = read_manifest(settings.folder("capture") / use_case)["files"]
     found = [CapturedFile(file["key"], _time(file["first"]), _time(file["last"])) for file in files if file["kind"] == "predictions"]
-    return sorted(found, key=lambda file: (file.first, file.last))
+    return sorted(found, key=itemgetter(1, 2))
 
 
 def label_files(settings: Settings, use_case: str) -> list[str]:
@@ -193,11 +194,13 @@ def _compact_one(folder: Path, lake: Lake) -> dict[str, int]:
             removable.append(path)
     counts = {kind: sum(map(rows_in, bodies[kind])) for kind in TIME_COLUMN if kind != "shadow" or bodies[kind]}
     counts["gaps"] = len(bodies["gap"])
+    added: list[dict[str, Any]] = []
     for kind, make in (("predictions", predictions_frame), ("shadow", predictions_frame), ("labels", labels_frame)):
         if bodies[kind]:
-            manifest["files"] += _write(lake, folder.name, kind, make(bodies[kind]))
+            added += _write(lake, folder.name, kind, make(bodies[kind]))
+    manifest["files"] += added
     manifest["gaps"] = [*manifest["gaps"], *bodies["gap"]][-GAPS_KEPT:]
-    merged = _merge(lake, folder.name, manifest)
+    merged = _merge(lake, folder.name, manifest, {(file["kind"], file["day"]) for file in added})
     if any(counts.values()) or merged or forgotten:
         write_manifest(folder, manifest)
     for path in removable:  # the manifest goes on saying that it was read until the file is gone for good
@@ -247,11 +250,12 @@ def _write(lake: Lake, use_case: str, kind: str, frame: pl.DataFrame) -> list[di
     return entries
 
 
-def _merge(lake: Lake, use_case: str, manifest: Manifest) -> list[str]:
-    """Make one file of the many of a day; the keys that the manifest then no longer names."""
+def _merge(lake: Lake, use_case: str, manifest: Manifest, grown: set[tuple[str, str]]) -> list[str]:
+    """Make one file of the many of a day, of those (kind, day) that have grown; the keys that the manifest then no longer names."""
     by_day: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for file in manifest["files"]:
-        by_day.setdefault((file["kind"], file["day"]), []).append(file)
+    for file in manifest["files"] if grown else []:
+        if (day := (file["kind"], file["day"])) in grown:
+            by_day.setdefault(day, []).append(file)
     gone: list[str] = []
     for (kind, _), files in by_day.items():
         if len(files) > FILES_PER_DAY_MAX:
@@ -259,16 +263,12 @@ def _merge(lake: Lake, use_case: str, manifest: Manifest) -> list[str]:
             manifest["files"] = [file for file in manifest["files"] if file["key"] not in keys]
             manifest["files"] += _write(lake, use_case, kind, read_frames(lake, keys))
             gone += keys
-    return sorted(set(gone) - {file["key"] for file in manifest["files"]})
+    return sorted(set(gone) - {file["key"] for file in manifest["files"]}) if gone else []
 
 
 def _overlapping(manifest: Manifest, start: datetime, end: datetime) -> list[dict[str, Any]]:
     low, high = iso(start), iso(end)  # texts of one length, ordered as the moments are
     return [file for file in manifest["files"] if file["kind"] == "predictions" and file["first"] < high and file["last"] >= low]
-
-
-def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text)
 
 
 @contextmanager
