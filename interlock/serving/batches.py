@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import repeat
 from typing import Any
 
 import msgspec
@@ -26,6 +27,20 @@ from interlock.serving.wire import encode_json
 
 PART_ROWS, PARTS_MAX = 1_000, 4  # a batch is scored in parts of at least so many rows; at most so many parts
 pack = msgspec.msgpack.Encoder().encode
+
+
+class Said(msgspec.Struct, gc=False):
+    """One answer as the reply says it, in this order; what is unset is not said. Made and written in half the time of a dictionary."""
+
+    id: str
+    score: float
+    prediction: int | float | str
+    version: int
+    digest: str
+    arm: str
+    flags: list[str]
+    interval: list[float] | msgspec.UnsetType
+    scores: list[float] | msgspec.UnsetType
 
 
 @dataclass(frozen=True)
@@ -48,17 +63,10 @@ class Batch:
 
     def as_json(self) -> msgspec.Raw:
         """The reply's `predictions`."""
-        slot, arm = self.arm.slot, self.arm.name
-        version, digest = slot.version, slot.digest
-        rows = zip(self.columns.ids, self.score, self.prediction, self.flags_by_row, strict=True)
-        said: list[dict[str, Any]] = [
-            {"id": name, "score": score, "prediction": prediction, "version": version, "digest": digest, "arm": arm, "flags": flags}
-            for name, score, prediction, flags in rows]
-        for name, values in (("interval", self.interval), ("scores", self.scores)):
-            if values is not None:
-                for row, value in zip(said, values, strict=True):
-                    row[name] = value
-        return msgspec.Raw(encode_json(said))
+        slot, unset = self.arm.slot, repeat(msgspec.UNSET)
+        said = map(Said, self.columns.ids, self.score, self.prediction, repeat(slot.version), repeat(slot.digest), repeat(self.arm.name),
+                   self.flags_by_row, unset if self.interval is None else self.interval, unset if self.scores is None else self.scores)
+        return msgspec.Raw(encode_json(list(said)))
 
     def captures(self, serving: Serving, started: float) -> Captures:
         """Packed frames with the number of rows in each; `started`: when the request came, on `perf_counter`."""

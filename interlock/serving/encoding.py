@@ -106,6 +106,9 @@ class Encoder:
 
 def _codes_of(values: Sequence[Any], codes: dict[str, float]) -> list[float] | None:
     """Codes of a column of categories, NaN where missing; None when one is not known."""
+    plain = list(map(codes.get, values))
+    if None not in plain:  # known texts alone, as nearly always
+        return plain  # type: ignore[return-value]
     found = [codes.get(value) if type(value) is str else NAN if value is None else codes.get(spelled(value)) for value in values]
     return None if None in found else found  # type: ignore[return-value]
 
