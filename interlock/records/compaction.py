@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 SEGMENT_KEPT_S = 86_400.0  # a compacted segment that nobody writes any more is removed after this
 FILES_PER_DAY_MAX = 16     # more files of one day are merged into one
 GAPS_KEPT = 1_000
+PASS_BYTES = 32 * 1024 * 1024  # of segments; after days without a keeper, what waits must not be held in memory all at once
 TIME_COLUMN = {"predictions": "_event_time", "shadow": "_event_time", "labels": "_received_at"}  # shadow: mirrored, nobody saw them
 _decode = msgspec.msgpack.Decoder().decode
 _time = datetime.fromisoformat
@@ -53,9 +54,14 @@ def compact(settings: Settings, lake: Lake) -> dict[str, dict[str, int]]:
     """
     done: dict[str, dict[str, int]] = {}
     for folder in sorted(path for path in settings.folder("capture").iterdir() if path.is_dir()):
-        with alone(folder) as mine:
-            if mine:
-                done[folder.name] = _compact_one(folder, lake)
+        more = True
+        while more:
+            with alone(folder) as mine:
+                if not mine:
+                    break
+                counts, more = _compact_one(folder, lake)
+            known = done.setdefault(folder.name, {})
+            known |= {name: known.get(name, 0) + number for name, number in counts.items()}
     return done
 
 
@@ -183,13 +189,19 @@ def captured_gaps(settings: Settings, use_case: str) -> list[dict[str, Any]]:
     return list(read_manifest(settings.folder("capture") / use_case)["gaps"])
 
 
-def _compact_one(folder: Path, lake: Lake) -> dict[str, int]:
+def _compact_one(folder: Path, lake: Lake) -> tuple[dict[str, int], bool]:
+    """Bring what is new into the lake, of at most `PASS_BYTES` and one segment at a time; its counts, and whether more waits."""
     manifest = fresh_manifest(folder)
     bodies: dict[str, list[dict[str, Any]]] = {"predictions": [], "shadow": [], "labels": [], "gap": []}
     removable, forgotten = [], _forget_removed(folder, manifest)
+    read = 0
     for path in sorted(folder.glob(f"*{SUFFIX}")):
+        if read >= PASS_BYTES:
+            break
         closed = not in_use(path)  # asked before reading: what is closed now gets no more frames
-        manifest["segments"][path.name] = _read_new(path, manifest["segments"].get(path.name, 0), bodies)
+        start = manifest["segments"].get(path.name, 0)
+        manifest["segments"][path.name] = _read_new(path, start, bodies)
+        read += manifest["segments"][path.name] - start
         if closed and time.time() - path.stat().st_mtime > SEGMENT_KEPT_S:
             removable.append(path)
     counts = {kind: sum(map(rows_in, bodies[kind])) for kind in TIME_COLUMN if kind != "shadow" or bodies[kind]}
@@ -207,7 +219,7 @@ def _compact_one(folder: Path, lake: Lake) -> dict[str, int]:
         path.unlink()
     for key in merged:
         lake.delete(key)
-    return counts
+    return counts, read >= PASS_BYTES
 
 
 def _forget_removed(folder: Path, manifest: Manifest) -> list[str]:

@@ -192,6 +192,31 @@ def test_a_kill_while_a_segment_is_removed_doubles_nothing(settings: Settings, s
     assert json.loads((segment.path.parent / "compaction.json").read_bytes())["segments"] == {}
 
 
+def waited_for_long(settings: Settings, monkeypatch: pytest.MonkeyPatch, bound: int = 1) -> None:
+    """Nine segments of three rows wait; no pass may hold more than the bound and one segment."""
+    monkeypatch.setattr(compaction, "PASS_BYTES", bound)
+    held: list[int] = []
+    frame = compaction.predictions_frame
+    monkeypatch.setattr(compaction, "predictions_frame", lambda bodies: held.append(len(bodies)) or frame(bodies))
+    for number in range(9):
+        writer = SegmentWriter(settings.folder("capture") / "late" / f"w0-{number}.seg")
+        writer.append([predictions(prediction(f"{number}-{row}")) for row in range(3)])
+        writer.close()
+    assert compact(settings, lake_from(settings))["late"]["predictions"] == 27
+    assert compact(settings, lake_from(settings))["late"]["predictions"] == 0
+    assert count_predictions(settings, "late") == all_of(settings).height == 27
+    assert max(held) == 3
+
+
+def test_what_waited_for_long_is_taken_piece_by_piece(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited_for_long(settings, monkeypatch)
+
+
+def test_one_that_holds_all_that_waited_is_caught(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(AssertionError):
+        waited_for_long(settings, monkeypatch, bound=2**40)
+
+
 def test_gaps_and_damage_are_kept(settings: Settings, segment: SegmentWriter) -> None:
     gap = {"kind": "gap", "from": DAY, "to": DAY, "rows": 7, "error": "No space left on device"}
     segment.append([predictions(prediction("a")), pack(gap), predictions(prediction("b"))])
