@@ -53,10 +53,15 @@ class Served:
 
     def withdraw(self, use_case: str, version: int) -> None:
         """Never answer with this version by number again (it is retired). Idempotent. Raises OSError when it cannot be written down."""
-        gone = self._withdrawn.setdefault(use_case, [])
-        if str(version) not in gone:
-            self._withdrawn[use_case] = [*gone, str(version)][-VERSIONS_MAX:]
+        gone = self._withdrawn.get(use_case, [])
+        if str(version) in gone:
+            return
+        self._withdrawn[use_case] = [*gone, str(version)][-VERSIONS_MAX:]
+        try:
             self._write(use_case)
+        except OSError:
+            self._withdrawn[use_case] = gone  # asked again, it must be written, not only remembered until the next start
+            raise
 
     def _write(self, use_case: str) -> None:
         body = {"versions": self._all.get(use_case, {}), "withdrawn": self._withdrawn.get(use_case, [])}

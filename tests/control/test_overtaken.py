@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
+from interlock.control.decisions import actions
 from interlock.control.releases import deploying
+from interlock.errors import StaleState
 from interlock.rules.gates import Verdict
 from tests.control.conftest import GOOD, gate, slot
+from tests.control.test_pausing import steer
 from tests.control.test_standing import approvals, granted, retraining, revoke, used
 from tests.control.test_strategies import SHADOW, begin, world_with
 
@@ -95,6 +98,21 @@ def test_a_waiver_that_ends_while_people_think_about_it_ends_the_pause(world: Wo
     world.clock.forward(1_800)
     assert "expired" in world.keep(release)
     assert (world.release(release).state, world.route.candidate) == ("rolled_back", None)
+
+
+def test_nobody_resumes_what_a_waiver_under_it_no_longer_covers(world: World) -> None:
+    """The keeper would end it within a second; until then, or with the keeper down, customers must not meet it."""
+    world.make_live(1)
+    evidence = world.candidate(2, gates=[gate("auc", Verdict.FAIL, waivable=True)])
+    world.waive(evidence, ["auc"], actor="ben", hours=0.5)
+    release = str(world.approve(evidence, actor="cas").release_id)
+    world.run(release)
+    steer(world, actions.pause, release)
+    world.clock.forward(1_801)
+    before = world.route
+    with pytest.raises(StaleState, match="expired"):
+        steer(world, actions.resume, release)
+    assert (world.release(release).state, world.route) == ("paused", before)
 
 
 def test_begin_is_the_same_way_without_a_standing_approval(make_world: Callable[..., World]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from interlock.control.releases import probation
+from interlock.control.releases import deploying, probation
 from interlock.records.tables import Alert, Decision, Window
 from interlock.rules.canary import ArmStats
 from interlock.rules.probation import guard_objection
@@ -264,3 +264,15 @@ def test_a_waiver_that_ends_takes_the_version_off_whatever_the_guard_says(make_w
     world.clock.forward(3_600)
     world.keep(release)
     assert world.route.champion == slot(1)
+
+
+def test_a_person_who_was_quicker_is_no_trouble(world: World) -> None:
+    """Keeper and on-call see the same breach; the person's rollback comes first. Nobody is told that it cannot be done."""
+    world.make_live(1)
+    release = on_probation(world, 2)
+    plan = deploying.load(world.settings, world.store, release)
+    world.roll_back()
+    assert probation.roll_back_live(world.settings, world.store, world.endpoint, plan, "errors", "breach-1", world.clock) == ""
+    assert world.route.champion == slot(1)
+    with world.store.reading() as session:
+        assert [alert.title for alert in session.query(Alert) if "cannot" in alert.title] == []

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from interlock.errors import PackageError
+from interlock.rules.routes import Route, Slot
 from interlock.serving.limits import Limits
 from interlock.serving.served_here import Served
 from interlock.serving.shelf import MODEL_BYTES, TREES_FACTOR, Shelf
@@ -147,8 +148,6 @@ def test_the_least_recently_used_version_makes_room(packages: Packages, third: s
     """Three models of one size; room for one champion and one more: each older one pushes the other out, and one at work stays."""
     import asyncio
 
-    from interlock.rules.routes import Route, Slot
-
     root, one, two = packages
     shelf = Shelf(root, Limits())
     size = max(shelf.size_of(digest) for digest in (one, two, third))
@@ -195,8 +194,6 @@ def test_a_deploy_that_does_not_fit_is_refused_and_the_old_model_goes_on(package
 
 
 def test_a_damaged_list_of_what_served_forgets_only_that_use_case(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    from interlock.rules.routes import Route, Slot
-
     served = Served(tmp_path)
     slot = Slot(version=4, digest="sha256:" + "a" * 64)
     served.note(Route(use_case="late", generation=1, champion=slot))
@@ -207,6 +204,22 @@ def test_a_damaged_list_of_what_served_forgets_only_that_use_case(tmp_path: Path
     again = Served(tmp_path)
     assert (again.of("late"), again.of("kind")) == ({}, {"4": slot.digest})
     assert "late.json is damaged" in caplog.text
+
+
+def test_a_withdrawal_that_was_not_written_is_written_when_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk, then a second try: after the next start the retired version must still be out of reach."""
+    served = Served(tmp_path)
+    served.note(Route(use_case="late", generation=1, champion=Slot(version=4, digest="sha256:" + "a" * 64)))
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("interlock.serving.served_here.write_durably", full)
+        with pytest.raises(OSError, match="No space"):
+            served.withdraw("late", 4)
+    served.withdraw("late", 4)
+    assert served.of("late") == Served(tmp_path).of("late") == {}
 
 
 def test_the_control_port_takes_numbers_that_are_none(packages: Packages, start_server: Callable[..., Any]) -> None:

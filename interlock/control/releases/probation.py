@@ -91,6 +91,8 @@ def roll_back_live(settings: Settings, store: Store, endpoint: Endpoint, plan: d
         roll_back(settings, store, endpoint, actor=AUTOMATIC, use_case=name, reason=reason, nonce=breach[-64:],
                   expected_generation=plan.route.generation, standing={"breach": breach}, clock=clock)
     except DecisionRefused as error:
+        if deploying.load(settings, store, plan.release.id).route.generation != plan.route.generation:
+            return ""  # somebody else took it off, or moved the route, at this very moment: the next pass sees what is left to do
         alert_version(store, f"stuck:{breach}", plan, "it cannot be rolled back", f"{reason}. {error}", clock())
         return ""
     return f"rolled back: {reason}"

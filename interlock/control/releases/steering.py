@@ -9,12 +9,12 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from interlock.control.access.people import AUTOMATIC, Person, name_of, require
-from interlock.control.decisions.approved import policy_of
 from interlock.control.decisions.once import once
 from interlock.control.decisions.receipts import Receipt
 from interlock.control.decisions.standing import suspend_after
 from interlock.control.deployments import ROLLBACK
 from interlock.control.endpoint import Endpoint, reached
+from interlock.control.releases.deploying import overtaken, plan_of
 from interlock.control.releases.rollbacks import settle
 from interlock.errors import StaleState, Unavailable
 from interlock.records import decisions, outbox, releases
@@ -103,11 +103,11 @@ def _resume(settings: Settings, session: Session, release_id: str, revision: int
     if release.state != ReleaseState.PAUSED or release.revision != revision:
         raise StaleState(f"this release is {release.state}, not paused", value=release_id, next_step="interlock status")
     route = _route(session, release, expected_generation)
-    _digest, use_case, unsealed = policy_of(settings, release, session.get_one(Decision, release.decision_id))
-    if unsealed:
-        raise StaleState(f"{unsealed}: this release cannot go on as it was approved", value=release_id,
+    plan = plan_of(settings, session, release)
+    if why := plan.unsealed or overtaken(session, plan, now):
+        raise StaleState(f"{why}: this release cannot go on as it was approved", value=release_id,
                          next_step=f"interlock abort {release_id}, then validate and approve again")
-    rollout = use_case.rollout
+    rollout = plan.rollout
     step = step_of(rollout, release.step)
     decision = decisions.record(session, kind="resume", identity=f"resume:{release_id}:{detail['nonce']}", use_case=release.use_case,
                                 actor=actor, reason=reason, now=now, candidate_id=release.candidate_id,
