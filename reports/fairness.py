@@ -5,7 +5,7 @@ Figures per group are those of Fairlearn's `MetricFrame`, to the last digits; gr
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import numpy as np
@@ -28,8 +28,8 @@ CROSSED_MEASURES = ("selection_rate_ratio", "equal_opportunity_difference", "equ
 NAMED_GROUPS = ("selection_rate_ratio", "equal_opportunity_difference", "equalized_odds_difference")  # small groups get their own finding
 
 
-def fairness_findings(y: Floats, prediction: Floats, score: Floats, sensitive: pl.DataFrame, policy: Fairness
-                      ) -> tuple[list[Finding], dict[str, Any]]:
+def fairness_findings(y: Floats, prediction: Floats, score: Floats, sensitive: pl.DataFrame, policy: Fairness, *,
+                      gated: Collection[str] = ()) -> tuple[list[Finding], dict[str, Any]]:
     """`fairness.<measure>` per sensitive attribute (segment `attribute=<name>`), TOO_FEW per small group (segment `<name>=<group>`).
 
     `y`, `prediction` (n,) 0/1, `score` (n,) = P(1), `sensitive` n rows. With favourable = "negative" all three are swapped first, so
@@ -38,7 +38,8 @@ def fairness_findings(y: Floats, prediction: Floats, score: Floats, sensitive: p
     the worse of true and false positive rate (`equalized_odds_…`); precision (`predictive_parity_…`); mean score minus observed rate
     (`calibration_difference`). `compare` says when there are too few rows. The same for intersections of two attributes as
     `fairness.intersections.<measure>`, shown and never gated by default, and per rule of the policy as `fairness.rule_<name>`.
-    Missing values form no group; their number is in the detail. Numeric attributes with more than 12 values are cut into quartile bands.
+    Small groups have their finding for the policy's measure, its rules, the best known measures, and every metric in `gated`, so that
+    no gate passes over them. Missing values form no group; their number is in the detail. Numeric attributes with more than 12 values are cut into quartile bands.
     No sensitive column: MISSING with a note.
 
     Figures: attribute → {"groups": rows of `group_rows` (the 50 largest), "all_groups": their number, "missing", "favourable",
@@ -63,10 +64,10 @@ def fairness_findings(y: Floats, prediction: Floats, score: Floats, sensitive: p
     findings = rule_findings(policy, counted, list(single))
     first = sorted(MEASURES, key=lambda measure: measure != policy.metric)  # what is judged stands first
     findings += [found for measure in first for name in single for found in compare(Attribute(name, counted[name]), measure, policy)
-                 if found.segment.startswith("attribute=") or measure in {policy.metric, *NAMED_GROUPS}]
+                 if found.segment.startswith("attribute=") or measure in {policy.metric, *NAMED_GROUPS} or found.metric in gated]
     findings += [found for name in crossed for measure in CROSSED_MEASURES
                  for found in compare(Attribute(name, counted[name]), measure, policy, metric=f"fairness.intersections.{measure}")
-                 if found.segment.startswith("attribute=")]
+                 if found.segment.startswith("attribute=") or found.metric in gated]
     return findings, tables
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,8 +17,8 @@ Floats = NDArray[np.float64]
 CLASSES_MAX = 20
 
 
-def class_findings(y: Floats, prediction: Floats, scores: Floats, classes: Sequence[str], sensitive: pl.DataFrame, policy: Fairness
-                   ) -> tuple[list[Finding], dict[str, Any]]:
+def class_findings(y: Floats, prediction: Floats, scores: Floats, classes: Sequence[str], sensitive: pl.DataFrame, policy: Fairness, *,
+                   gated: Collection[str] = ()) -> tuple[list[Finding], dict[str, Any]]:
     """Fairness of a model that answers with one of k classes.
 
     `y`, `prediction` (n,) class numbers 0 … k-1, `scores` (n, k) probabilities, `classes` k names. With `policy.favourable_classes` the
@@ -31,7 +31,7 @@ def class_findings(y: Floats, prediction: Floats, scores: Floats, classes: Seque
     if policy.favourable_classes:
         places = [place for place, name in enumerate(classes) if name in policy.favourable_classes]
         favoured = np.clip(scores[:, places].sum(axis=1), 0.0, 1.0)
-        return fairness_findings(_is(y, places), _is(prediction, places), favoured, sensitive, plain)
+        return fairness_findings(_is(y, places), _is(prediction, places), favoured, sensitive, plain, gated=gated)
     if not sensitive.width:
         return undeclared(policy, policy.metric), {}
     findings: list[Finding] = []
@@ -40,8 +40,8 @@ def class_findings(y: Floats, prediction: Floats, scores: Floats, classes: Seque
         found, figures = fairness_findings(_is(y, [place]), _is(prediction, [place]), scores[:, place], sensitive,
                                            plain.model_copy(update={"rules": []}))
         tables[name] = {attribute: table for attribute, table in figures.items() if not attribute.startswith("_")}
-        findings += [_of_class(finding, name) for finding in found
-                     if finding.segment.startswith("attribute=") and finding.metric.removeprefix("fairness.") in NAMED_GROUPS]
+        findings += [_of_class(finding, name) for finding in found if finding.metric.removeprefix("fairness.") in NAMED_GROUPS
+                     and (finding.segment.startswith("attribute=") or _of_class(finding, name).metric in gated)]
     return findings, {"_classes": tables}
 
 

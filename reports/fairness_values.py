@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,14 +46,15 @@ class Values:
         return Figures(np.sqrt(found.value), np.sqrt(np.maximum(found.low, 0.0)), np.sqrt(found.high))
 
 
-def value_findings(y: Floats, prediction: Floats, sensitive: pl.DataFrame, policy: Fairness) -> tuple[list[Finding], dict[str, Any]]:
+def value_findings(y: Floats, prediction: Floats, sensitive: pl.DataFrame, policy: Fairness, *, gated: Collection[str] = ()
+                   ) -> tuple[list[Finding], dict[str, Any]]:
     """`fairness.<measure>` per sensitive attribute for predicted values, and per rule of the policy `fairness.rule_<name>`.
 
     `y`, `prediction` (n,) in units of the target, `sensitive` n rows. mean_prediction_difference, bias_difference (bias = mean of
     prediction minus outcome, signed), mae_difference, rmse_difference: largest minus smallest over the groups, 0 = equal, in units of the
     target; mae_ratio, rmse_ratio: smallest over largest, 1 = equal. Intervals: Student's per group, shared among all pairs. A group
     with fewer than `policy.group_rows_min` rows is TOO_FEW (no difference in the target's unit is given that could be planned for);
-    other states as in `fairness_findings`.
+    other states, and `gated`, as in `fairness_findings`.
     Figures: attribute → {"value_groups": [{"group", "rows", "mean_prediction", "mean_outcome", "bias", "mae", "rmse", "intervals"}],
     "missing"}. Definitions: Fairlearn's `MetricFrame` over `mean_prediction`, scikit-learn's errors. Raises `DataError` for shapes.
     """
@@ -70,7 +72,7 @@ def value_findings(y: Floats, prediction: Floats, sensitive: pl.DataFrame, polic
                 Finding(metric=rule.finding, segment=f"attribute={name}", state=State.MISSING,
                         note=f"the sensitive attribute '{name}' did not come with the rows")]
     findings += [found for name in single for measure in VALUE_MEASURES for found in _compare(name, counted[name], measure, policy)
-                 if found.segment.startswith("attribute=") or measure == "mean_prediction_difference"]
+                 if found.segment.startswith("attribute=") or measure == "mean_prediction_difference" or found.metric in gated]
     return findings, {name: _table(counted[name]) for name in single}
 
 

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-from interlock.control.evidence.fairness_reports import judged_measures, window_fairness
+from interlock.control.evidence.fairness_reports import compared, judged_measures, window_fairness
 from interlock.control.evidence.fairness_tables import window_groups
 from interlock.control.evidence.frontier import _parts, newest_frontier
 from interlock.errors import DataError, EvidenceError
@@ -223,3 +223,15 @@ def test_evidence_holds_the_table_of_thresholds(unfair: tuple[Bench, Candidate, 
         own = answer(evidence, one["gate"])
         assert (one["verdicts"][place], one["values"][place]) == (own.verdict.value, pytest.approx(own.value, abs=1e-4))
     assert len(table["attributes"]["sex"]["groups"][0]["selected"]) == 101
+
+
+def test_small_groups_are_told_of_whatever_measure_a_gate_of_ones_own_judges() -> None:
+    metric = "fairness.predictive_parity_difference"
+    rows = pl.DataFrame({"region": ["north"] * 400 + ["south"] * 400 + ["west"] * 9})
+    y = np.resize([1.0, 0.0], 809)
+    own = {"metric": metric, "direction": "at_most", "threshold": 0.1, "reason": "asked", "source": "the board"}
+    for gates, segments in (({}, {"attribute=region"}), ({"mine": own}, {"attribute=region", "region=west"})):
+        use_case = spec(columns={"region": {"type": "category", "role": "sensitive"}}, gates=gates)
+        found, _ = compared(use_case, y, y, y, rows)
+        assert {finding.segment for finding in found if finding.metric == metric} >= segments
+        assert ("region=west" in {finding.segment for finding in found if finding.metric == metric}) == bool(gates)

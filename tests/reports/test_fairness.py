@@ -23,6 +23,7 @@ from sklearn.metrics import accuracy_score, precision_score
 
 from interlock.errors import DataError
 from interlock.rules.findings import Finding, State
+from interlock.rules.gates import Gate, Verdict, judge
 from interlock.spec.fairness import Fairness, FairnessRule
 from reports.fairness import fairness_findings
 
@@ -126,6 +127,20 @@ def test_a_small_group_is_named_with_what_it_needs() -> None:
     assert findings["selection_rate_ratio", "g=a"].detail["compared"]
     assert findings["selection_rate_ratio", "attribute=g"].value == 1
     assert findings["selection_rate_ratio", "attribute=g"].detail["groups"] == ["a", "b"]
+
+
+@pytest.mark.parametrize("metric", ["fairness.demographic_parity_difference", "fairness.predictive_parity_ratio",
+                                    "fairness.intersections.selection_rate_ratio"])
+def test_a_gate_of_ones_own_does_not_pass_over_a_small_group(metric: str) -> None:
+    """3,000 rows each of a and b treated alike, 5 of c never chosen: nobody can say that c is treated alike."""
+    groups = pl.DataFrame({"g": ["a"] * 3000 + ["b"] * 3000 + ["c"] * 5, "h": ["x", "x", "y", "y"] * 1501 + ["x"]})
+    y = np.concatenate([np.tile([1.0, 0.0], 3000), np.zeros(5)])
+    own = Gate(name="own", title="Own", metric=metric, direction="at_least" if metric.endswith("ratio") else "at_most",
+               threshold=0.9 if metric.endswith("ratio") else 0.1, question="?", source="test")
+    findings = fairness_findings(y, y, y, groups, Fairness(), gated={metric})[0]
+    assert judge(own, findings).verdict is Verdict.UNKNOWN
+    assert judge(own, fairness_findings(y[:6000], y[:6000], y[:6000], groups[:6000], Fairness(), gated={metric})[0]).verdict is (
+        Verdict.PASS)
 
 
 def test_the_stated_minimum_counts_where_it_is_larger() -> None:

@@ -49,12 +49,13 @@ def compared(use_case: UseCase, labels: Floats, predictions: Floats, scores: Flo
     from reports.fairness_values import value_findings
 
     task, policy = use_case.prediction.task, use_case.fairness
+    gated = {gate.metric for gate in use_case.gates.values() if gate.metric is not None}
     if task == "regression":
-        found = value_findings(labels, predictions, sensitive, policy)
+        found = value_findings(labels, predictions, sensitive, policy, gated=gated)
     elif task == "multiclass":
-        found = class_findings(labels, predictions, scores, use_case.prediction.classes or [], sensitive, policy)
+        found = class_findings(labels, predictions, scores, use_case.prediction.classes or [], sensitive, policy, gated=gated)
     else:
-        found = fairness_findings(labels, predictions, scores, sensitive, policy)
+        found = fairness_findings(labels, predictions, scores, sensitive, policy, gated=gated)
     return without_small(*found, use_case.privacy.suppress_below)
 
 
