@@ -5,6 +5,7 @@ A rule has one name (`min:age`, `values:sex`, an own check's name); a row that b
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
@@ -78,10 +79,11 @@ def violations(frame: pl.DataFrame, use_case: UseCase) -> pl.DataFrame:
     return _stacked([pl.DataFrame({"row": rows}).select("row", reason=pl.lit(reason)) for reason, rows in found if rows.len()])
 
 
-def named_rules(use_case: UseCase) -> list[tuple[str, pl.Expr]]:
+def named_rules(use_case: UseCase, present: Collection[str] = ()) -> list[tuple[str, pl.Expr]]:
     """Every rule with its name, as an expression on the typed frame that is true where the rule holds.
 
-    A missing value breaks no rule; `missing:<column>` says whether it may be missing.
+    A missing value breaks no rule; `missing:<column>` says whether it may be missing. Of the columns in `present` a missing value
+    breaks every rule on the column's own values.
     """
     import polars as pl
 
@@ -89,7 +91,8 @@ def named_rules(use_case: UseCase) -> list[tuple[str, pl.Expr]]:
     for name, column in use_case.columns.items():
         own = [(check.name, _own_rule(check)) for check in use_case.checks if check.column == name]
         found += [] if column.missing else [(f"missing:{name}", pl.col(name).is_not_null())]
-        found += [(reason, rule.fill_null(True)) for reason, rule in _column_rules(name, column) + own]
+        found += [(reason, rule if name in present else rule.fill_null(True)) for reason, rule in _column_rules(name, column)]
+        found += [(reason, rule.fill_null(True)) for reason, rule in own]
     return found
 
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import os
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from io import FileIO
 from pathlib import Path
 from typing import IO, Any
 
 from interlock.errors import SourceError
 
 BLOCK_BYTES = 16 * 1024**2  # read at a time
+LINE_BYTES = 64 * 1024  # read at a time where one line, or the end of the last one, is asked for
 RECORD_BYTES_MAX = 256 * 1024**2  # a record that is longer is a quote that never closes
 UNPACKED_BYTES_MAX = 1024**4  # of one compressed file: beyond that it is a bomb
 
@@ -23,6 +26,7 @@ class ByteStream:
 
     def __init__(self, file: IO[bytes], path: Path, name: str) -> None:
         self._file = file
+        self._plain = isinstance(file, FileIO)
         self.path = path
         self.name = name
         self._given = 0
@@ -36,6 +40,15 @@ class ByteStream:
             raise SourceError(f"the source file {self.name} is too large", allowed=f"{UNPACKED_BYTES_MAX:,} bytes uncompressed",
                               next_step="split it into several files")
         return data
+
+    def whole_lines(self, size: int) -> int:
+        """How many of the next `size` bytes end with a line end; 0 where that cannot be told without reading them, and near the end."""
+        if not self._plain or size < LINE_BYTES:
+            return 0
+        with _told(self.path, self.name):
+            tail = os.pread(self._file.fileno(), LINE_BYTES, self._file.tell() + size - LINE_BYTES)
+        end = tail.rfind(b"\n") + 1
+        return size - LINE_BYTES + end if end and len(tail) == LINE_BYTES else 0
 
 
 @contextmanager
@@ -68,12 +81,15 @@ class RecordBlocks:
         self._quote = quote
         self._size = size
         self._rest = b""
+        self._quoted = len(quote) != 1  # a quote was seen, or one is not to be seen byte by byte
         self._ended = False
 
     def take(self) -> tuple[bytes, bool] | None:
         """The next block, and whether its end is sure to be the end of a record; None at the end of the file."""
         wanted = self._size
         while True:
+            if (plain := self._plain_lines(wanted)) is not None:
+                return plain, True
             self._fill(wanted)
             if self._ended:
                 data, self._rest = self._rest, b""
@@ -92,14 +108,14 @@ class RecordBlocks:
         """The line that follows the block, empty at the end of the file."""
         while (end := self._rest.find(b"\n") + 1) == 0 and not self._ended:
             self._bound(len(self._rest))
-            self._fill(len(self._rest) + self._size)
+            self._fill(len(self._rest) + min(self._size, LINE_BYTES))
         end = end or len(self._rest)
         found, self._rest = self._rest[:end], self._rest[end:]
         return found
 
     def beginning(self) -> bytes:
         """The first bytes of what is left; they stay where they are."""
-        self._fill(self._size)
+        self._fill(8)
         return self._rest[:8]
 
     def pass_over(self, size: int) -> None:
@@ -114,6 +130,23 @@ class RecordBlocks:
             parts.append(more)
             held += len(more)
         self._rest = b"".join(parts) if len(parts) > 1 else parts[0]
+
+    def _plain_lines(self, wanted: int) -> bytes | None:
+        """The whole lines among the next `wanted` bytes where none of them has a quote: read as they are, without a copy.
+
+        None where that is not so; all that was read is kept then.
+        """
+        lines = 0 if self._quoted else self._stream.whole_lines(wanted - len(self._rest))
+        if not lines:
+            return None
+        more = self._stream.read(lines)
+        data = self._rest + more if self._rest else more
+        self._quoted = self._quote in data
+        if len(more) < lines or self._quoted:
+            self._rest = data
+            return None
+        self._rest = b""
+        return data
 
     def _bound(self, size: int) -> None:
         if size > RECORD_BYTES_MAX:

@@ -221,11 +221,13 @@ def _taken(stack: ExitStack, settings: Settings, lake: Lake, store: Store, use_c
 
 def _period(frame: pl.DataFrame) -> Period:
     """Days where they hold enough rows, else months, else years: many tiny files help nobody."""
+    import polars as pl
+
     if frame.is_empty():
         return "1d"
-    times = frame["_event_time"].drop_nulls().dt
+    days = frame.select(pl.col("_event_time").cast(pl.Date)).to_series().drop_nulls().unique()
     periods: Iterator[Period] = iter(("1d", "1mo"))
-    return next((period for period in periods if frame.height >= ROWS_PER_FILE * times.truncate(period).n_unique()), "1y")
+    return next((period for period in periods if frame.height >= ROWS_PER_FILE * days.dt.truncate(period).n_unique()), "1y")
 
 
 def _told(reasons: dict[str, int]) -> str:

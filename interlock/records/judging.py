@@ -115,10 +115,13 @@ class _Bulk:
         """Rows that are not yet proven good: a rule is broken, a number or time is missing or unreadable, there is no event time."""
         import polars as pl
 
-        sure = [rule for _, rule in schema.named_rules(self.use_case)]
+        implied = {f"missing:{name}" for name in self.direct}
+        sure = [rule for reason, rule in schema.named_rules(self.use_case, self.direct) if reason not in implied]
         for name in self.direct:
-            sure.append(pl.col(name).is_finite() if self.use_case.columns[name].type == "float" else pl.lit(True))
-            sure.append(pl.col(name).is_not_null())
+            column = self.use_case.columns[name]
+            bounded = column.min is not None and column.max is not None  # no infinity, no NaN and no missing value lies between them
+            sure += [] if bounded else [pl.col(name).is_not_null()]
+            sure += [pl.col(name).is_finite()] if column.type == "float" and not bounded else []
             sure += [pl.col(name) != value for value in self._missing_numbers()]
         others = [name for name, column in self.use_case.columns.items() if name not in self.direct and column.type not in WORDS]
         lost = [name for name in others if self.frame[name].null_count() > self.clean[name].null_count()]

@@ -141,22 +141,25 @@ def write_frame(lake: Lake, use_case: str, kind: str, frame: pl.DataFrame, day_c
 
     if frame.is_empty():
         return []
-    days = frame.select(pl.col(day_column).cast(pl.Date).dt.truncate(every).fill_null(date(1970, 1, 1)).alias("_day")).to_series()
+    days = frame.select(pl.col(day_column).cast(pl.Date).fill_null(date(1970, 1, 1)).alias("_day")).to_series()
     entries: list[dict[str, object]] = []
-    for part_day, rows in _parts(frame, days):
+    for part_day, rows in _parts(frame, days, every):
         key = lake.put(use_case, kind, part_day, parquet_bytes(rows))
         entries.append({"key": key, "rows": rows.height, "digest": "sha256:" + Path(key).name.split(".")[0]})
     return entries
 
 
-def _parts(frame: pl.DataFrame, days: pl.Series) -> list[tuple[date, pl.DataFrame]]:
-    """The rows by day, ascending; slices where the days already ascend, which copies nothing."""
+def _parts(frame: pl.DataFrame, days: pl.Series, every: Period) -> list[tuple[date, pl.DataFrame]]:
+    """The rows by period, ascending; slices where the days already ascend, which copies nothing and truncates few days only."""
+    import polars as pl
+
     if not days.is_sorted():
-        found = frame.with_columns(days).partition_by("_day", as_dict=True, include_key=False, maintain_order=True)
+        found = frame.with_columns(days.dt.truncate(every)).partition_by("_day", as_dict=True, include_key=False, maintain_order=True)
         return sorted(((day, rows) for (day,), rows in found.items()), key=lambda item: str(item[0]))
-    lengths = days.rle().struct.field("len").to_list()
-    starts = [sum(lengths[:place]) for place in range(len(lengths))]
-    return [(days[start], frame.slice(start, length)) for start, length in zip(starts, lengths, strict=True)]
+    runs = days.rle().struct.unnest()
+    periods = runs.group_by(pl.col("value").dt.truncate(every), maintain_order=True).agg(pl.col("len").cast(pl.Int64).sum())
+    starts = periods.select(pl.col("len").cum_sum() - pl.col("len")).to_series().to_list()
+    return [(day, frame.slice(start, length)) for (day, length), start in zip(periods.rows(), starts, strict=True)]
 
 
 def read_frames(lake: Lake, keys: Iterable[str]) -> pl.DataFrame:

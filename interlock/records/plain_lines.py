@@ -14,14 +14,16 @@ if TYPE_CHECKING:
     import polars as pl
     from numpy.typing import NDArray
 
+PART_BYTES = 256 * 1024
+
 
 @dataclass(frozen=True)
 class PlainLines:
     """Lines of text (`body`, each ends with a line feed), and the malformed records that were taken out of them.
 
     `ends` are the positions of the line feeds, `numbers` the record numbers within the file, `order` the declared order of the
-    columns, `names` their order in the file, `longest` the bytes of the longest line, `even` whether each line is known to have as many
-    fields as there are names.
+    columns, `names` their order in the file, `longest` the bytes of the longest line, `counted` whether the separators of all lines
+    together are as many as even lines have, `even` whether each line is known to have as many fields as there are names.
     """
 
     body: bytes
@@ -33,6 +35,7 @@ class PlainLines:
     malformed: pl.DataFrame
     longest: int
     last_number: int
+    counted: bool = False
     even: bool = False
 
     @property
@@ -57,10 +60,27 @@ class PlainLines:
         """
         import polars as pl
 
-        if not self.even:
+        kinds = kinds | {self.last_name: pl.String()}
+        frame = self._read(self.body, kinds) if self.even else self._proven(kinds)
+        if frame is None:
             return self.evened().read(kinds)
-        frame = self._read(self.body, kinds | {self.last_name: pl.String()})
-        return self, frame.select(pl.Series("_row_number", self.numbers), *self.order)
+        return replace(self, even=True), frame.select(pl.Series("_row_number", self.numbers), *self.order)
+
+    def _proven(self, kinds: dict[str, Any]) -> pl.DataFrame | None:
+        """The values, if the reading itself proves that the lines are even; else None.
+
+        A line that lacks fields comes with null in its last column, where an empty text would be one: without any such line each has
+        at least its separators, and with as many in all as even lines have, none has more.
+        """
+        import polars as pl
+
+        if not self.counted:
+            return None
+        try:
+            frame = self._read(self.body, kinds)
+        except pl.exceptions.PolarsError:
+            return None
+        return frame if frame.height == len(self.ends) and not frame[self.last_name].null_count() else None
 
     def text(self, places: NDArray[np.int64] | None = None) -> pl.DataFrame:
         """The lines at the places (default: all) as text, with `_row_number`; only of lines that are even."""
@@ -77,6 +97,8 @@ class PlainLines:
 
         if self.even:
             return self
+        if self.counted and _all_even(self.body, self.ends, self.separator, len(self.names) - 1):
+            return replace(self, even=True)
         cells = np.frombuffer(self.body, dtype=np.uint8)
         fields = np.diff(np.searchsorted(np.flatnonzero(cells == ord(self.separator)), self.ends), prepend=0) + 1
         lengths = np.diff(self.ends, prepend=-1)
@@ -104,7 +126,7 @@ class PlainLines:
 
         body = self.lines(places)
         ends = np.flatnonzero(np.frombuffer(body, dtype=np.uint8) == ord("\n"))
-        return replace(self, body=body, ends=ends, numbers=self.numbers[places], malformed=malformed)
+        return replace(self, body=body, ends=ends, numbers=self.numbers[places], malformed=malformed, counted=False)
 
     def _read(self, body: bytes, kinds: dict[str, Any]) -> pl.DataFrame:
         import polars as pl
@@ -112,8 +134,9 @@ class PlainLines:
         schema = {name: kinds[name] for name in self.names}
         if not body:
             return pl.DataFrame(schema=schema)
-        return pl.read_csv(body, has_header=False, separator=self.separator, quote_char=None, empty_string_is_null=False, schema=schema,
-                           ignore_errors=True, glob=False)
+        found = pl.read_csv(body, has_header=False, separator=self.separator, quote_char=None, empty_string_is_null=False, schema=schema,
+                            ignore_errors=True, glob=False)
+        return found.rechunk()  # columns in unequal chunks would be copied by every query
 
 
 def plain_lines(body: bytes, *, names: list[str], order: list[str], separator: str, first_number: int) -> PlainLines | None:
@@ -121,13 +144,25 @@ def plain_lines(body: bytes, *, names: list[str], order: list[str], separator: s
     import numpy as np
 
     body = body if body.endswith(b"\n") else body + b"\n"
-    ends = np.flatnonzero(np.frombuffer(body, dtype=np.uint8) == ord("\n"))
+    ends, separators = _marks(body, separator)
     lengths = np.diff(ends, prepend=-1)
     if len(names) == 1 and int(lengths.min()) <= 2:
         return None
     numbers = np.arange(first_number, first_number + len(ends), dtype=np.uint32)
     return PlainLines(body, ends, numbers, names, order, separator, malformed_frame([], [], []), int(lengths.max()), int(numbers[-1]),
-                      _all_even(body, ends, separator, len(names) - 1))
+                      separators == (len(names) - 1) * len(ends))
+
+
+def _marks(body: bytes, separator: str) -> tuple[NDArray[np.int64], int]:
+    """The places of the line feeds, and how many separators there are: part by part, so that what is looked at stays in the cache."""
+    import numpy as np
+
+    cells, ends, separators = np.frombuffer(body, dtype=np.uint8), [], 0
+    for start in range(0, len(cells), PART_BYTES):
+        part = cells[start:start + PART_BYTES]
+        ends.append(np.flatnonzero(part == ord("\n")) + start)
+        separators += int(np.count_nonzero(part == ord(separator)))
+    return np.concatenate(ends), separators
 
 
 def _all_even(body: bytes, ends: NDArray[np.int64], separator: str, wanted: int) -> bool:

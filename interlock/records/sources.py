@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from interlock.errors import SourceError, did_you_mean
+from interlock.records.ahead import ahead
 from interlock.records.origins import origin_of
 from interlock.settings import Settings
 from interlock.spec.data import FileSource, SourceFile
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from interlock.records.plain_lines import PlainLines
 
 ROWS_AT_A_TIME = 100_000  # of a Parquet file
+DIGEST_BYTES = 2 * 1024**2  # read at a time
 
 
 @dataclass(frozen=True)
@@ -137,8 +139,12 @@ def _shown(settings: Settings, path: Path) -> str:
 
 
 def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+    """Digest of the file; what follows is read while the part before it goes in."""
+    found = hashlib.sha256()
+    with path.open("rb", buffering=0) as file:
+        for part in ahead(iter(lambda: file.read(DIGEST_BYTES), b"")):
+            found.update(part)
+    return "sha256:" + found.hexdigest()
 
 
 def _state(path: Path) -> tuple[int, int, int]:

@@ -78,3 +78,20 @@ def test_rows_without_a_day_are_kept_apart(lake: LocalLake) -> None:
 
 def test_no_keys_give_an_empty_frame(lake: LocalLake) -> None:
     assert read_frames(lake, []).is_empty()
+
+
+@pytest.mark.parametrize("every", ["1d", "1mo", "1y"])
+@pytest.mark.parametrize("ascending", [True, False])
+def test_periods_are_those_of_each_row(lake: LocalLake, every: str, ascending: bool) -> None:
+    times = [datetime(1968, 12, 31, 23, 59, tzinfo=UTC), datetime(1969, 7, 20, 1, tzinfo=UTC), None, datetime(1970, 1, 1, tzinfo=UTC),
+             datetime(1970, 1, 1, 3, tzinfo=UTC), datetime(1970, 2, 3, tzinfo=UTC), datetime(2024, 2, 29, 23, tzinfo=UTC)]
+    frame = pl.DataFrame({"at": times, "n": range(7)}, schema={"at": pl.Datetime("us", "UTC"), "n": pl.Int64})
+    frame = frame if ascending else frame.reverse()
+    entries = write_frame(lake, "u", "rows", frame, "at", every)  # type: ignore[arg-type]
+    found = {str(entry["key"]).split("date=")[1][:10]: read_frames(lake, [str(entry["key"])])["n"].to_list() for entry in entries}
+    expected: dict[str, list[int]] = {}
+    for time, number in frame.rows():
+        day = (time or datetime(1970, 1, 1)).strftime({"1d": "%Y-%m-%d", "1mo": "%Y-%m-01", "1y": "%Y-01-01"}[every])
+        expected.setdefault(day, []).append(number)
+    assert found == dict(sorted(expected.items()))
+    assert list(found) == sorted(found)
