@@ -22,7 +22,7 @@ from interlock.modeling.making import make_package, top_score
 from interlock.modeling.package import Model, Package
 from interlock.modeling.split import known_rows
 from interlock.rules.canonical import digest_bytes
-from interlock.rules.monitoring import Judgement, cooled_down, retraining_due, window_of
+from interlock.rules.monitoring import Judgement, cooled_down, drift_began, retraining_due, window_of
 from interlock.spec.usecase import UseCase
 
 Judge = Callable[[Package, pl.DataFrame], Judgement]
@@ -89,7 +89,8 @@ def replay(use_case: UseCase, frame: pl.DataFrame, judge: Judge, root: Path, *, 
 
 @dataclass
 class _Running:
-    """A replay under way. `coming`: the model that was made meanwhile, and from when on it answers."""
+    """A replay under way. `coming`: the model that was made meanwhile, and from when on it answers; `judged`: what breached,
+    by model and window."""
 
     use_case: UseCase
     frame: pl.DataFrame
@@ -104,6 +105,7 @@ class _Running:
     answered: list[pl.DataFrame] = field(default_factory=list)
     windows: list[Window] = field(default_factory=list)
     coming: tuple[datetime, _Served] | None = None
+    judged: dict[tuple[int, datetime], list[str]] = field(default_factory=dict)
 
     def window(self, start: datetime, end: datetime, since: datetime) -> str:
         """Answer the rows of the window from `since` on, judge it, retrain where that is due; what happened, empty: nothing."""
@@ -115,6 +117,7 @@ class _Running:
         self.answered.append(_answered(self.served, _between(self.frame, since, end)))
         self.served.windows.append((start, end, self.answered[-1]))
         _judge_again(self.served, self.judge, now, self.use_case.monitoring.of)
+        self.judged |= {(self.served.number, began): found.breached for began, (_, found) in self.served.judged.items()}
         judged = self.served.judged.get(start)
         self.windows.append(Window(start, end, self.answered[-1].height, judged[1] if judged else None))
         cause = _cause(self.use_case, self.served, end, self.breached, self.trained, self.retrain, self.every, now)
@@ -122,11 +125,19 @@ class _Running:
 
     def _retrain(self, cause: str, end: datetime, now: datetime) -> str:
         self.breached += [end] if cause == "breach" else []
-        made = _try_training(self.use_case, self.frame, now, self.root, len(self.trained))
+        made = _try_training(self.use_case, self.frame, now, self.root, len(self.trained), self._drifted_at())
         if made is None:
             return f"{end:%Y-%m-%d}: too little to learn from"
         self.trained, self.causes, self.coming = [*self.trained, now], [*self.causes, cause], (now, made)
         return f"{end:%Y-%m-%d}: model {len(self.trained) - 1} ({cause})"
+
+
+    def _drifted_at(self) -> datetime | None:
+        """When the last drift began, for training windows that ask: as monitoring knows it, whichever model answered."""
+        breached: dict[datetime, list[str]] = {}
+        for (_, start), names in self.judged.items():
+            breached.setdefault(start, []).extend(names)
+        return drift_began(breached)
 
 
 def known_at(rows: pl.DataFrame, now: datetime) -> pl.DataFrame:
@@ -135,17 +146,19 @@ def known_at(rows: pl.DataFrame, now: datetime) -> pl.DataFrame:
     return rows.with_columns(pl.when(seen).then(pl.col("_label")).otherwise(None).alias("_label"))
 
 
-def _trained(use_case: UseCase, frame: pl.DataFrame, now: datetime, root: Path, number: int) -> _Served:
+def _trained(use_case: UseCase, frame: pl.DataFrame, now: datetime, root: Path, number: int,
+             drifted_at: datetime | None = None) -> _Served:
     """The model that training at `now` gives: only rows whose label had been seen by then are handed over at all."""
     known = known_rows(frame, now)
     nothing = digest_bytes(b"")
-    made = make_package(root, use_case, known, snapshot_digest=nothing, spec_digest=nothing, as_of=now)
+    made = make_package(root, use_case, known, snapshot_digest=nothing, spec_digest=nothing, as_of=now, drifted_at=drifted_at)
     return _Served(made.package, made.package.open_model(), number)
 
 
-def _try_training(use_case: UseCase, frame: pl.DataFrame, now: datetime, root: Path, number: int) -> _Served | None:
+def _try_training(use_case: UseCase, frame: pl.DataFrame, now: datetime, root: Path, number: int,
+                  drifted_at: datetime | None) -> _Served | None:
     try:
-        return _trained(use_case, frame, now, root, number)
+        return _trained(use_case, frame, now, root, number, drifted_at)
     except DataError:
         return None
 

@@ -6,7 +6,7 @@ the moment of looking (`as_of`) is at least `watermark_hours` after its end.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Literal
@@ -19,6 +19,7 @@ from interlock.spec.operation import Monitoring
 from interlock.spec.usecase import UseCase
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+DRIFT_FAMILIES = ("drift.", "performance.")  # what new data can mend; latency or a gap in the capture is no drift
 
 
 class WindowState(StrEnum):
@@ -182,6 +183,20 @@ def cooled_down(window_end: datetime, earlier: Iterable[datetime], cooldown_hour
     """Whether no retraining was started for a window that ended less than `cooldown_hours` before this one, or later (event time)."""
     limit = window_end - timedelta(hours=cooldown_hours)
     return not any(end > limit for end in earlier)
+
+
+def drift_began(breached: Mapping[datetime, Iterable[str]]) -> datetime | None:
+    """Start of the earliest window of the latest unbroken run of windows with a breach of drift or performance; None where none is.
+
+    `breached` names by window start the metrics over their limit. A window that is not in it had no traffic and breaks no run.
+    """
+    began: datetime | None = None
+    for start in sorted(breached, reverse=True):
+        if any(name.startswith(DRIFT_FAMILIES) for name in breached[start]):
+            began = start
+        elif began is not None:
+            break
+    return began
 
 
 def _worst(signal: Signal, findings: list[Finding]) -> tuple[WindowState, str]:

@@ -139,3 +139,32 @@ def test_too_little_to_learn_from(tmp_path: Path) -> None:
         replay(use_case(), frame(), by_accuracy, tmp_path, first=START + timedelta(days=400))
     with pytest.raises(DataError, match="a schedule needs"):
         run(tmp_path, retrain="schedule")
+
+
+def drifts_handed_over(root: Path, monkeypatch: pytest.MonkeyPatch) -> list[datetime | None]:
+    """The start of the last drift as each training was told it; windows breach from the third on, but for the fifth."""
+    told: list[datetime | None] = []
+    make = loop.make_package
+
+    def watched(*given: Any, drifted_at: datetime | None, **options: Any) -> Any:
+        told.append(drifted_at)
+        return make(*given, drifted_at=drifted_at, **options)
+
+    def judge(package: Package, rows: pl.DataFrame) -> Judgement:
+        return says((rows["_event_time"][-1] - FIRST) // timedelta(days=3) in {2, 3, 5})
+
+    monkeypatch.setattr(loop, "make_package", watched)
+    run(root, judge=judge)
+    return told
+
+
+def test_a_training_is_told_when_the_last_drift_began(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A breach of the third window, and of the fourth after it, began with the third; that of the sixth is a drift of its own."""
+    starts = [window.start for window in run(tmp_path / "starts", judge=lambda package, rows: says(False)).windows]
+    assert drifts_handed_over(tmp_path, monkeypatch) == [None, starts[2], starts[2], starts[5]]
+
+
+def test_a_loop_that_forgets_the_drift_is_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "drift_began", lambda breached: None)
+    with pytest.raises(AssertionError):
+        test_a_training_is_told_when_the_last_drift_began(tmp_path, monkeypatch)

@@ -15,6 +15,7 @@ from interlock.rules.monitoring import (
     WindowState,
     complete_windows,
     cooled_down,
+    drift_began,
     judge_window,
     retraining_due,
     signals_for,
@@ -162,3 +163,11 @@ def test_every_signal_is_documented() -> None:
     assert [signal.metric for signal in signals if signal.metric not in text and not signal.metric.startswith("fairness.")] == []
     assert [signal.title for signal in signals if f"| {signal.title} |" not in text] == []
     assert all(signal.source for signal in signals)
+
+
+def test_a_drift_began_with_the_first_window_of_the_latest_run() -> None:
+    """Breaches of drift on days 1, 3 and 5; day 4 had no traffic, so the latest run is 3 and 5. Slow answers are no drift."""
+    breached = {at(1): ["drift.share"], at(2): ["latency.p99_ms"], at(3): ["performance.drop"], at(5): ["drift.score"], at(6): []}
+    assert drift_began(breached) == at(3)
+    assert drift_began({at(2): ["latency.p99_ms"], at(3): []}) is None
+    assert drift_began({}) is None

@@ -8,8 +8,8 @@ from sqlalchemy import select
 
 from interlock.records.store import Store
 from interlock.records.tables import Window
+from interlock.rules.monitoring import drift_began
 
-FAMILIES = ("drift.", "performance.")  # what new data can mend; latency or a gap in the capture is no drift
 LOOK_BACK_MAX = 2_000  # windows
 
 
@@ -21,14 +21,7 @@ def last_drift(store: Store, use_case: str, as_of: datetime | None = None) -> da
     with store.reading() as session:
         wanted = select(Window.start, Window.reports).where(Window.use_case == use_case).order_by(Window.start.desc()).limit(LOOK_BACK_MAX)
         rows = session.execute(wanted if as_of is None else wanted.where(Window.end <= as_of)).all()
-    breached: dict[datetime, bool] = {}
+    breached: dict[datetime, set[str]] = {}
     for start, reports in rows:
-        names = reports.get("judgement", {}).get("breached", [])
-        breached[start] = breached.get(start, False) or any(str(name).startswith(FAMILIES) for name in names)
-    began: datetime | None = None
-    for start in sorted(breached, reverse=True):
-        if breached[start]:
-            began = start
-        elif began is not None:
-            break
-    return began
+        breached.setdefault(start, set()).update(map(str, reports.get("judgement", {}).get("breached", [])))
+    return drift_began(breached)
