@@ -67,6 +67,7 @@ class ApprovalFacts:
     retired: bool = False
     superseded: bool = False  # newer evidence about the candidate rests on the same champion and policy
     package_there: bool = True
+    seal: str | None = None  # of `evidence`, where it has just been computed from the same bytes; None: computed here
 
 
 def may(roles: Iterable[str], action: str) -> bool:
@@ -125,7 +126,7 @@ def _person(facts: ApprovalFacts) -> list[str]:
 def _binding(facts: ApprovalFacts) -> list[str]:
     """Evidence, policy, champion and generation are still the ones that the person looked at."""
     evidence, found = facts.evidence, []
-    if evidence.seal() != facts.sealed_digest:
+    if (facts.seal or evidence.seal()) != facts.sealed_digest:
         found.append("the evidence was changed after it was sealed: run validate again")
     if evidence.package_digest != facts.candidate_package:
         found.append("the evidence is about another package than the candidate's")

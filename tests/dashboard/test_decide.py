@@ -16,6 +16,8 @@ from test_pages import decide, opened, text
 from dashboard.components.approvals.bound import left
 from dashboard.components.approvals.stakes import sentence
 from interlock.control.access.people import Person
+from interlock.control.decisions import actions
+from interlock.control.readmodel import bound
 from interlock.control.readmodel.bound import bound_of, voided
 from interlock.control.readmodel.ledgered import ledgered
 from interlock.control.readmodel.proof import Proof
@@ -23,6 +25,8 @@ from interlock.control.readmodel.series import WindowRow
 from interlock.control.readmodel.stakes import NO_TRAFFIC, Stake, stakes_of, traffic
 from interlock.control.readmodel.telling import first_screen, told
 from interlock.control.readmodel.waiting import taken
+from interlock.errors import EvidenceError
+from interlock.records.ids import new_id
 from interlock.records.store import Store
 from interlock.records.tables import Candidate, EvidenceRow, RouteRow
 from interlock.rules.canonical import canonical
@@ -187,3 +191,48 @@ def test_the_receipt_names_the_ledger_entry_and_can_be_kept(served: Settings, st
     assert kept.genuine
     assert ledgered(store, "none") is None
     assert NOW.tzinfo is UTC
+
+
+def alter(store: Store, digest: str) -> None:
+    """Another number in the stored text, as somebody with the database file would write it."""
+    with store.writing() as session:
+        body = dict(session.get_one(EvidenceRow, digest).body)
+        body["findings"] = [body["findings"][0] | {"sample_size": 1}, *body["findings"][1:]]
+        session.execute(update(EvidenceRow).where(EvidenceRow.digest == digest).values(body=body))
+
+
+def test_the_seal_is_computed_once_for_the_same_text_and_again_for_any_other(
+        world: Settings, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    digest, real, seals = newest(store), Evidence.seal, []
+
+    def counted(evidence: Evidence) -> str:
+        seals.append(1)
+        return real(evidence)
+
+    monkeypatch.setattr(Evidence, "seal", counted)
+    assert bound_of(world, store, digest, GRACE).open
+    seals.clear()
+    assert bound_of(world, store, digest, GRACE).open
+    assert not seals
+    alter(store, digest)
+    assert bound_of(world, store, digest, GRACE).void == ("the evidence was changed after it was sealed",)
+    assert bound_of(world, store, digest, GRACE).void == ("the evidence was changed after it was sealed",)  # and it stays so
+    assert len(seals) == 2
+
+
+def test_a_memory_of_digests_instead_of_texts_would_miss_the_change(world: Settings, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The broken variant: with it the page goes on to offer what was altered; the approval itself is refused all the same."""
+    real, seen = bound._checked, {}
+
+    def by_digest(text: str, digest: str) -> Evidence:
+        if digest not in seen:
+            seen[digest] = real(text, digest)
+        return seen[digest]
+
+    monkeypatch.setattr(bound, "_checked", by_digest)
+    digest = newest(store)
+    assert bound_of(world, store, digest, GRACE).open
+    alter(store, digest)
+    assert bound_of(world, store, digest, GRACE).open
+    with pytest.raises(EvidenceError, match="changed after it was sealed"):
+        actions.approve(world, store, actor=GRACE, evidence_digest=digest, reason="all clear", nonce=new_id(), expected_generation=5)

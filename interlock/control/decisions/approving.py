@@ -5,10 +5,11 @@ Two call it: a person's approval, and the keeper in the name of a person who gra
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from interlock.control.deployments import DEPLOY
 from interlock.errors import DecisionRefused, EvidenceError
@@ -87,19 +88,21 @@ def _authors(use_case: UseCase, candidate: Candidate) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in (use_case.approval.author, candidate.author) if name))
 
 
-def sealed(session: Session, evidence_digest: str) -> tuple[EvidenceRow, Evidence, Candidate]:
-    """Evidence with its seal checked from the row's own body, and the candidate that it is about."""
-    row = session.get(EvidenceRow, evidence_digest)
+def sealed(session: Session, evidence_digest: str,
+           read: Callable[[Session, EvidenceRow], Evidence] | None = None) -> tuple[EvidenceRow, Evidence, Candidate]:
+    """Evidence with its seal checked from the row's own body, and the candidate that it is about; `read`: another way to check the body."""
+    row = session.get(EvidenceRow, evidence_digest, options=[defer(EvidenceRow.body)])
     if row is None:
         raise EvidenceError("there is no such evidence", value=evidence_digest, next_step="interlock status")
-    evidence = _parse(row.body, evidence_digest)
+    evidence = read(session, row) if read is not None else checked(row.body, evidence_digest)
     candidate = session.get(Candidate, row.candidate_id)
     if candidate is None or evidence.candidate_id != candidate.id or evidence.use_case != row.use_case != "":
         raise EvidenceError("the evidence belongs to another candidate", value=evidence_digest, next_step="run validate again")
     return row, evidence, candidate
 
 
-def _parse(body: dict[str, Any], expected: str) -> Evidence:
+def checked(body: dict[str, Any], expected: str) -> Evidence:
+    """The evidence in this body. Raises `EvidenceError` where it is not what was sealed."""
     try:
         evidence = Evidence.model_validate(body)
     except ValueError as error:
