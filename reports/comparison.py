@@ -13,6 +13,7 @@ from reports.measured import measured
 
 Floats = NDArray[np.float64]
 
+CLASS_ROWS_MIN = 10
 PRIOR_RULE = {"binary": "always the base rate of the training rows", "multiclass": "always the class shares of the training rows",
               "regression": "always the mean of the training rows"}
 LAST_RULE = {"binary": "repeat the last label known at that moment", "multiclass": "repeat the last label known at that moment",
@@ -29,7 +30,8 @@ def naive_findings(task: Task, y: Floats, score: Floats, *, threshold: float, pr
     knows none yet (such rows are left out): the error rate at `threshold`, for regression RMSE. The latter is the temporal kappa of
     Bifet et al. 2013. For classification `performance.log_loss_skill` comes along: the same against `prior` in log loss, which asks
     for good probabilities too, not only for a good order. Intervals: DeLong for AUC, else paired bootstrap, `RESAMPLES` resamples.
-    A rule without a single error leaves nothing to gain: TOO_FEW. Raises `DataError` for shapes that do not fit. Source: Murphy 1988.
+    A rule without a single error leaves nothing to gain: TOO_FEW; so are fewer than 10 rows of a class, for the AUC. Raises `DataError`
+    for shapes that do not fit. Source: Murphy 1988.
     """
     y, score = check_rows(task, y, score)
     prior = check_rows(task, y, prior, "prior")[1]
@@ -54,8 +56,8 @@ def champion_finding(task: Task, y: Floats, score: Floats, champion_score: Float
     y, score = check_rows(task, y, score)
     champion = check_rows(task, y, champion_score, "champion's score")[1]
     if task == "binary":
-        return measured(metric, auc_difference(y, score, champion), sample_size=y.size, unit="AUC",
-                        note="Same rows, paired (DeLong).", why_missing="one class only: no AUC")
+        return enough_of_each(measured(metric, auc_difference(y, score, champion), sample_size=y.size, unit="AUC",
+                                       note="Same rows, paired (DeLong).", why_missing="one class only: no AUC"), y)
     if task == "multiclass":
         losses = np.stack([log_loss_rows(y, score), log_loss_rows(y, champion)])
         difference = bootstrap(losses, {"d": lambda means: means[1] - means[0]}, seed=seed)["d"]
@@ -96,12 +98,25 @@ def _losses(task: Task, y: Floats, scores: tuple[Floats, Floats], threshold: flo
     return found
 
 
+def enough_of_each(finding: Finding, y: Floats) -> Finding:
+    """The finding of an AUC, TOO_FEW with fewer than `CLASS_ROWS_MIN` positive or negative rows in `y` (n,) 0/1.
+
+    With two or three rows of a class its variance is a guess: both models may rank them alike by luck, and the interval then has no width.
+    """
+    smallest = int(min(y.sum(), y.size - y.sum()))
+    if smallest >= CLASS_ROWS_MIN or finding.state is not State.OK:
+        return finding
+    note = f"not enough evidence: the rarest class has {smallest:,} rows, at least {CLASS_ROWS_MIN} needed"
+    return finding.model_copy(update={"state": State.TOO_FEW, "note": note})
+
+
 def _auc_skill(y: Floats, score: Floats) -> Finding:
     auc = auc_interval(y, score)
     skill = Interval(2 * auc.value - 1, 2 * auc.low - 1, 2 * auc.high - 1)
     detail = {"rule": "prior", "loss": "1 - AUC", "model": 1 - auc.value, "naive": 0.5} if auc.value == auc.value else {"rule": "prior"}
-    return measured("performance.vs_naive", skill, sample_size=y.size, segment="naive=prior", detail=detail,
-                    note=f"Naive rule: {PRIOR_RULE['binary']}; AUC {auc.value:.4g} against its 0.5.", why_missing="one class only: no AUC")
+    note = f"Naive rule: {PRIOR_RULE['binary']}; AUC {auc.value:.4g} against its 0.5."
+    return enough_of_each(measured("performance.vs_naive", skill, sample_size=y.size, segment="naive=prior", detail=detail, note=note,
+                                   why_missing="one class only: no AUC"), y)
 
 
 def _prior(task: Task, y: Floats, score: Floats, prior: Floats, seed: int, metric: str) -> Finding:

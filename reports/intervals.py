@@ -119,12 +119,19 @@ def separated_interval(auc: float, positives: int, negatives: int) -> Interval:
 
 
 def auc_difference(y: Floats, first: Floats, second: Floats) -> Interval:
-    """AUC of `first` minus AUC of `second` on the same rows (+: first is better) with DeLong's paired 95 % interval."""
+    """AUC of `first` minus AUC of `second` on the same rows (+: first is better) with DeLong's paired 95 % interval.
+
+    Where both tell the classes wholly apart, but not in the same order of rows, DeLong's variance is 0 however few rows there are; then
+    either may be the lower end of `separated_interval` and the other 1.
+    """
     auc_first, above_first, below_first = auc_components(y, first)
     auc_second, above_second, below_second = auc_components(y, second)
     above, below = above_first - above_second, below_first - below_second
     if min(above.size, below.size) < 2:
         return Interval(auc_first - auc_second, float("nan"), float("nan"))
+    if auc_first == auc_second and auc_first in {0.0, 1.0} and not np.array_equal(midranks(first), midranks(second)):
+        half = 1.0 - separated_interval(1.0, above.size, below.size).low
+        return Interval(0.0, -half, half)
     return normal_interval(auc_first - auc_second, above.var(ddof=1) / above.size + below.var(ddof=1) / below.size)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interlock.rules.findings import Finding, State
+from reports.comparison import CLASS_ROWS_MIN
 from reports.intervals import Interval, auc_components, auc_interval, bootstrap, normal_interval
 from reports.intervals_counts import bootstrap_table, bootstrap_weights, table_shares, wilson_interval
 from reports.losses import log_loss_rows, squared_rows
@@ -16,7 +17,6 @@ from reports.measured import measured
 Floats = NDArray[np.float64]
 Statistics = dict[str, Callable[[Floats], Floats]]
 
-CLASS_ROWS_MIN = 10
 CLASSES_SHOWN = 30
 
 

@@ -95,6 +95,16 @@ def test_classes_that_lie_apart_are_no_certainty(positives: int, negatives: int,
     assert (wrong.value, wrong.low, wrong.high) == (0.0, 0.0, pytest.approx(1 - right.low))
 
 
+def test_two_models_without_an_error_are_not_surely_equal() -> None:
+    """5 and 195 rows: each AUC of 1 may be as low as 0.8055 (above), so the difference of two that order the rows otherwise may be too."""
+    y = np.repeat([1.0, 0.0], [5, 195])
+    one, other = y + np.arange(200) / 1_000, y - np.arange(200) / 1_000
+    found = auc_difference(y, one, other)
+    assert (found.value, found.low, found.high) == (0.0, pytest.approx(-0.1945, abs=5e-5), pytest.approx(0.1945, abs=5e-5))
+    same = auc_difference(y, one, one * 2)
+    assert (same.low, same.high) == (0.0, 0.0)
+
+
 def test_one_class_has_no_auc() -> None:
     assert math.isnan(auc_interval(np.ones(5), np.arange(5.0)).value)
 

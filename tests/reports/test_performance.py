@@ -129,6 +129,17 @@ def test_few_rows_of_a_class_cannot_be_judged() -> None:
     assert "the rarest class has 9 rows, at least 10 needed" in findings[0].note
 
 
+@pytest.mark.parametrize(("positives", "state"), [(9, State.TOO_FEW), (10, State.OK)])
+def test_few_rows_of_a_class_say_nothing_against_champion_or_rule(positives: int, state: State) -> None:
+    """Two models that both rank the few positives first: DeLong sees no difference and no doubt, so the gate would pass."""
+    y = np.repeat([1.0, 0.0], [positives, 200])
+    score = np.linspace(1, 0, y.size)
+    assert champion_finding("binary", y, score, score**2, seed=1).state is state
+    skill = by_name(naive_findings("binary", y, score, threshold=0.5, prior=np.full(y.size, 0.1), seed=1))["vs_naive", "naive=prior"]
+    assert skill.state is state
+    assert state is State.OK or skill.note == f"not enough evidence: the rarest class has {positives} rows, at least 10 needed"
+
+
 def test_no_rows_at_all() -> None:
     findings, _ = performance_findings("binary", np.empty(0), np.empty(0), prior=np.empty(0))
     assert {finding.state for finding in findings} == {State.TOO_FEW, State.MISSING}

@@ -12,6 +12,7 @@ from interlock.modeling.package import Package
 from interlock.rules.findings import Finding, State
 from interlock.spec.usecase import UseCase
 from reports.calibration import calibration_findings
+from reports.comparison import enough_of_each
 from reports.intervals import Interval, auc_interval, bootstrap
 from reports.losses import log_loss_rows, squared_rows
 from reports.measured import measured
@@ -30,7 +31,7 @@ def performance_of(use_case: UseCase, package: Package, rows: pl.DataFrame, *, s
     RMSE. 0: as good as when it was made; positive: worse. The interval is the metric's own (DeLong; bootstrap), the package's value
     taken as fixed.
     binary also `performance.bias`: distance between the mean answer and the observed rate, 0: right on average, at most 1.
-    Fewer than `labels_min` outcomes, or one class only: TOO_FEW, no value.
+    Fewer than `labels_min` outcomes, or one class only: TOO_FEW, no value; an AUC from fewer than 10 outcomes of a class: TOO_FEW too.
     """
     import polars as pl
 
@@ -47,11 +48,12 @@ def performance_of(use_case: UseCase, package: Package, rows: pl.DataFrame, *, s
     bias = [_bias(outcomes, answers, seed=seed)] if task == "binary" else []
     value = primary_of(task, outcomes, answers, seed=seed)
     found = measured(metric, value, sample_size=known.height, why_missing="only one class among the known outcomes")
+    found = enough_of_each(found, outcomes) if task == "binary" else found
     if primary is None:
         return [found, *bias, Finding(metric=DROP, state=State.MISSING, note="the package carries no value to compare with")]
     drop = measured(DROP, drop_of(task, primary, value), sample_size=known.height, why_missing=found.note,
                     detail={"metric": PRIMARY[task], "when_made": primary, "now": found.value})
-    return [found, *bias, drop]
+    return [found, *bias, enough_of_each(drop, outcomes) if task == "binary" else drop]
 
 
 def _bias(outcomes: Floats, answers: Floats, *, seed: int) -> Finding:
