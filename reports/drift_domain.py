@@ -17,6 +17,7 @@ DOMAIN_ROWS_MAX = 2_000
 PLANE_ROWS_MAX = 20_000
 COLUMNS_SHOWN = 10
 CODES_MAX = 100  # categories with a number of their own; rarer ones share one
+LARGEST = 1e38  # models count in 32 bits, where more is infinite
 Floats = NDArray[np.float64]
 FitScore = Callable[[Floats, Floats, Floats], tuple[Floats, Floats]]
 
@@ -99,11 +100,11 @@ def domain_matrix(frame: pl.DataFrame, kinds: Mapping[str, str]) -> Floats:
 
 
 def _texts(frame: pl.DataFrame, kinds: Mapping[str, str]) -> pl.DataFrame:
-    """Numbers and dates as float64 without infinities, everything else as text, so that two sources can stand below each other."""
+    """Numbers as float64 without infinities, up to `LARGEST`, everything else as text, so that two sources can stand below each other."""
     def plain(name: str) -> pl.Expr:
         if kinds[name] == "numeric":
             number = pl.col(name).cast(pl.Float64, strict=False)
-            return pl.when(number.is_finite()).then(number).otherwise(None).alias(name)
+            return pl.when(number.is_finite()).then(number.clip(-LARGEST, LARGEST)).otherwise(None).alias(name)
         return pl.col(name).cast(pl.String)
 
     return frame.select(plain(name) for name in frame.columns)

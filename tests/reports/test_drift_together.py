@@ -84,6 +84,17 @@ def test_odd_tables_give_states_not_exceptions() -> None:
     assert np.isfinite(reconstruction_finding(plane, base.head(1), rows_min=1, seed=1).low)
 
 
+def test_numbers_too_large_for_32_bits_and_infinite_ones_reach_no_model() -> None:
+    def fit_score(matrix: np.ndarray, labels: np.ndarray, held: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        assert not np.isinf(np.vstack([matrix, held]).astype(np.float32)).any()
+        return held[:, 0], np.ones(1)
+
+    frames = [pl.DataFrame({"x": [sign * 1e300, float("inf"), None, 1.0] * 50}) for sign in (1, -1)]
+    found = domain_finding(*frames, {"x": "numeric"}, lambda *given: fit_score(*(np.nan_to_num(part) for part in given)), rows_min=100,
+                           seed=1)
+    assert (found.state, found.value) == (State.OK, pytest.approx(0.5 * 0.25 + 0.25 * 0.625, abs=0.02))  # 0 and 1 of the later side
+
+
 def test_what_costs_most_stands_first() -> None:
     loss = Finding(metric="performance.drop", value=0.04, sample_size=900)
     # weighted: 0.3 x 0.5 = 0.15, 2.0 x 0.05 = 0.10, 0; of the loss of 0.04: 0.04 x 0.15 / 0.25 = 0.024 and 0.016
