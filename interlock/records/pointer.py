@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import re
 import threading
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -25,6 +26,10 @@ from interlock.rules.routes import Route, Slot
 _NAME = re.compile(r"[a-z][a-z0-9_]{1,62}")
 Kind = Literal["routes", "overrides"]
 ModelT = TypeVar("ModelT", bound=BaseModel)
+NEXT_STEPS: dict[Kind, str] = {
+    "routes": "remove the file; the keeper sends the route again",
+    "overrides": "this was a rollback: without the file the version that was taken off answers again. Look whether it is on record "
+                 "(interlock history); if not, remove the file, start the server, and roll back at once"}
 
 
 class Override(BaseModel):
@@ -50,13 +55,14 @@ def effective(route: Route, override: Override | None) -> Route:
     return route.model_copy(update=changed)
 
 
-def read_routes(run: Path) -> dict[str, Route]:
-    """The last route of every use case."""
-    return _read_all(run, "routes", Route)
+def read_routes(run: Path, damaged: Callable[[StoreError], None] | None = None) -> dict[str, Route]:
+    """The last route of every use case. `damaged` is told of each file that cannot be read, and the others count all the same; without
+    it the first such file is raised as `StoreError`."""
+    return _read_all(run, "routes", Route, damaged)
 
 
 def read_overrides(run: Path) -> dict[str, Override]:
-    """Overrides that are not absorbed yet."""
+    """Overrides that are not absorbed yet. `StoreError` where one cannot be read: without it the route that it outranks would count."""
     return _read_all(run, "overrides", Override)
 
 
@@ -100,12 +106,15 @@ def _path(run: Path, kind: Kind, use_case: str) -> Path:
     return run / kind / f"{use_case}.json"
 
 
-def _read_all(run: Path, kind: Kind, model: type[ModelT]) -> dict[str, ModelT]:
+def _read_all(run: Path, kind: Kind, model: type[ModelT], damaged: Callable[[StoreError], None] | None = None) -> dict[str, ModelT]:
     found: dict[str, ModelT] = {}
     for path in sorted((run / kind).glob("[!.]*.json")):
         try:
             found[path.stem] = model.model_validate_json(path.read_bytes())
         except ValidationError as error:
-            raise StoreError(f"{path} is damaged: {error.errors()[0]['msg']}",
-                             next_step="remove the file; the keeper sends the route again") from error
+            found_bad = StoreError(f"{path} is damaged: {error.errors()[0]['msg']}",
+                                   next_step=NEXT_STEPS[kind])
+            if damaged is None:
+                raise found_bad from error
+            damaged(found_bad)
     return found

@@ -37,7 +37,7 @@ class _Server(uvicorn.Server):
 async def serve(settings: Settings, limits: Limits | None = None) -> None:
     """Serve until a signal asks to stop.
 
-    Raises `SettingsError` when a port is taken or other machines reach the host, `StoreError` when a kept route is damaged.
+    Raises `SettingsError` when a port is taken or other machines reach the host, `StoreError` when a kept override is damaged.
     """
     require_local(settings)
     run = settings.folder("run")

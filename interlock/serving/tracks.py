@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from interlock.errors import StaleState
+from interlock.errors import StaleState, StoreError
 from interlock.records.pointer import Override, drop_override, effective, read_overrides, read_routes, write_override, write_route
 from interlock.rules.routes import Route, Slot
 
@@ -65,12 +65,13 @@ class Tracks:
     """All use cases of a server."""
 
     def __init__(self, run: Path) -> None:
-        """Read the files that the last server left. Raises StoreError when one is damaged."""
+        """Read the files that the last server left. A damaged route is left out: the others are answered, and the keeper sends it again.
+        Raises StoreError when an override is damaged: nobody may answer with what was rolled back."""
         self._run = run
         self._writing: dict[str, tuple[Override, asyncio.Task[None]]] = {}
         overrides = read_overrides(run)
         self.all: dict[str, Track] = {}
-        for name, route in read_routes(run).items():
+        for name, route in read_routes(run, _tell_damaged).items():
             override = overrides.get(name)
             if override is not None and route.generation > override.generation:
                 override = None  # the new route was written, and then the server died before it dropped the absorbed override
@@ -128,6 +129,10 @@ class Tracks:
             task.add_done_callback(lambda done: done.cancelled() or done.exception())  # heard, also where nobody waits any more
             self._writing[override.use_case] = override, task
         return task
+
+
+def _tell_damaged(error: StoreError) -> None:
+    log.error("%s: its use case is answered once the keeper has sent the route again", error.what)
 
 
 def rolled_back(track: Track, *, actor: str, reason: str, override_id: str, to: Literal["previous", "champion"] | Slot,
