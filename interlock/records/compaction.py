@@ -13,9 +13,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -37,14 +36,6 @@ PASS_BYTES = 32 * 1024 * 1024  # of segments; after days without a keeper, what 
 TIME_COLUMN = {"predictions": "_event_time", "shadow": "_event_time", "labels": "_received_at"}  # shadow: mirrored, nobody saw them
 _decode = msgspec.msgpack.Decoder().decode
 _time = datetime.fromisoformat
-
-
-class CapturedFile(NamedTuple):
-    """A file of predictions in the lake, with the first and last event time in it."""
-
-    key: str
-    first: datetime
-    last: datetime
 
 
 def compact(settings: Settings, lake: Lake) -> dict[str, dict[str, int]]:
@@ -117,24 +108,9 @@ def label_history(settings: Settings, use_case: str, since: datetime | None = No
     return frame.sort("_label_seen_time", "_received_at", maintain_order=True)
 
 
-def captured_files(settings: Settings, use_case: str) -> list[CapturedFile]:
-    """The files of compacted predictions, each of one day of event time; oldest first."""
-    files = read_manifest(settings.folder("capture") / use_case)["files"]
-    found = [CapturedFile(file["key"], _time(file["first"]), _time(file["last"])) for file in files if file["kind"] == "predictions"]
-    return sorted(found, key=itemgetter(1, 2))
-
-
 def label_files(settings: Settings, use_case: str) -> list[str]:
     """Keys of the files of compacted labels."""
     return [file["key"] for file in read_manifest(settings.folder("capture") / use_case)["files"] if file["kind"] == "labels"]
-
-
-def event_times(settings: Settings, file: CapturedFile) -> list[datetime]:
-    """The event times in a file of compacted predictions, each once."""
-    import polars as pl
-
-    data = io.BytesIO(lake_from(settings).get(file.key))
-    return pl.read_parquet(data, columns=["_event_time"])["_event_time"].unique().to_list()
 
 
 def captured_span(settings: Settings, use_case: str) -> tuple[datetime, datetime] | None:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from interlock.errors import SourceError
-from interlock.records.compaction import CapturedFile, label_history
+from interlock.records.captured_files import CapturedFile
+from interlock.records.compaction import label_history
 from interlock.records.lake import lake_from
 from interlock.settings import Settings
 from interlock.spec.usecase import UseCase

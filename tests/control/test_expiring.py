@@ -11,7 +11,7 @@ from sqlalchemy import select
 from interlock.control.keeping import expiring
 from interlock.control.keeping.expiring import KIND, expire_all, may_leave_before
 from interlock.records import ledger
-from interlock.records.compaction import captured_files
+from interlock.records.captured_files import captured_files
 from interlock.records.compaction_manifest import write_manifest
 from interlock.records.store import Store
 from interlock.records.tables import Alert, LedgerEntry, Window

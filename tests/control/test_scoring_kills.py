@@ -21,6 +21,7 @@ import pytest
 from interlock.control.scoring import job, stream
 from interlock.control.scoring.targets import target_of
 from interlock.records import compaction, ledger
+from interlock.records.captured_files import captured_files
 from interlock.records.compaction import compact, load_predictions
 from interlock.records.lake import lake_from, read_frames
 from interlock.settings import settings_environment
@@ -74,7 +75,7 @@ def child(world: Lender, *arguments: object, kill_after_s: float | None = None) 
 def all_captured(world: Lender) -> list[str]:
     """Request ids of every compacted prediction, repeated ones each time."""
     compact(world.settings, lake_from(world.settings))
-    found = compaction.captured_files(world.settings, NAME)
+    found = captured_files(world.settings, NAME)
     return sorted(read_frames(lake_from(world.settings), [file.key for file in found])["_request_id"]) if found else []
 
 

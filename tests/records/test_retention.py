@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from interlock.records.compaction import captured_files, compact, label_history, load_predictions
+from interlock.records.captured_files import captured_files
+from interlock.records.compaction import compact, label_history, load_predictions
 from interlock.records.compaction_manifest import fresh_manifest
 from interlock.records.lake import Lake, lake_from
 from interlock.records.retention import Removed, expire

@@ -17,7 +17,8 @@ from interlock.modeling.decision import decide, group_column
 from interlock.modeling.features import Matrix
 from interlock.modeling.inputs import accepted_fields
 from interlock.modeling.package import Model, Package, read_package
-from interlock.records.compaction import CapturedFile, captured_files, compact
+from interlock.records.captured_files import CapturedFile, captured_files
+from interlock.records.compaction import compact
 from interlock.records.ids import made_at
 from interlock.records.lake import lake_from, read_columns, read_frames
 from interlock.rules.canonical import iso

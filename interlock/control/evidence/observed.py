@@ -51,7 +51,8 @@ def traffic(case: Case) -> pl.DataFrame:
 
     Empty only where nothing was captured by `as_of`: an odd time in the future is not the newest traffic, and hides none.
     """
-    from interlock.records.compaction import captured_files, event_times, load_predictions
+    from interlock.records.captured_files import captured_files, event_times
+    from interlock.records.compaction import load_predictions
 
     moment = case.as_of or utc_now()
     begun = [file for file in captured_files(case.settings, case.use_case.name) if file.first <= moment]

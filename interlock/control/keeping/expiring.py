@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from interlock.control.keeping.alerting import record_alert
 from interlock.errors import InterlockError
 from interlock.records import ledger
-from interlock.records.compaction import captured_files
+from interlock.records.captured_files import captured_files
 from interlock.records.lake import lake_from
 from interlock.records.retention import Removed, expire
 from interlock.records.store import Store

@@ -93,7 +93,8 @@ def own_answers(settings: Settings, package: Package, records: list[Record]) -> 
 
 
 def _captured(settings: Settings, use_case: str, package: Package, rows: int) -> Rows:
-    from interlock.records.compaction import captured_files, compact
+    from interlock.records.captured_files import captured_files
+    from interlock.records.compaction import compact
     from interlock.records.lake import lake_from, read_frames
 
     lake = lake_from(settings)

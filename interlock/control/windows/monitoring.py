@@ -76,7 +76,7 @@ def monitor_use_case(settings: Settings, store: Store, use_case: UseCase, *, as_
     for bounds in due[-CATCH_UP_MAX:]:
         frame = load_predictions(settings, use_case.name, *bounds)
         labels = inputs.labels(frame)
-        strange = unmatched_labels(settings, inputs.files, labels, bounds) if bounds == windows[-1] else None
+        strange = unmatched_labels(settings, inputs.newest, labels, bounds) if bounds == windows[-1] else None
         recorded += _judge_and_record(settings, store, use_case, bounds, frame, labels, strange)
         rows = _known(store, use_case.name, bounds).values()
         if not any(row.reports.get("failed") for row in rows):  # a report that failed is tried again in the next run

@@ -7,12 +7,14 @@ was gone through. It is a memory, not a record: without it the same windows are 
 from __future__ import annotations
 
 import json
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from interlock.records.compaction import CapturedFile, captured_files, event_times, label_files
-from interlock.records.late_labels import labels_seen
+from interlock.records.captured_files import CapturedFile, captured_entries, captured_file, event_times
+from interlock.records.compaction import label_files
+from interlock.records.late_labels import FILES_READ_MAX, labels_seen
 from interlock.records.pointer import write_durably
 from interlock.rules.canonical import digest_bytes, iso
 from interlock.rules.monitoring import window_of
@@ -37,14 +39,17 @@ class Inputs:
         self._path = settings.home.resolve() / "monitor" / f"{use_case.name}.json"
         self._known = _read(self._path)
         self._before = json.dumps(self._known, sort_keys=True)
-        self.files: list[CapturedFile] = captured_files(settings, use_case.name)
+        self._entries = captured_entries(settings, use_case.name)  # texts: with a long history most are never needed as times
+        self.newest = [captured_file(entry) for entry in self._entries[-FILES_READ_MAX:]]
         posted = use_case.labels.source == "post"
         self._labels = _digest(label_files(settings, use_case.name)) if posted else ""  # other sources can change unseen
         self._read_labels: tuple[datetime, pl.DataFrame] | None = None
         self._next_label: str | None = None
         self._recorded_before = recorded_before
         self.horizon = self._trusted_horizon()
-        self.recent = self.files if self.horizon is None else [file for file in self.files if file.last >= self.horizon]
+        edge = "" if self.horizon is None else iso(self.horizon)  # texts of one length, ordered as the moments are
+        self.recent = [captured_file(entry) for entry in self._entries if entry["last"] >= edge]
+        self._firsts = [file.first for file in self.recent]
 
     def windows_in(self, file: CapturedFile) -> set[Bounds]:
         """The windows that hold events of the file; each file is read for that once."""
@@ -104,17 +109,14 @@ class Inputs:
         return start if kept == self._before_horizon(start) else None
 
     def _before_horizon(self, start: datetime) -> dict[str, Any]:
-        return {"start": iso(start), "files": _digest(file.key for file in self.files if file.first < start),
+        edge = iso(start)
+        return {"start": edge, "files": _digest(entry["key"] for entry in self._entries if entry["first"] < edge),
                 "recorded": self._recorded_before(start)}
 
     def _files_of(self, bounds: Bounds) -> str:
-        keys = []
-        for file in reversed(self.files):  # by first event, newest first; a file holds one day
-            if bounds[0] - file.first > timedelta(days=1):
-                break
-            if file.first < bounds[1] and file.last >= bounds[0]:
-                keys.append(file.key)
-        return _digest(keys)
+        """Of a window that does not end before the horizon: a file holds one day, so it begins at most that long before the window."""
+        begin, end = bisect_left(self._firsts, max(bounds[0], EARLIEST) - timedelta(days=1)), bisect_left(self._firsts, bounds[1])
+        return _digest(file.key for file in self.recent[begin:end] if file.last >= bounds[0])
 
 
 def _read(path: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from interlock.records.compaction import CapturedFile
+from interlock.records.captured_files import CapturedFile
 from interlock.records.late_labels import without_request
 from interlock.records.tables import Window
 from interlock.rules.findings import Finding, State
@@ -24,10 +24,10 @@ UNMATCHED = "labels.unmatched"
 def unmatched_labels(settings: Settings, files: Sequence[CapturedFile], labels: pl.DataFrame, bounds: tuple[datetime, datetime]) -> Finding:
     """`labels.unmatched`: how many of the labels seen since the window began name no captured request.
 
-    `labels` as in `labels_seen`; `files` of all captured predictions, oldest first. Only the ids of the newest files are read, the newest
-    first, until every label has its request, of any version and arm, at most `FILES_READ_MAX` files; the note says how far back that
-    reached. 0: every label has its request. No label since then: MISSING. A request whose answer could not be recorded (`capture.gaps`)
-    cannot be found either.
+    `labels` as in `labels_seen`; `files`: captured predictions, oldest first, at least the newest `FILES_READ_MAX`. Only the ids are
+    read, the newest file first, until every label has its request, of any version and arm, at most `FILES_READ_MAX` files; the note says
+    how far back that reached. 0: every label has its request. No label since then: MISSING. A request whose answer could not be recorded
+    (`capture.gaps`) cannot be found either.
     """
     import polars as pl
 
