@@ -52,19 +52,20 @@ def encoded(datatype: str, values: Sequence[Any]) -> bytes:
     return np.array(values, dtype=DTYPES[datatype]).tobytes()
 
 
-def _texts(name: str, data: memoryview, count: int) -> list[str]:
+def _texts(name: str, data: bytes | memoryview, count: int) -> list[str]:
     found: list[str] = []
-    place = 0
+    place, length_at = 0, _LENGTH.unpack_from
+    data = bytes(data)  # pieces of bytes are read in half the time of pieces of a view
     while place < len(data) and len(found) < count:
         end = place + _LENGTH.size
         if end > len(data):
             raise _wrong(name, f"{len(data) - place} bytes at its end", "4 bytes of length, then the value")
-        (length,) = _LENGTH.unpack(data[place:end])
+        (length,) = length_at(data, place)
         place = end + length
         if place > len(data):
             raise _wrong(name, f"a value of {length} bytes, {len(data) - end} are left", "values as long as their lengths say")
         try:
-            found.append(str(data[end:place], "utf-8"))
+            found.append(data[end:place].decode())
         except UnicodeDecodeError as error:
             raise _wrong(name, f"value {len(found)} is not UTF-8", "UTF-8 texts") from error
     if len(found) != count or place != len(data):
