@@ -112,5 +112,8 @@ def on_trial(
                 x=[at for at, _ in own], y=[value for _, value in own], mode="markers", name=f"alarm: {outcome.value}", marker=look
             )
     figure.add_hline(y=limit, line_color=colours.states[SignalState.FAIL], line_dash="dash", line_width=1)
+    if any(lost):
+        loss = {"size": 11, "symbol": "square", "color": colours.states[SignalState.FAIL], "opacity": 0.3}
+        figure.add_scatter(x=[None], y=[None], mode="markers", name="real loss", marker=loss, hoverinfo="skip")
     figure.update_yaxes(rangemode="tozero")
     return figure

@@ -70,8 +70,8 @@ def pair_of_histograms(labels: Sequence[str], baseline: Sequence[float], current
     return figure
 
 
-def bars(names: Sequence[str], series: Mapping[str, Sequence[float | None]], hover: str = "%{y}: %{x:.3g}") -> Any:
-    """Horizontal bars, the first name on top; one colour per series."""
+def bars(names: Sequence[str], series: Mapping[str, Sequence[float | None]], hover: str = "%{y}: %{x:.3g}", *, shares: bool = False) -> Any:
+    """Horizontal bars, the first name on top; one colour per series. `shares`: values from 0 to 1, read as percent."""
     figure = go.Figure()
     colours = palette()
     for (title, values), colour in zip(series.items(), (colours.accent, colours.quiet, colours.second), strict=False):
@@ -85,6 +85,8 @@ def bars(names: Sequence[str], series: Mapping[str, Sequence[float | None]], hov
         )
     figure.update_layout(barmode="group", bargap=0.3)
     figure.update_yaxes(autorange="reversed", type="category")
+    if shares:
+        figure.update_xaxes(tickformat="~%")
     return figure
 
 

@@ -13,6 +13,7 @@ from dashboard.components.deciding.receipts import entry_of, receipt
 from dashboard.components.frame import use_case_page
 from dashboard.components.live import live_of, live_strip
 from dashboard.components.words import moment, short
+from dashboard.components.zone import table_time
 from dashboard.desk import Desk
 from interlock.control.decisions.undecided import Waiting
 from interlock.control.readmodel.bound import voided
@@ -66,17 +67,18 @@ def _history(desk: Desk, entry: Entry) -> None:
     st.dataframe(
         [
             {
-                "time": moment(one.created_at),
+                "time": one.created_at,
                 "decision": one.kind,
                 "version": one.version,
                 "who": one.actor,
-                "reason": one.reason,
                 "evidence": short(one.evidence_digest) if one.evidence_digest else None,
+                "reason": one.reason,
             }
             for one in past
         ],
         hide_index=True,
         placeholder="–",
+        column_config={"time": table_time("time"), "version": st.column_config.NumberColumn("version", width="small")},
     )
     by_id = {one.id: one for one in past}
     with st.expander("Receipt of a decision"):

@@ -21,7 +21,7 @@ from interlock.records.store import utc_now
 ABOUT = """US dollars, from what was really used (CPU seconds, stored bytes, answered requests) times the price table. Own prices of a
 use case come first. One row per use case, stage and day (UTC). The costs flow adds them up, by default once a day."""
 
-ALL = "all"
+ALL, EVERY = "all", "all use cases"
 
 
 @page("Costs", ABOUT)
@@ -37,7 +37,7 @@ def show(desk: Desk) -> None:
         )
         return
     names = [ALL, *sorted({row.use_case for row in everything}, key=lambda one: titles.get(one, one))]
-    picked = chosen(CHOSEN, names, label="Use case", default=ALL, words=lambda one: titles.get(one, one))
+    picked = chosen(CHOSEN, names, label="Use case", default=ALL, words=lambda one: EVERY if one == ALL else titles.get(one, one))
     name = None if picked == ALL else picked
     rows = [row for row in everything if name is None or row.use_case == name]
     prepared = desk.soon(economies)

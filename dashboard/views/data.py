@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import streamlit as st
 
 from dashboard.components.address import chosen
@@ -55,8 +57,13 @@ def _totals(taken: Intake) -> None:
     with st.container(horizontal=True):
         st.metric("rows taken in", f"{taken.rows:,}", width="content")
         st.metric("rows refused", f"{taken.quarantined:,}", width="content")
-        st.metric("last intake", age(taken.last_batch, utc_now()), width="content", help=moment(taken.last_batch))
+        st.metric("last intake", _ago(taken.last_batch), width="content", help=moment(taken.last_batch))
         st.metric("newest row (UTC)", f"{newest.time_to:%Y-%m-%d}" if newest and newest.time_to else "unknown", width="content")
+
+
+def _ago(at: datetime | None) -> str:
+    said = age(at, utc_now())
+    return said if at is None or said == "just now" else f"{said} ago"
 
 
 show()

@@ -44,7 +44,7 @@ def show(desk: Desk, entry: Entry) -> None:
     row, view, ranked, column, columns = _cell(desk, entry, rows)
     st.markdown(plain(ranked.note if ranked else "This window was judged before columns were ranked by what they cost."))
     drift_map(rows, columns, row, column)
-    part = chosen(PART, [ONE, COSTS, EVERY, WHOLE, SPLIT, TRIAL, FULL], label="Part", default=ONE, kind="segments")
+    part = chosen(PART, [ONE, COSTS, EVERY, WHOLE, SPLIT, TRIAL, FULL], label="Show", default=ONE, kind="segments")
     if part == ONE:
         before = _before(rows, row)
         known = {one.column: one for one in ranked.rows} if ranked else {}

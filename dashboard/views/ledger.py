@@ -38,7 +38,7 @@ def show(desk: Desk) -> None:
     bundle_form(desk, titles)
     which, what, words = st.columns([2, 2, 3])
     with which:
-        use_case = chosen(CHOSEN, [ALL, *titles], label="Use case", default=ALL, words=lambda name: titles.get(name, name))
+        use_case = chosen(CHOSEN, [ALL, *titles], label="Use case", default=ALL, words=lambda name: titles.get(name, "all use cases"))
     with what:
         kind = chosen("kind", [ALL, *desk.soon(kinds)], label="Kind", default=ALL)
     with words:
@@ -67,6 +67,7 @@ def _table(found: list[Line], total: int) -> None:
         column_config={
             "no.": st.column_config.NumberColumn(format="%d", width="small"),
             "time": table_time("time", seconds=True),
+            "who": st.column_config.TextColumn(width="medium"),
             "what": st.column_config.TextColumn(width="large"),
         },
     )

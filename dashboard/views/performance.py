@@ -43,7 +43,7 @@ def show(desk: Desk, entry: Entry) -> None:
 
 
 def _evidence(desk: Desk, chosen: Proof, task: str) -> None:
-    part = chosen_part("part", [FIGURES, BY_TASK[task], CALIBRATION, MONEY, WEAK, PAST], label="Part", default=FIGURES, kind="segments")
+    part = chosen_part("part", [FIGURES, BY_TASK[task], CALIBRATION, MONEY, WEAK, PAST], label="Show", default=FIGURES, kind="segments")
     drawn = curves(chosen)
     if part == FIGURES:
         table_of(metrics(chosen))

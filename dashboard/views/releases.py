@@ -21,6 +21,7 @@ from dashboard.components.releases.rollout_line import rollout_line
 from dashboard.components.releases.steer import steer
 from dashboard.components.states import empty
 from dashboard.components.words import moment, plain, short
+from dashboard.components.zone import table_time
 from dashboard.desk import Desk
 from dashboard.theme import LOOKS
 from interlock.control.decisions import actions
@@ -100,17 +101,18 @@ def _history(found: list[ReleaseView]) -> None:
     st.dataframe(
         [
             {
-                "approved": moment(one.created_at),
+                "approved": one.created_at,
                 "version": one.version,
                 "state": f"{LOOKS[one.signal].shape} {one.words}",
-                "since": moment(one.state_since),
+                "since": one.state_since,
                 "approved by": one.actor,
-                "reason": one.reason or one.decision_reason,
                 "package": short(one.package_digest),
+                "reason": one.reason or one.decision_reason,
             }
             for one in found
         ],
         hide_index=True,
+        column_config={name: table_time(name) for name in ("approved", "since")},
     )
 
 

@@ -41,8 +41,9 @@ def _servers(desk: Desk) -> None:
             st.markdown(told, width="content", help=plain(f"{part.address} {part.problem}".strip()))
             if part.answers and (link := {"Prefect": prefect_link(desk.settings), "MLflow": desk.settings.mlflow_url}.get(part.name)):
                 st.link_button(f"Open {part.name}", link, type="tertiary")
-    for part in (one for one in desk.live(parts) if not one.answers):
-        st.caption(plain(f"{part.name} does not answer at {part.address}. Start everything with: make up"))
+    silent = [f"{part.name} at {part.address}" for part in desk.live(parts) if not part.answers]
+    if silent:
+        st.caption(plain(f"No answer from {', '.join(silent)}. Start everything with: make up"))
 
 
 def _asked(desk: Desk, entry: Entry) -> None:

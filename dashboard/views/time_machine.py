@@ -46,7 +46,7 @@ def show(desk: Desk, entry: Entry) -> None:
 
 def _moments(entry: Entry, changes: list[datetime], now: datetime) -> tuple[datetime, datetime]:
     """The moment that is asked for, and the one it is compared with: by default the first change of all."""
-    first, second = st.columns(2, gap="medium")
+    first, second = st.columns(2, gap="xlarge")
     with first:
         said = "Each stop is a moment at which something changed; the last one is now."
         at = pick(AT, changes, now, label="What answered at", scope=entry.name, help=said)
@@ -66,7 +66,7 @@ def _answer(found: Moment) -> None:
             (st.warning if sentence.startswith("Beware") else st.markdown)(plain(sentence))
     if found.proof is not None and found.proof.gates:
         with st.expander(f"Gates of the evidence it rests on ({len(found.proof.gates)})"):
-            gates = [{"gate": gate, "verdict": verdict} for gate, verdict in sorted(found.proof.gates.items())]
+            gates = [{"gate": gate.replace("_", " "), "verdict": verdict} for gate, verdict in sorted(found.proof.gates.items())]
             st.dataframe(gates, hide_index=True)
     if found.stretch is not None and found.stretch.champion is not None:
         proven = [("use case", found.proof.policy), *(("snapshot", one) for one in found.proof.snapshots)] if found.proof else []

@@ -30,7 +30,7 @@ def show(desk: Desk, entry: Entry) -> None:
         return
     file = desk.soon(case_file, entry.path)
     _head(entry, file)
-    part = address.chosen("part", PARTS, label="Part", default=PARTS[1] if file.problems else PARTS[0], kind="segments")
+    part = address.chosen("part", PARTS, label="Show", default=PARTS[1] if file.problems else PARTS[0], kind="segments")
     if part == "In words":
         in_words(file)
     elif part == "Check":

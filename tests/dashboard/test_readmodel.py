@@ -54,6 +54,12 @@ def test_a_failed_gate_that_only_observes_warns_and_the_sentence_does_not_repeat
     assert (signal.state, signal.sentence) == (W, "0.5, at least 0.8 needed, n = 100.")
 
 
+def test_an_upper_limit_is_allowed_and_a_segment_stands_in_words() -> None:
+    gate = GATE.model_copy(update={"direction": "at_most", "threshold": 0.6})
+    finding = Finding(metric="m", value=0.5, sample_size=100, segment="column=dep_hour")
+    assert from_gate(judge(gate, [finding])).sentence == "0.5 for column dep_hour, at most 0.6 allowed, n = 100."
+
+
 @pytest.mark.parametrize(("state", "signal"), [("ok", P), ("warn", W), ("breach", F), ("unknown", U)])
 def test_a_window_speaks_the_same_four_states(state: str, signal: SignalState) -> None:
     assert from_window("Drift", WindowState(state), "x", 1, NOW).state is signal

@@ -48,7 +48,7 @@ def case_file(desk: Desk, entry: Entry, evidence_digest: str, followed: ReleaseV
             waiting_costs(desk, candidate, champion)
         passed = [signal for signal in candidate.signals if signal.state is SignalState.PASS]
         if passed:
-            with st.expander(f"See the {len(passed)} gates that pass"):
+            with st.expander(_passing(candidate, len(passed))):
                 panel(passed)
     with decided, st.container(border=True, gap="xsmall"):
         _decision(desk, entry, candidate, live, now)
@@ -67,6 +67,12 @@ def _head(candidate: Proof, followed: ReleaseView | None) -> None:
         st.error("The stored evidence is not what was sealed. Nothing can be approved on it: validate again.")
     if followed is not None and followed.undecided:
         st.info("Another release of this use case is on its way (above). Until it has ended, an approval is refused.")
+
+
+def _passing(candidate: Proof, passed: int) -> str:
+    """How many pass, and how many of these only observe: the line above counts the others."""
+    watching = sum(gate.mode != "block" and gate.verdict.value == "pass" for gate in candidate.gates)
+    return f"See what passes: {passed - watching} gates" + (f", and {watching} that only observe" if watching else "")
 
 
 def _gates(candidate: Proof) -> None:

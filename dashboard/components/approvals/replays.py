@@ -80,9 +80,9 @@ def _segments(drawn: Replay, window: str) -> None:
 def _reasons(drawn: Replay, window: str) -> None:
     if drawn.reasons:
         draw(
-            bars(list(drawn.reasons), {"share": list(drawn.reasons.values())}),
+            bars(list(drawn.reasons), {"share": list(drawn.reasons.values())}, "%{y}: %{x:.1%}", shares=True),
             title="What drives the changes",
-            unit="share of the push, 0 to 1",
+            unit="share of the push",
             n=drawn.flips,
             window=window and f"{window} UTC",
             legend=False,

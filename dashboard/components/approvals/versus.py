@@ -82,9 +82,9 @@ def reasons_of_both(candidate: Proof) -> None:
     series = {"candidate": [own.get(one) for one in names]} | ({"champion": [theirs.get(one) for one in names]} if theirs else {})
     stability = next(iter(candidate.by_metric("explain.stability")), None)
     draw(
-        bars(names, series),
+        bars(names, series, "%{y}: %{x:.1%}", shares=True),
         title="What carries the answers, candidate and champion",
-        unit="share of all SHAP weight, 0 to 1",
+        unit="share of all SHAP weight",
         n=stability.sample_size if stability and stability.sample_size else None,
         height=90 + (34 if theirs else 24) * len(names),
         legend=bool(theirs),

@@ -59,7 +59,7 @@ def budgets(economies: dict[str, Economy], titles: dict[str, str]) -> None:
         ],
         hide_index=True,
         placeholder="–",
-        column_config={name: st.column_config.NumberColumn(format="%.4f") for name in ("spent, USD", "month's end, USD", "budget, USD")},
+        column_config={name: st.column_config.NumberColumn(format="dollar") for name in ("spent, USD", "month's end, USD", "budget, USD")},
     )
 
 

@@ -49,7 +49,7 @@ def columns_over_time(desk: Desk, entry: Entry) -> None:
     draw(
         gone,
         title=f"{name}: missing values",
-        unit="share of rows, 0 to 1",
+        unit="share of rows",
         n=rows,
         window=until,
         height=180,

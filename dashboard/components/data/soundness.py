@@ -37,9 +37,9 @@ def sound_rows(desk: Desk, entry: Entry) -> None:
     names = list(found.missing)[:SHOWN]
     if names:
         draw(
-            bars(names, {"missing": [found.missing[name] for name in names]}, hover="%{y}: %{x:.2%}"),
+            bars(names, {"missing": [found.missing[name] for name in names]}, hover="%{y}: %{x:.2%}", shares=True),
             title="Missing values",
-            unit="share of rows, 0 to 1",
+            unit="share of rows",
             n=found.rows,
             height=80 + 24 * len(names),
             legend=False,

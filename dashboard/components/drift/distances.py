@@ -14,13 +14,14 @@ ABOUT = """All compare how the rows spread over the same groups. **PSI** and **J
 counts as moved. **TV** (total variation): share of rows that would have to change group. **KS**: largest gap between the two
 "share of rows up to x" curves. **Wasserstein**: how far values moved, in standard deviations of the training rows. **p** (chi-
 square): chance of so large a difference if nothing had changed; with many rows everything is small, so it informs and decides
-nothing. **Missing**, **unseen**: change of the share of missing values, and of values that training did not list. An empty cell
+nothing. **Missing**, **unseen**: change of the share of missing values, and of values that training did not list. A dash
 was not measured, or means nothing for this kind of column."""
 
 
 def every_distance(view: WindowView, columns: list[str]) -> None:
     """One table, two rows per column; the last column says why a figure is not there, or which values are new."""
     rows = distances(view, columns)
+    short = any(row.needed for row in rows)
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.markdown("**Every distance**", width="content")
         note(ABOUT, label="About")
@@ -32,12 +33,13 @@ def every_distance(view: WindowView, columns: list[str]) -> None:
                 "against": row.against,
                 **{title: row.values[name] for name, title in MEASURES.items()},
                 "n": row.sample_size,
-                "needed": row.needed,
+                **({"needed": row.needed} if short else {}),
                 "note": row.note,
             }
             for row in rows
         ],
         hide_index=True,
+        placeholder="–",
         column_config={title: st.column_config.NumberColumn(format=FORMATS.get(name, "%.3f")) for name, title in MEASURES.items()}
         | {"n": st.column_config.NumberColumn(format="localized"), "column": st.column_config.Column(pinned=True)},
     )

@@ -83,11 +83,10 @@ def _domain(desk: Desk, entry: Entry) -> None:
         ),
         title="Domain classifier",
         unit="AUC: 0.5 cannot tell them apart, 1 always can",
-        n=sum(one.sample_size for _, one in known),
+        window="n stands with each below",
         height=80 + 34 * len(known),
         legend=False,
         about="A small model learns to tell rows of today from training rows; the dot is how well it does on rows it has not seen, with "
         "the 95 % interval of DeLong. It finds what no single column shows. Measured in validation, at most 2,000 rows of each side.",
     )
-    for name, one in known[:4]:
-        st.caption(plain(f"{name}: {number(one.value)} ({interval(one.low, one.high)}). {one.note}"))
+    st.caption("  \n".join(plain(f"{name}: {number(one.value)} ({interval(one.low, one.high)}). {one.note}") for name, one in known))

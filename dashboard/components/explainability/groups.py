@@ -26,7 +26,7 @@ def compare_cohorts(chosen: Proof) -> None:
         with st.container(horizontal=True):
             first = address.chosen("group", names, label="Group or segment", default=names[0])
             others = [name for name in names if name != first]
-            second = address.chosen("beside", others, label="beside", default=others[0])
+            second = address.chosen("beside", others, label="Beside", default=others[0])
         _pair(known[first], known[second])
     else:
         st.markdown("Fewer than two groups have enough rows to be compared.")
@@ -55,7 +55,7 @@ def _pair(first: Cohort, second: Cohort) -> None:
     left, right = st.columns(2)
     with left:
         draw(
-            bars(names, sizes),
+            bars(names, sizes) if strength else bars(names, sizes, "%{y}: %{x:.1%}", shares=True),
             title="What carries the answers of each group",
             unit="mean absolute SHAP value, margin" if strength else "share of the mean absolute SHAP value within the group",
             window=told,
@@ -103,7 +103,7 @@ def drivers_of_loss(chosen: Proof) -> None:
                 "slice": plain(one.name),
                 "n": f"{one.rows:,}",
                 "excess": f"{number(one.excess)} ({interval(one.low, one.high)})",
-                "of it, another base rate": number(one.base),
+                "part of it from another base rate": number(one.base),
                 "driven by": plain(one.drivers or "no feature"),
             }
             for one in found.slices

@@ -30,7 +30,7 @@ def bundle_form(desk: Desk, titles: dict[str, str]) -> None:
             first, last, which = st.columns(3)
             since = first.date_input("From (UTC)", value=today - timedelta(days=30), max_value=today, format="YYYY-MM-DD")
             until = last.date_input("To and with (UTC)", value=today, format="YYYY-MM-DD")
-            use_case = which.selectbox("Use case", [None, *titles], format_func=lambda name: "all" if name is None else titles[name])
+            use_case = which.selectbox("Use case", [None, *titles], format_func=lambda name: titles.get(name, "all use cases"))
             reason = st.text_input("Reason", max_chars=2000, placeholder="for example: yearly audit")
             pressed = st.form_submit_button("Make the bundle")
         if pressed and isinstance(since, date) and isinstance(until, date):

@@ -10,7 +10,7 @@ from interlock.control.status import parts
 
 MEANS = {
     "prediction server": "Nobody is answered, or this page cannot ask.",
-    "Prefect": "Decisions are accepted, and wait: nothing is trained or released until it is back. A rollback needs it not.",
+    "Prefect": "Decisions are accepted, and wait: nothing is trained or released until it is back. A rollback does not need it.",
     "MLflow": "Models are served, released and rolled back without it; new trainings wait.",
     "keeper": "Decisions are accepted, and wait until it runs: interlock keeper, or make up.",
 }

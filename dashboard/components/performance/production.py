@@ -67,7 +67,7 @@ def _course(found: Course, rows: Sequence[WindowRow]) -> None:
     draw(
         real_and_estimated([(one.start, one.end) for one in places], real, estimated, [one.known for one in places], found.limits),
         title=f"{_title(found.metric)}, real and estimated",
-        unit=found.unit or "pure number",
+        unit=found.unit or "none, a pure number",
         n=found.answers,
         window=span(rows[0].start, rows[-1].end),
         height=380,

@@ -8,6 +8,7 @@ from dashboard.components.deciding.decide import signed
 from dashboard.components.live import live_of
 from dashboard.components.releases.preview import preview
 from dashboard.components.words import moment, plain, short
+from dashboard.components.zone import table_time
 from dashboard.desk import Desk
 from interlock.control.decisions import actions
 from interlock.control.readmodel.directory import Entry
@@ -70,14 +71,15 @@ def _table(found: list[Choice]) -> None:
             {
                 "version": one.slot.version,
                 "way back": one.way,
-                "last answered": f"{moment(one.last_at)} to {moment(one.last_until)}",
-                "why": one.why,
-                "then": one.ended,
+                "answered until": one.last_until,
                 "package": short(one.slot.digest),
+                "then": one.ended,
+                "why": one.why,
             }
             for one in found
         ],
         hide_index=True,
+        column_config={"answered until": table_time("answered until")},
     )
 
 

@@ -10,7 +10,7 @@ from interlock.control.readmodel.work import AlertView
 
 def told(sent: list[AlertView]) -> None:
     """One line per alert; what was measured, which an alert lists with dashes, a tap away."""
-    st.markdown("**Alerts**")
+    st.header("Alerts", anchor=False)
     if not sent:
         st.markdown("No alert was sent for this use case.")
     for alert in sent:

@@ -34,8 +34,8 @@ class Line:
     def sentence(self) -> str:
         """The entry in one line: the plain values of its body, words before identities and digests."""
         plain = {key: value for key, value in self.body.items() if isinstance(value, str | int) and key not in {"actor", "use_case"}}
-        shown = sorted(plain.items(), key=lambda item: (_opaque(item[0], item[1]), item[0] != "reason"))
-        return ", ".join(f"{key} {value}" for key, value in shown)[:300]
+        shown = sorted(plain.items(), key=lambda item: (_opaque(item[0], item[1]), item[0] != "sentence", item[0] != "reason"))
+        return ", ".join(str(value) if key == "sentence" else f"{key.replace('_', ' ')} {value}" for key, value in shown)[:300]
 
 
 def lines(store: Store, use_case: str | None = None, kind: str | None = None, words: str = "", limit: int = 200) -> list[Line]:

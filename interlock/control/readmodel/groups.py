@@ -67,7 +67,7 @@ class GroupTable:
     main: str
     missing: int = 0
     favourable: str = "positive"
-    unit: str = "share of rows, 0 to 1"
+    unit: str = "share of rows"
     more: int = 0
     impact: tuple[Impact, ...] = ()
 
@@ -122,7 +122,7 @@ def _table(attribute: str, table: dict[str, Any], small: dict[tuple[str, str], s
     titles = RATES if rows else VALUES
     groups = tuple(_group(attribute, row, titles, small) for row in rows or values)
     return GroupTable(attribute, groups, titles, "selection_rate" if rows else "mean_prediction", int(table.get("missing", 0)),
-                      str(table.get("favourable", "positive")), "share of rows, 0 to 1" if rows else "unit of the target",
+                      str(table.get("favourable", "positive")), "share of rows" if rows else "unit of the target",
                       max(0, int(table.get("all_groups", len(groups))) - len(groups)),
                       tuple(Impact(row["group"], int(row["rows"]), row["rate"], row["reference"], row["reference_rate"], row["ratio"],
                                    row["low"], row["high"], bool(row["below_four_fifths"]), row["p"], row["test"])

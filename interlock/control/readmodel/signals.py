@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from interlock.rules.gates import GateResult
+from interlock.rules.gates import GateResult, figure
 from interlock.rules.monitoring import WindowState
 
 
@@ -54,8 +54,16 @@ def from_gate(result: GateResult, at: datetime | None = None) -> Signal:
     said = result.sentence.removeprefix(f"{result.title}: {result.verdict.value.upper()}")
     place, dash, rest = said.partition(" — ")
     sentence = f"{place.removeprefix(' for ')}: {rest}" if dash and place.startswith(" for ") else said.removeprefix(" — ")
-    return Signal(name=result.title, state=state, sentence=sentence, value=result.value, limit=result.threshold,
+    return Signal(name=result.title, state=state, sentence=_for_people(sentence, result), value=result.value, limit=result.threshold,
                   unit=result.unit, sample_size=result.sample_size, at=at)
+
+
+def _for_people(sentence: str, result: GateResult) -> str:
+    """The sentence that was sealed, with its segment in words (`column=hour`: `column hour`) and an upper limit as what is allowed."""
+    said = sentence if result.segment == "all" else sentence.replace(result.segment, result.segment.replace("=", " "))
+    asked, allowed = f"at most {figure(result.threshold)}", " needed"
+    before, found, after = said.partition(asked)
+    return f"{before}{found}{after.replace(allowed, ' allowed', 1)}" if found else said
 
 
 def from_window(name: str, state: WindowState, sentence: str, sample_size: int, at: datetime | None) -> Signal:
