@@ -5,21 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from browser_room import PATIENCE_MS, Room, settled
-from control_room_world import FLIGHTS, LOANS, NOW, observed, sha, slot, validated_again
+from control_room_world import FLIGHTS, LOANS, NOW, USECASES, observed, sha, slot, validated_again
 from playwright.sync_api import Browser, Locator, Page, expect
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 from signing_room import person
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from interlock.records import decisions, ledger
 from interlock.records.store import Store
-from interlock.records.tables import Decision, Outbox, Release, RouteRow
+from interlock.records.tables import Decision, EvidenceRow, Outbox, Release, RouteRow
 from interlock.serving.token import control_token
 from interlock.settings import Settings
+from interlock.spec.load import spec_digest
 
 pytestmark = pytest.mark.browser
 BEN = {"sub": "ben", "name": "Ben Approver", "email": "ben@x.org", "groups": ["ml-approver"]}
@@ -189,6 +191,26 @@ def test_evidence_that_is_too_old_is_void_and_offers_no_form(signing: Room, own:
         assert page.get_by_role("button", name=re.compile("^(Approve|Reject|Waive)")).count() == 0
 
 
+def test_evidence_that_grows_too_old_while_somebody_looks_takes_the_button_away(signing: Room, own: Store, chromium: Browser) -> None:
+    """30 days are allowed: the evidence has some seconds left when the page is opened, more of them where the page came too late."""
+    with own.writing() as session:  # the younger evidence about the same version
+        session.execute(delete(EvidenceRow).where(EvidenceRow.candidate_id == f"{FLIGHTS}-3"))
+    with person(chromium, signing, "approver", **BEN) as page:
+        button, void = page.get_by_role("button", name="Approve version 3"), page.get_by_text("The decision on version 3 is void")
+        for left in (8, 60):
+            validated_again(own, FLIGHTS, 3, age=timedelta(days=30, seconds=-left))
+            visit(page, signing, "approvals", "Approvals")
+            expect(button.or_(void)).to_be_visible(timeout=PATIENCE_MS)
+            if button.count():
+                break
+        page.evaluate("() => { window.neverLoadedAgain = true }")
+        expect(main(page)).to_contain_text("the evidence is stale: made on", timeout=2 * PATIENCE_MS + 5_000)
+        expect(main(page)).to_contain_text("at most 30 days old is allowed")
+        expect(page.get_by_role("button", name=re.compile("^(Approve|Reject|Waive)"))).to_have_count(0, timeout=PATIENCE_MS)
+        assert page.evaluate("() => window.neverLoadedAgain")
+    assert decided(own, "approve") == []
+
+
 def test_a_tab_whose_evidence_was_superseded_decides_nothing_and_turns_to_the_newer(signing: Room, own: Store, chromium: Browser) -> None:
     with person(chromium, signing, "approver", **BEN) as page:
         visit(page, signing, "approvals", "Approvals")
@@ -217,16 +239,21 @@ def test_going_back_to_a_chosen_version_leaves_a_receipt_that_leads_to_the_ledge
     assert decision.reason == "complaints at 03:00"
 
 
-def test_a_release_in_canary_is_paused_and_then_aborted(signing: Room, own: Store, chromium: Browser) -> None:
+def stepping(own: Store, state: str, percent: float) -> None:
+    """Version 3 at step 1 of its release, approved under the use-case file as it is."""
     with own.writing() as session:
         told = {"use_case": FLIGHTS, "candidate_id": f"{FLIGHTS}-3"}
         yes = decisions.record(session, kind="approve", identity="yes 3", actor="Grace Approver", reason="meant", now=NOW,
-                               expected_generation=5, detail={}, **told)
+                               expected_generation=5, policy_digest=spec_digest(USECASES / f"{FLIGHTS}.toml"), detail={}, **told)
         session.flush()
-        session.add(Release(id="release-3", decision_id=yes.id, state="canary", step=1, revision=1, reason="", analysis=[],
+        session.add(Release(id="release-3", decision_id=yes.id, state=state, step=1, revision=1, reason="", analysis=[],
                             state_since=NOW, created_at=NOW, **told))
         row = session.get_one(RouteRow, FLIGHTS)
-        row.body = row.body | {"candidate": slot(3).model_dump(), "candidate_percent": 10}
+        row.body = row.body | {"candidate": slot(3).model_dump(), "candidate_percent": percent}
+
+
+def test_a_release_in_canary_is_paused_and_then_aborted(signing: Room, own: Store, chromium: Browser) -> None:
+    stepping(own, "canary", 10)
     with person(chromium, signing, "operator") as page:
         visit(page, signing, "releases", "Releases")
         for lever, state, said in (("Pause", "paused", "step 1 is held"), ("Abort", "rolled_back", "the candidate left the route")):
@@ -239,3 +266,19 @@ def test_a_release_in_canary_is_paused_and_then_aborted(signing: Room, own: Stor
             with own.reading() as session:
                 assert session.get_one(Release, "release-3").state == state
                 assert session.get_one(RouteRow, FLIGHTS).body["candidate_percent"] == 0
+
+
+def test_a_paused_release_goes_on_from_its_step_when_a_person_says_so(signing: Room, own: Store, chromium: Browser) -> None:
+    stepping(own, "paused", 0)
+    with person(chromium, signing, "operator") as page:
+        visit(page, signing, "releases", "Releases")
+        page.get_by_text(re.compile("^Resume: ")).click()
+        filled(page, "Resume", reason="the airline mended its timetable").dblclick()
+        expect(main(page)).to_contain_text("Recorded: step 1 begins anew", timeout=PATIENCE_MS)
+        expect(page.get_by_text(re.compile("^Pause: "))).to_be_visible(timeout=PATIENCE_MS)
+    [decision] = decided(own, "resume")
+    assert (decision.actor, decision.reason) == ("Operator Person <operator@x.org>", "the airline mended its timetable")
+    with own.reading() as session:
+        assert session.get_one(Release, "release-3").state == "canary"
+        body = session.get_one(RouteRow, FLIGHTS).body
+    assert (body["generation"], body["candidate"]["version"], body["candidate_percent"]) == (6, 3, 10)
