@@ -38,14 +38,12 @@ def fairness_findings(y: Floats, prediction: Floats, score: Floats, sensitive: p
     the worse of true and false positive rate (`equalized_odds_…`); precision (`predictive_parity_…`); mean score minus observed rate
     (`calibration_difference`). `compare` says when there are too few rows. The same for intersections of two attributes as
     `fairness.intersections.<measure>`, shown and never gated by default, and per rule of the policy as `fairness.rule_<name>`.
-    Small groups have their finding for the policy's measure, its rules, the best known measures, and every metric in `gated`, so that no
-    gate passes over them. Missing values form no group; their number is in the detail. Numeric attributes with more than 12 values are cut
-    into quartile bands.
+    Small groups have a finding for the policy's measure, its rules, the usual measures and every metric in `gated`: no gate passes over
+    them. Missing values form no group, but are counted. Numeric attributes with more than 12 values are cut into quartile bands.
     No sensitive column: MISSING with a note.
 
     Figures: attribute → {"groups": rows of `group_rows` (the 50 largest), "all_groups": their number, "missing", "favourable",
-    "adverse_impact": rows of `adverse_impact`}, and
-    "_intersections": the same by "a × b" (the 30 largest). Raises `DataError` for shapes that do not fit.
+    "adverse_impact": rows of `adverse_impact`}, and "_intersections": the same by "a × b" (the 30 largest). `DataError`: odd shapes.
     Sources: Fairlearn 0.15; Hardt, Price, Srebro 2016 (equal opportunity, equalized odds); Chouldechova 2017 (predictive parity).
     """
     y, prediction = check_rows("binary", y, prediction, "prediction")
