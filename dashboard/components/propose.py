@@ -11,10 +11,17 @@ from interlock.control.readmodel.proposals import proposal
 from interlock.errors import InterlockError
 
 
-def propose(desk: Desk, use_case: str, section: str, key: str, value: float, *, why: str = "") -> None:
-    """The diff with a button to download it; in words where the role does not allow it, or the file would not accept it."""
+def may_propose(desk: Desk) -> bool:
+    """Whether to offer a change of the use-case file; else who may."""
     if not desk.may("propose"):
         st.caption("Proposing a change of the use-case file needs the role analyst, approver, operator or admin.")
+        return False
+    return True
+
+
+def propose(desk: Desk, use_case: str, section: str, key: str, value: float, *, why: str = "") -> None:
+    """The diff with a button to download it; in words where the role does not allow it, or the file would not accept it."""
+    if not may_propose(desk):
         return
     try:
         found = desk.soon(proposal, use_case, section, key, value)

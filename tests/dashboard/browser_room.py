@@ -22,15 +22,6 @@ from interlock.rules.routes import Observed
 from interlock.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 VIEWERS: dict[str, dict[str, Any]] = {
     "light": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "light", "timezone_id": "UTC"},
     "dark": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark", "timezone_id": "Europe/Berlin"},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -10,14 +9,14 @@ from pathlib import Path
 
 import pytest
 import streamlit as st
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from interlock.records.store import Store
 from interlock.settings import Settings, load_settings
 
 sys.path.insert(0, str(Path(__file__).parent))  # the world beside this file
 
-from browser_room import FLAGS, Room, open_room
+from browser_room import Room, open_room
 
 APP = Path(__file__).resolve().parents[2] / "dashboard" / "app.py"
 
@@ -44,16 +43,11 @@ def world(environment: Settings, store: Store) -> Settings:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """A browser for one file only: while it lives, its event loop counts as running in this thread, and no other test could start one."""
-    path = shutil.which("chromium")
-    if path is None:
-        if os.environ.get("CI"):
-            pytest.fail("chromium is missing; CI never skips")
-        pytest.skip("Debian's chromium is missing: apt-get install chromium")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield started
-        started.close()
+    """A browser for one file."""
+    from tests.chromium import started
+
+    with started() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="session")

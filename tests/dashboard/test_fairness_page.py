@@ -17,10 +17,11 @@ from interlock.control.evidence.fairness_tables import gate_answers, window_grou
 from interlock.control.readmodel.group_times import group_times
 from interlock.control.readmodel.groups import group_tables, reference_of
 from interlock.control.readmodel.proof import Proof, proof, proofs
-from interlock.control.readmodel.thresholds import Explorer, explorer_of, nearest, wilson
+from interlock.control.readmodel.thresholds import Explorer, explorer_of, nearest
 from interlock.control.readmodel.window_part import WindowPart, window_part
 from interlock.records.store import Store
 from interlock.records.tables import EvidenceRow, Window
+from interlock.rules.analysis_bounds import wilson
 from interlock.rules.fairness_gates import fairness_gates
 from interlock.rules.findings import Finding
 from interlock.rules.gates import Verdict

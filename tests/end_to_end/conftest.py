@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,16 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from interlock.control.stack import lifecycle, supervision
 from interlock.records.store import Store, open_store
 from interlock.serving.client import ServingClient
 from interlock.settings import Settings, load_settings, settings_environment
+from tests.chromium import started
+from tests.conftest import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
-CHROMIUM = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-            "--disable-component-update", "--disable-sync"]
 DEMO_TIMEOUT_S = 900
 
 
@@ -38,7 +36,7 @@ class Machine:
 @pytest.fixture(scope="session")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     home = tmp_path_factory.mktemp("machine") / "var"
-    ports = {f"{part}_port": _free_port() for part in ("dashboard", "prefect", "mlflow", "predictions", "control")}
+    ports = {f"{part}_port": free_port() for part in ("dashboard", "prefect", "mlflow", "predictions", "control")}
     settings = load_settings(home=home, usecases_dir=ROOT / "usecases", **ports)
     demo = subprocess.run([sys.executable, "-m", "demo"], cwd=ROOT, env={**os.environ, **settings_environment(settings)},
                           capture_output=True, text=True, timeout=DEMO_TIMEOUT_S, check=False)
@@ -56,16 +54,9 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A browser for one file: while it lives, its event loop counts as running in this thread, and no other test could start one."""
-    path = shutil.which("chromium")
-    if path is None:
-        if os.environ.get("CI"):
-            pytest.fail("chromium is missing; CI never skips")
-        pytest.skip("Debian's chromium is missing: apt-get install chromium")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, args=CHROMIUM)
-        yield started
-        started.close()
+    """A browser for one file."""
+    with started() as browser:
+        yield browser
 
 
 @pytest.fixture
@@ -73,12 +64,3 @@ def page(browser: Browser) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     yield context.new_page()
     context.close()
-
-
-def _free_port() -> int:
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
-        if not 8000 <= port <= 9000:
-            return port

@@ -6,6 +6,7 @@ import streamlit as st
 
 from dashboard.components.approvals.waive import exceptions_of, explain_exceptions, may_waive, waive_form
 from dashboard.components.deciding.decide import signed
+from dashboard.components.deciding.rights import offered
 from dashboard.components.words import plain
 from dashboard.desk import Desk
 from interlock.control.decisions import actions
@@ -14,7 +15,6 @@ from interlock.control.readmodel.directory import Entry
 from interlock.control.readmodel.endpoint import Live
 from interlock.control.readmodel.proof import Proof
 from interlock.control.readmodel.waiting import duties
-from interlock.rules.approval import ALLOWED
 
 
 def sign(desk: Desk, entry: Entry, candidate: Proof, live: Live, now: Bound) -> None:
@@ -28,7 +28,7 @@ def sign(desk: Desk, entry: Entry, candidate: Proof, live: Live, now: Bound) -> 
     yes, no, *more = st.tabs(choices)
     arguments = {"evidence_digest": candidate.digest, "expected_generation": live.route.generation if live.route else 0}
     with yes:
-        if _may(desk, "approve") and _offered(objection and not desk.settings.single_person, not open_gates.clear, now):
+        if offered(desk, "approve") and _could_succeed(objection and not desk.settings.single_person, not open_gates.clear, now):
             signed(
                 desk,
                 key=f"approve {candidate.digest}",
@@ -40,34 +40,24 @@ def sign(desk: Desk, entry: Entry, candidate: Proof, live: Live, now: Bound) -> 
                 border=False,
             )
     with no:
-        if _may(desk, "reject"):
-            signed(
-                desk,
-                key=f"reject {candidate.digest}",
-                button=f"Reject version {candidate.version}",
-                word=entry.name,
-                act=actions.reject,
-                arguments=arguments,
-                hint="Why it should not",
-                main=False,
-                border=False,
-            )
+        signed(
+            desk,
+            key=f"reject {candidate.digest}",
+            button=f"Reject version {candidate.version}",
+            word=entry.name,
+            act=actions.reject,
+            arguments=arguments,
+            hint="Why it should not",
+            main=False,
+            border=False,
+        )
     for place in more:
         with place:
-            if _may(desk, "waive"):
+            if offered(desk, "waive"):
                 waive_form(desk, entry, candidate, open_gates)
 
 
-def _may(desk: Desk, action: str) -> bool:
-    """Whether the role permits it; else which roles do."""
-    if desk.may(action):
-        return True
-    roles = " or ".join(sorted(ALLOWED[action]))
-    st.markdown(plain(f"To {action} needs the role {roles}. You have: {', '.join(desk.roles) or 'none'}."))
-    return False
-
-
-def _offered(not_this_person: object, stopped_by_gates: bool, now: Bound) -> bool:
+def _could_succeed(not_this_person: object, stopped_by_gates: bool, now: Bound) -> bool:
     """Whether an approval by this person could succeed as it stands; else what to do instead."""
     if not_this_person:
         st.markdown("You cannot approve this version. Send somebody else the address of this page: it shows them the same.")

@@ -16,5 +16,5 @@ def offered(desk: Desk, action: str, what: str = "") -> bool:
         return True
     others = " or ".join(sorted(ALLOWED[action]))
     has = ", ".join(desk.roles) or "none"
-    st.caption(plain(f"To {what or action} needs the role {others}; you have: {has}. To get it, {ask_for_role(desk.settings)}."))
+    st.caption(plain(f"To {what or action} needs the role {others}. You have: {has}. To get it, {ask_for_role(desk.settings)}."))
     return False

@@ -6,6 +6,7 @@ import streamlit as st
 
 from dashboard.components import address
 from dashboard.components.chart import draw
+from dashboard.components.deciding.rights import offered
 from dashboard.components.fairness.plots_groups import rates_by_threshold
 from dashboard.components.signal import mark
 from dashboard.components.states import trouble
@@ -124,8 +125,7 @@ def _lines(found: Explorer, attribute: str, cut: float) -> None:
 
 def _proposal(desk: Desk, entry: Entry, cut: float) -> None:
     """The use-case file with this threshold, as a diff; only for who may propose, and never written here."""
-    if not desk.may("propose"):
-        st.caption("To propose this threshold needs the role of analyst, approver, operator or admin.")
+    if not offered(desk, "propose", "propose this threshold"):
         return
     if not 0 < cut < 1:
         st.caption("A threshold of 0 or 1 gives everybody the same answer: it cannot be proposed.")

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 import streamlit as st
 
 from dashboard.components.deciding.decide import Act, signed
+from dashboard.components.deciding.rights import offered
 from dashboard.components.live import live_of
-from dashboard.components.words import plain
 from dashboard.desk import Desk
 from interlock.control.decisions import actions
 from interlock.control.readmodel.directory import Entry
 from interlock.control.readmodel.rollouts import ReleaseView
-from interlock.rules.approval import ALLOWED
 from interlock.rules.releases import OPEN, ReleaseState
 
 
@@ -64,7 +63,7 @@ def steer(desk: Desk, entry: Entry, release: ReleaseView) -> None:
     live = live_of(desk, entry.name)
     arguments = {"release_id": release.id, "expected_generation": live.route.generation if live.route else 0}
     for lever in LEVERS:
-        if release.state not in lever.states or not _may(desk, lever.name):
+        if release.state not in lever.states or not offered(desk, lever.name):
             continue
         with st.expander(lever.title):
             st.markdown(lever.does)
@@ -78,10 +77,3 @@ def steer(desk: Desk, entry: Entry, release: ReleaseView) -> None:
                 hint=lever.hint,
                 main=lever.main,
             )
-
-
-def _may(desk: Desk, action: str) -> bool:
-    if not desk.may(action):
-        st.caption(plain(f"To {action} needs the role {' or '.join(sorted(ALLOWED[action]))}."))
-        return False
-    return True

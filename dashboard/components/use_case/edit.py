@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard.components import address
+from dashboard.components.propose import may_propose
 from dashboard.components.states import trouble
 from dashboard.components.words import plain
 from dashboard.desk import Desk
@@ -17,8 +18,7 @@ from interlock.errors import InterlockError
 
 def edit(desk: Desk, entry: Entry) -> None:
     """Choose settings, give them new values, download the diff."""
-    if not desk.may("propose"):
-        st.caption("Proposing a change of the use-case file needs the role analyst, approver, operator or admin.")
+    if not may_propose(desk):
         return
     if entry.spec is None:
         st.markdown("The file has problems: mend those first, under Check.")

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
 from typing import Any
 
 from interlock.control.readmodel.numbers import Number, number
 from interlock.control.readmodel.proof import Proof
+from interlock.rules.analysis_bounds import wilson
 from interlock.rules.gates import Verdict
 
 RATES = ("selection_rate", "true_positive_rate", "false_positive_rate")
-Z = 1.959963984540054  # two-sided 95 %
 
 
 @dataclass(frozen=True)
@@ -109,10 +108,3 @@ def _rate(row: dict[str, Any], rate: str, place: int) -> Rate:
         return Rate(None, None, None, n, f"not enough evidence: n = {n:,}, at least {needed:,} needed")
     low, high = wilson(hits, n)
     return Rate(hits / n, low, high, n)
-
-
-def wilson(hits: int, n: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share, `n` > 0 (Wilson 1927): what the reports use, for one cell that the page shows."""
-    share, z2 = hits / n, Z * Z
-    centre, spread = share + z2 / (2 * n), Z * sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    return max(0.0, (centre - spread) / (1 + z2 / n)), min(1.0, (centre + spread) / (1 + z2 / n))
