@@ -7,15 +7,16 @@ Importing Evidently takes 10 to 17 s, so the caller starts this first and collec
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from reports.child import made
+
 REFERENCE, CURRENT, REQUEST = "reference.parquet", "current.parquet", "request.json"
-HTML, BODY, FAILURE = "drift.html", "drift.json", "error.json"
+HTML, BODY = "drift.html", "drift.json"
 
 
 def write_request(folder: Path, reference: pl.DataFrame, current: pl.DataFrame, kinds: dict[str, Any], *, rows_max: int, seed: int,
@@ -39,17 +40,5 @@ def answer(folder: Path) -> None:
     (folder / BODY).write_bytes(json.dumps(body, ensure_ascii=False, sort_keys=True).encode())
 
 
-def main(arguments: list[str]) -> int:
-    """Child: 0 where the report lies in the folder, 1 where its error does."""
-    folder = Path(arguments[0])
-    os.nice(10)  # the other reports go first
-    try:
-        answer(folder)
-    except Exception as error:  # noqa: BLE001 - handed to the parent, which records it as a finding of state ERROR
-        (folder / FAILURE).write_text(json.dumps({"type": type(error).__name__, "text": str(error)[:500]}), encoding="utf-8")
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(made(sys.argv[1:], answer))

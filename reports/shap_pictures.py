@@ -8,7 +8,6 @@ last. FOLDER holds `request.npz` (`contributions` (n, f + 1) in margin, the bias
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-ARRAYS, REQUEST, FAILURE = "request.npz", "request.json", "error.json"
+from reports.child import made
+
+ARRAYS, REQUEST = "request.npz", "request.json"
 NAMES = ("shap-beeswarm", "shap-bar", "shap-heatmap", "shap-scatter")
 ROWS_MAX, HEATMAP_ROWS, SHOWN = 1_000, 300, 12
 DOTS_PER_INCH = 130
@@ -68,17 +69,5 @@ def _text(name: str) -> str:
     return name.replace("\\", "/").replace("$", r"\$")
 
 
-def main(arguments: list[str]) -> int:
-    """Child: 0 where the pictures lie in the folder, 1 where its error does."""
-    folder = Path(arguments[0])
-    os.nice(10)  # the other reports go first
-    try:
-        draw(folder)
-    except Exception as error:  # noqa: BLE001 - handed to the parent, which records it as a finding of state ERROR
-        (folder / FAILURE).write_text(json.dumps({"type": type(error).__name__, "text": str(error)[:500]}), encoding="utf-8")
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(made(sys.argv[1:], draw))

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -17,13 +13,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from interlock.control.evidence.beside import Child, done, ended, start
 from interlock.control.evidence.case import Case
 from interlock.control.evidence.observed import comparable, traffic
-from interlock.errors import DataError, InterlockError, Unavailable
+from interlock.errors import InterlockError
 from interlock.modeling.making import profile_columns
-from interlock.modeling.probe import INHERITED
 from interlock.rules.findings import Finding, failed
-from reports.evidently_child import BODY, FAILURE, HTML, write_request
+from reports.evidently_child import BODY, HTML, write_request
 
 ROWS_MAX = 5_000
 TIMEOUT_S = 180.0
@@ -34,7 +30,7 @@ METRIC = "report.evidently"
 class Pending:
     """A report on its way: the child, its folder, and what it compares."""
 
-    child: subprocess.Popen[bytes]
+    child: Child
     folder: Path
     other: str
     rows: int
@@ -43,24 +39,11 @@ class Pending:
     def collect(self, timeout_s: float = TIMEOUT_S) -> tuple[dict[str, bytes], Finding]:
         """Its files and the finding about it. Raises `Unavailable` where it takes more than `timeout_s` from its start, and
         `DataError` where it failed."""
-        left = max(1.0, timeout_s - (time.monotonic() - self.started))
-        try:
-            code = self.child.wait(left)
-        except subprocess.TimeoutExpired as error:
-            raise Unavailable("Evidently's report did not end in time", value=f"{timeout_s:g} s",
-                              next_step="it decides nothing; validate again for the attachment") from error
-        if code:
-            raise DataError("Evidently's report failed", value=self._said(code))
+        done(self.child, self.folder, self.started, timeout_s, late="Evidently's report did not end in time",
+             broken="Evidently's report failed", again="it decides nothing; validate again for the attachment")
         files = {"evidently-drift.html": (self.folder / HTML).read_bytes(), "evidently-drift.json": (self.folder / BODY).read_bytes()}
         note = (f"Evidently compared training rows with {self.other}, at most {ROWS_MAX:,} of each; it informs and decides nothing.")
         return files, Finding(metric=METRIC, sample_size=min(self.rows, ROWS_MAX), note=note)
-
-    def _said(self, code: int) -> str:
-        path = self.folder / FAILURE
-        if not path.is_file():
-            return f"the process ended with {code}"
-        told = json.loads(path.read_text(encoding="utf-8"))
-        return f"{told['type']}: {told['text']}"
 
 
 @contextmanager
@@ -75,12 +58,8 @@ def evidently_beside(case: Case, *, wanted: bool) -> Iterator[Pending | Finding 
         except (InterlockError, pl.exceptions.PolarsError, OSError) as error:
             yield failed(METRIC, error)
             return
-        try:
+        with ended(pending.child):
             yield pending
-        finally:
-            if pending.child.poll() is None:
-                pending.child.kill()
-                pending.child.wait()
 
 
 def _start(case: Case, folder: Path) -> Pending:
@@ -93,10 +72,7 @@ def _start(case: Case, folder: Path) -> Pending:
     kinds: dict[str, Any] = {name: kind for name, kind in columns.items() if name in rows.columns and name in learned.columns}
     sides = [comparable(_sampled(frame, case.seed), kinds) for frame in (learned, rows)]
     write_request(folder, sides[0], sides[1], kinds, rows_max=ROWS_MAX, seed=case.seed, rows=(learned.height, rows.height))
-    environment = {name: os.environ[name] for name in (*INHERITED, "DO_NOT_TRACK") if name in os.environ} | {"OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "reports.evidently_child", str(folder)]
-    child = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,  # noqa: S603 - our own module
-                             stdin=subprocess.DEVNULL)
+    child = start("reports.evidently_child", folder, {}, inherited=("DO_NOT_TRACK",))
     return Pending(child, folder, other, rows.height, time.monotonic())
 
 

@@ -3,10 +3,6 @@ without end. They inform and decide nothing."""
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -17,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
+from interlock.control.evidence.beside import Child, done, ended, start
 from interlock.control.evidence.case import Case
-from interlock.errors import DataError, InterlockError, Unavailable
-from interlock.modeling.probe import INHERITED
+from interlock.errors import InterlockError
 from interlock.rules.findings import Finding, State, failed
-from reports.shap_pictures import FAILURE, NAMES, ROWS_MAX, write_request
+from reports.shap_pictures import NAMES, ROWS_MAX, write_request
 
 TIMEOUT_S = 120.0
 METRIC = "report.shap_plots"
@@ -31,22 +27,15 @@ METRIC = "report.shap_plots"
 class Drawing:
     """Pictures on their way: the child, its folder, and how many rows they show."""
 
-    child: subprocess.Popen[bytes]
+    child: Child
     folder: Path
     rows: int
     started: float
 
     def collect(self, timeout_s: float = TIMEOUT_S) -> tuple[dict[str, bytes], Finding]:
         """The files and the finding about them. Raises `Unavailable` beyond `timeout_s` from its start, `DataError` where it failed."""
-        try:
-            code = self.child.wait(max(1.0, timeout_s - (time.monotonic() - self.started)))
-        except subprocess.TimeoutExpired as error:
-            raise Unavailable("SHAP's plots were not drawn in time", value=f"{timeout_s:g} s",
-                              next_step="they decide nothing; validate again for the files") from error
-        if code:
-            path = self.folder / FAILURE
-            told = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"type": "exit code", "text": code}
-            raise DataError("SHAP's plots could not be drawn", value=f"{told['type']}: {told['text']}")
+        done(self.child, self.folder, self.started, timeout_s, late="SHAP's plots were not drawn in time",
+             broken="SHAP's plots could not be drawn", again="they decide nothing; validate again for the files")
         files = {f"{name}.{kind}": (self.folder / f"{name}.{kind}").read_bytes() for name in NAMES for kind in ("png", "svg")}
         return files, Finding(metric=METRIC, sample_size=self.rows, note=f"SHAP's own plots of {self.rows:,} held-out rows; they inform.")
 
@@ -70,12 +59,8 @@ def drawn_beside(case: Case, *, wanted: bool) -> Iterator[Drawing | Finding | No
         except (InterlockError, OSError) as error:
             yield failed(METRIC, error)
             return
-        try:
+        with ended(drawing.child):
             yield drawing
-        finally:
-            if drawing.child.poll() is None:
-                drawing.child.kill()
-                drawing.child.wait()
 
 
 def _start(case: Case, contributions: np.ndarray, values: np.ndarray, folder: Path) -> Drawing:
@@ -84,8 +69,5 @@ def _start(case: Case, contributions: np.ndarray, values: np.ndarray, folder: Pa
     some = sample_rows(len(values), seed=case.seed, rows_max=ROWS_MAX)
     names = case.package.manifest.features.names
     write_request(folder, contributions[some], values[some], names, title=case.use_case.title or case.use_case.name)
-    own = {"OMP_NUM_THREADS": "1", "MPLCONFIGDIR": str(folder)}
-    environment = {name: os.environ[name] for name in INHERITED if name in os.environ} | own
-    child = subprocess.Popen([sys.executable, "-m", "reports.shap_pictures", str(folder)], env=environment,  # noqa: S603 - our own module
-                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+    child = start("reports.shap_pictures", folder, {"MPLCONFIGDIR": str(folder)})
     return Drawing(child, folder, int(some.size), time.monotonic())
