@@ -167,7 +167,7 @@ def test_both_versions_stand_beside_each_other_with_the_plan_and_the_cost_of_wai
     shown = text(opened("approvals")).replace("**", "")
     for phrase in ("Both versions answered the same 4,000 rows", "better +0.011 (+0.002 to +0.02)", "Cost of waiting: each day",
                    "about 135 decisions would be others", "(900 answers a day, mean of the last 7 days)", "What a yes starts",
-                   "Staging, where no customer sees it; then 10 %", "See the", "Reasons (SHAP)"):
+                   "Staging, where no customer sees it; then 10 %", "See what passes: ", "Reasons (SHAP)"):
         assert phrase in shown or phrase in [one.label[: len(phrase)] for one in (*opened("approvals").expander, *opened("approvals").tabs)]
 
 

@@ -60,7 +60,7 @@ def from_gate(result: GateResult, at: datetime | None = None) -> Signal:
 
 def _for_people(sentence: str, result: GateResult) -> str:
     """The sentence that was sealed, with its segment in words (`column=hour`: `column hour`) and an upper limit as what is allowed."""
-    said = sentence if result.segment == "all" else sentence.replace(result.segment, result.segment.replace("=", " "))
+    said = sentence.replace("column=", "column ", 1) if result.segment.startswith("column=") else sentence
     asked, allowed = f"at most {figure(result.threshold)}", " needed"
     before, found, after = said.partition(asked)
     return f"{before}{found}{after.replace(allowed, ' allowed', 1)}" if found else said
