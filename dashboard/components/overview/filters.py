@@ -32,10 +32,14 @@ ORDERS: dict[str, tuple[str, Callable[[Row], tuple[object, ...]]]] = {
 
 
 def views() -> None:
-    """The views that ship: each is nothing but a link."""
+    """The views that ship: each is nothing but a link, and the one that is shown now is its name."""
+    asked = {name: value for name, value in st.query_params.items() if name != "page"}
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         for name, values in VIEWS.items():
-            st.page_link("views/overview.py", label=name, query_params=values, width="content")
+            if values == asked:
+                st.markdown(f"**{name}**", width="content")
+            else:
+                st.page_link("views/overview.py", label=name, query_params=values, width="content")
 
 
 def selected(rows: Sequence[Row]) -> list[Row]:
