@@ -1,7 +1,8 @@
 """From capture segments to the lake: exactly once, whenever it is called and wherever it is killed.
 
 `capture/<use_case>/compaction.json` names how far each segment has been read and which lake files hold the rows. Files are written
-first, the manifest last and at once: a run that died before has left files that nobody names, and the next run reads the same frames.
+first, the manifest last and at once: a run that died before has left files that nobody names (`unnamed_files`: the next run removes
+them), and the next run reads the same frames.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from interlock.records.compaction_manifest import Manifest, fresh_manifest, read
 from interlock.records.lake import Lake, lake_from, read_frames, write_frame
 from interlock.records.segments import SUFFIX, Damage, in_use, sync_folder
 from interlock.records.segments import read_frames as read_segment
+from interlock.records.unnamed_files import note, remove_unnamed
 from interlock.rules.canonical import iso
 from interlock.settings import Settings
 
@@ -168,6 +170,7 @@ def captured_gaps(settings: Settings, use_case: str) -> list[dict[str, Any]]:
 def _compact_one(folder: Path, lake: Lake) -> tuple[dict[str, int], bool]:
     """Bring what is new into the lake, of at most `PASS_BYTES` and one segment at a time; its counts, and whether more waits."""
     manifest = fresh_manifest(folder)
+    remove_unnamed(folder, lake, manifest)
     bodies: dict[str, list[dict[str, Any]]] = {"predictions": [], "shadow": [], "labels": [], "gap": []}
     removable, forgotten = [], _forget_removed(folder, manifest)
     read = 0
@@ -185,16 +188,15 @@ def _compact_one(folder: Path, lake: Lake) -> tuple[dict[str, int], bool]:
     added: list[dict[str, Any]] = []
     for kind, make in (("predictions", predictions_frame), ("shadow", predictions_frame), ("labels", labels_frame)):
         if bodies[kind]:
-            added += _write(lake, folder.name, kind, make(bodies[kind]))
+            added += _write(lake, folder, kind, make(bodies[kind]))
     manifest["files"] += added
     manifest["gaps"] = [*manifest["gaps"], *bodies["gap"]][-GAPS_KEPT:]
-    merged = _merge(lake, folder.name, manifest, {(file["kind"], file["day"]) for file in added})
+    merged = _merge(lake, folder, manifest, {(file["kind"], file["day"]) for file in added})
     if any(counts.values()) or merged or forgotten:
         write_manifest(folder, manifest)
     for path in removable:  # the manifest goes on saying that it was read until the file is gone for good
         path.unlink()
-    for key in merged:
-        lake.delete(key)
+    remove_unnamed(folder, lake, manifest)
     return counts, read >= PASS_BYTES
 
 
@@ -222,8 +224,8 @@ def _read_new(path: Path, start: int, bodies: dict[str, list[dict[str, Any]]]) -
     return end
 
 
-def _write(lake: Lake, use_case: str, kind: str, frame: pl.DataFrame) -> list[dict[str, Any]]:
-    """Write the rows by day; manifest entries with the first and last time in each file."""
+def _write(lake: Lake, folder: Path, kind: str, frame: pl.DataFrame) -> list[dict[str, Any]]:
+    """Write the rows by day, each key noted first; manifest entries with the first and last time in each file."""
     import polars as pl
 
     column = TIME_COLUMN[kind]
@@ -234,12 +236,13 @@ def _write(lake: Lake, use_case: str, kind: str, frame: pl.DataFrame) -> list[di
         span: dict[str, Any] = {"kind": kind, "first": iso(times[0]), "last": iso(times[-1]), "day": str(times[0].date())}
         if kind != "labels":
             span["answered"] = _by_day(part)
-        entries += [entry | span for entry in write_frame(lake, use_case, kind, part, column)]
+        written = write_frame(lake, folder.name, kind, part, column, first=lambda key: note(folder, [key]))
+        entries += [entry | span for entry in written]
     return entries
 
 
-def _merge(lake: Lake, use_case: str, manifest: Manifest, grown: set[tuple[str, str]]) -> list[str]:
-    """Make one file of the many of a day, of those (kind, day) that have grown; the keys that the manifest then no longer names."""
+def _merge(lake: Lake, folder: Path, manifest: Manifest, grown: set[tuple[str, str]]) -> list[str]:
+    """Make one file of the many of a day, of those (kind, day) that have grown; the keys that the manifest then no longer names, noted."""
     by_day: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for file in manifest["files"] if grown else []:
         if (day := (file["kind"], file["day"])) in grown:
@@ -249,9 +252,12 @@ def _merge(lake: Lake, use_case: str, manifest: Manifest, grown: set[tuple[str, 
         if len(files) > FILES_PER_DAY_MAX:
             keys = [file["key"] for file in files]
             manifest["files"] = [file for file in manifest["files"] if file["key"] not in keys]
-            manifest["files"] += _write(lake, use_case, kind, read_frames(lake, keys))
+            manifest["files"] += _write(lake, folder, kind, read_frames(lake, keys))
             gone += keys
-    return sorted(set(gone) - {file["key"] for file in manifest["files"]}) if gone else []
+    left = sorted(set(gone) - {file["key"] for file in manifest["files"]}) if gone else []
+    if left:
+        note(folder, left)
+    return left
 
 
 def _overlapping(manifest: Manifest, start: datetime, end: datetime) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ import io
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -32,6 +32,10 @@ class Lake(Protocol):
 
     def put(self, use_case: str, kind: str, day: date, data: bytes) -> str:
         """Store the bytes durably and give their key; the same bytes give the same key."""
+        ...
+
+    def key(self, use_case: str, kind: str, day: date, data: bytes) -> str:
+        """The key that `put` would give."""
         ...
 
     def get(self, key: str) -> bytes:
@@ -63,11 +67,14 @@ class LocalLake:
         self.environment = environment
 
     def put(self, use_case: str, kind: str, day: date, data: bytes) -> str:
-        key = lake_key(self.environment, use_case, kind, day, data)
+        key = self.key(use_case, kind, day, data)
         path = self._path(key)
         if not path.is_file():
             _write_durably(path, data)
         return key
+
+    def key(self, use_case: str, kind: str, day: date, data: bytes) -> str:
+        return lake_key(self.environment, use_case, kind, day, data)
 
     def get(self, key: str) -> bytes:
         try:
@@ -83,7 +90,10 @@ class LocalLake:
         return sorted(path.relative_to(self.root).as_posix() for path in self._files(use_case, kind))
 
     def delete(self, key: str) -> None:
-        self._path(key).unlink(missing_ok=True)
+        path = self._path(key)
+        for left in path.parent.glob(f"{_writing(path)}*"):  # by a writer that was killed
+            left.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
 
     def size_bytes(self, use_case: str, kind: str) -> int:
         return sum(path.stat().st_size for path in self._files(use_case, kind))
@@ -131,11 +141,12 @@ def verified(key: str, data: bytes) -> bytes:
     return data
 
 
-def write_frame(lake: Lake, use_case: str, kind: str, frame: pl.DataFrame, day_column: str,
-                every: Period = "1d") -> list[dict[str, object]]:
+def write_frame(lake: Lake, use_case: str, kind: str, frame: pl.DataFrame, day_column: str, every: Period = "1d",
+                first: Callable[[str], None] = lambda _: None) -> list[dict[str, object]]:
     """Write the rows by day (month, year: under its first day) of `day_column`; one entry (key, rows, digest) per file, by date.
 
-    Rows keep their order within a file. Rows without a day go under 1970-01-01. An empty frame writes nothing.
+    Rows keep their order within a file. Rows without a day go under 1970-01-01. An empty frame writes nothing. `first` is called with
+    each key before its file is written.
     """
     import polars as pl
 
@@ -144,7 +155,9 @@ def write_frame(lake: Lake, use_case: str, kind: str, frame: pl.DataFrame, day_c
     days = frame.select(pl.col(day_column).cast(pl.Date).fill_null(date(1970, 1, 1)).alias("_day")).to_series()
     entries: list[dict[str, object]] = []
     for part_day, rows in _parts(frame, days, every):
-        key = lake.put(use_case, kind, part_day, parquet_bytes(rows))
+        data = parquet_bytes(rows)
+        first(lake.key(use_case, kind, part_day, data))
+        key = lake.put(use_case, kind, part_day, data)
         entries.append({"key": key, "rows": rows.height, "digest": "sha256:" + Path(key).name.split(".")[0]})
     return entries
 
@@ -184,10 +197,15 @@ def parquet_bytes(frame: pl.DataFrame) -> bytes:
     return buffer.getvalue()
 
 
+def _writing(path: Path) -> str:
+    """How the names of a key's unfinished files begin."""
+    return f".writing-{path.name[:32]}-"
+
+
 def _write_durably(path: Path, data: bytes) -> None:
     """Temporary file, fsync, rename, fsync of the folder: after a crash the file is whole or not there."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=_writing(path))
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)

@@ -31,11 +31,15 @@ class S3Lake:
         """Store the bytes and return their key; the same bytes have the same key, and storing them again changes nothing."""
         if len(data) > OBJECT_BYTES_MAX:
             raise DataError("a lake file is too large for one S3 object", value=len(data), allowed=f"at most {OBJECT_BYTES_MAX} bytes")
-        key = lake_key(self._environment, use_case, kind, day, data)
+        key = self.key(use_case, kind, day, data)
         if not self.exists(key):
             with mapped("write", key):
                 self._client.put_object(Bucket=self._bucket, Key=self._prefix + key, Body=data)
         return key
+
+    def key(self, use_case: str, kind: str, day: date, data: bytes) -> str:
+        """The key that `put` would give."""
+        return lake_key(self._environment, use_case, kind, day, data)
 
     def get(self, key: str) -> bytes:
         """The bytes of a key, checked against the digest in its name; `DataError` where it is not there or was altered."""

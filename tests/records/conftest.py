@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from interlock.records.segments import SegmentWriter
+from interlock.settings import Settings
 from interlock.spec.usecase import UseCase
 
 MakeUseCase = Callable[..., UseCase]
@@ -36,3 +38,9 @@ def tiny(path: Path, **changes: Any) -> UseCase:
 def make_use_case() -> MakeUseCase:
     """`tiny(path, **sections)`."""
     return tiny
+
+
+@pytest.fixture
+def segment(settings: Settings) -> SegmentWriter:
+    """A segment of the captured rows of `late`."""
+    return SegmentWriter(settings.folder("capture") / "late" / "w0-1.seg")

@@ -46,11 +46,6 @@ def label(request_id: str, value: Any, received: float = 0) -> dict[str, Any]:
     return {"_request_id": request_id, "_label": value, "_label_seen_time": DAY, "_received_at": DAY + timedelta(hours=received)}
 
 
-@pytest.fixture
-def segment(settings: Settings) -> SegmentWriter:
-    return SegmentWriter(settings.folder("capture") / "late" / "w0-1.seg")
-
-
 def all_of(settings: Settings) -> pl.DataFrame:
     return load_predictions(settings, "late", DAY - timedelta(days=365), DAY + timedelta(days=365))
 
@@ -136,6 +131,7 @@ def test_a_run_that_dies_before_its_manifest_changes_nothing(settings: Settings,
     compact(settings, lake_from(settings))
     assert all_of(settings)["_request_id"].to_list() == ["a", "b", "c"]
     assert count_predictions(settings, "late") == 3
+    assert len(lake_from(settings).keys("late", "predictions")) == 1  # the dead run's file (a and b) is gone: no retention would find it
 
 
 def test_only_one_process_compacts(settings: Settings, segment: SegmentWriter) -> None:
