@@ -21,7 +21,10 @@ class LakeContract:
 
     def test_a_key_names_place_day_and_digest(self, lake: Lake) -> None:
         digest = hashlib.sha256(b"rows").hexdigest()
-        assert lake.put("flights", "snapshot", DAY, b"rows") == f"local/flights/snapshot/v1/date=2013-05-04/{digest}.parquet"
+        key = f"local/flights/snapshot/v1/date=2013-05-04/{digest}.parquet"
+        assert lake.key("flights", "snapshot", DAY, b"rows") == key
+        assert not lake.exists(key)  # asking for it writes nothing
+        assert lake.put("flights", "snapshot", DAY, b"rows") == key
 
     def test_what_was_put_comes_back(self, lake: Lake) -> None:
         key = lake.put("flights", "snapshot", DAY, b"\x00\xff" * 1000)
