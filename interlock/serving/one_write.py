@@ -13,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_S = 10.0            # a connection on which no whole head came by then is closed
 HEAD_BYTES_MAX = 65_536  # of a head, from the second piece on: 431
+FIRST_S, NEXT_S = 2.0, 0.3  # when the server stops
 TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 INTERIM = b"HTTP/1.1 100 "
 
@@ -77,6 +78,18 @@ class OneWrite(HttpToolsProtocol):
         self._in_head = False
         self._be_patient()
         super().on_headers_complete()
+
+    def shutdown(self) -> None:
+        """The server stops. Whoever was just let in has `FIRST_S` for the first request; a connection between two requests has `NEXT_S`
+        for one that is under way. Closing at once would reset what was sent in good faith; each answer now says that it is the last."""
+        if self.cycle and not self.cycle.response_complete:
+            super().shutdown()
+        else:
+            self.loop.call_later(NEXT_S if self.cycle else FIRST_S, self._close_if_idle)
+
+    def _close_if_idle(self) -> None:
+        if not self._in_head:
+            super().shutdown()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._be_patient()

@@ -15,7 +15,15 @@ from interlock.errors import SettingsError
 BACKLOG = 1_024
 PATIENCE_S = 3.0
 SO_ATTACH_FILTER = 26
-BPF_RETURN = 0x06
+TCPI_UNACKED = 24  # of struct tcp_info (linux/tcp.h): on a listening socket the length of its queue
+FIRST_PACKETS = (  # code, jump if true, jump if false, value: the program begins at the TCP header (linux/filter.h)
+    (0x30, 0, 0, 13),           # load the byte of flags
+    (0x54, 0, 0, 0x12),         # keep SYN and ACK
+    (0x15, 0, 1, 0x02),         # SYN alone?
+    (0x06, 0, 0, 0),            # drop it
+    (0x06, 0, 0, 0xFFFF_FFFF),  # let it pass
+)
+_PROGRAM = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *one) for one in FIRST_PACKETS))
 
 
 def listen(host: str, port: int, patience_s: float = PATIENCE_S) -> socket.socket:
@@ -41,16 +49,23 @@ def listen(host: str, port: int, patience_s: float = PATIENCE_S) -> socket.socke
 
 
 def close_door(listening: socket.socket) -> None:
-    """Let the kernel take no further connection, for every process that shares this socket; those it has taken can still be accepted.
+    """Let the kernel begin no further connection, for every process that shares this socket; those begun before can still be accepted.
 
     Closing alone would reset connections that wait to be accepted: clients that were let in would see a failure. A classic BPF filter
-    that drops every packet (socket(7), SO_ATTACH_FILTER) stops new ones first. Only Linux has it; elsewhere nothing happens.
+    (socket(7), SO_ATTACH_FILTER) drops first packets (SYN without ACK) only: a handshake under way when the door closes ends, as the
+    client believes already. Only Linux has it; elsewhere nothing happens.
     """
     if not sys.platform.startswith("linux"):
         return
-    drop_all = ctypes.create_string_buffer(struct.pack("HBBI", BPF_RETURN, 0, 0, 0))
     with contextlib.suppress(OSError):  # without it the door closes as it does elsewhere
-        listening.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HxxxxxxQ", 1, ctypes.addressof(drop_all)))
+        listening.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HxxxxxxQ", len(FIRST_PACKETS), ctypes.addressof(_PROGRAM)))
+
+
+def waiting_to_be_accepted(listening: socket.socket) -> int:
+    """Connections that the kernel has taken and nobody has accepted yet (tcp(7), TCP_INFO of a listening socket); 0 where nobody knows."""
+    if not sys.platform.startswith("linux"):
+        return 0
+    return int(struct.unpack_from("I", listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104), TCPI_UNACKED)[0])
 
 
 def _owner(port: int) -> str:

@@ -7,6 +7,7 @@ control must not answer.
 from __future__ import annotations
 
 import sys
+import time
 
 if __name__ == "__main__":  # who imports this module keeps both
     for _heavy in ("pandas", "sklearn"):  # XGBoost imports both where it can, and does without: a third of the start-up time
@@ -40,11 +41,11 @@ from interlock.serving.limits import Limits
 from interlock.serving.one_write import OneWrite
 from interlock.serving.options import WorkerOptions
 from interlock.serving.shelf import Shelf
-from interlock.serving.sockets import close_door
+from interlock.serving.sockets import close_door, waiting_to_be_accepted
 from interlock.serving.traces import traces_to
 
 log = logging.getLogger("interlock.serving.worker")
-ACCEPT_S = 0.1  # for connections that the kernel had taken already
+ACCEPT_S, ACCEPT_MAX_S = 0.1, 2.0  # for connections that the kernel had taken already
 FORBIDDEN = ("prefect", "streamlit", "mlflow", "evidently", "shap", "pandas", "sklearn", "polars", "sqlalchemy")
 
 
@@ -103,9 +104,16 @@ class Worker:
             if in_peace:
                 await asyncio.sleep(self._endpoint.limits.leave_s)
                 close_door(self._listening)
-                await asyncio.sleep(ACCEPT_S)
+                await self._accept_the_last()
             self._server.should_exit = True
             await self._serving
+
+    async def _accept_the_last(self) -> None:
+        """Wait until the kernel holds no connection that was let in before the door closed, `ACCEPT_MAX_S` at most."""
+        until = time.monotonic() + ACCEPT_MAX_S
+        await asyncio.sleep(ACCEPT_S)
+        while waiting_to_be_accepted(self._listening) and time.monotonic() < until:
+            await asyncio.sleep(ACCEPT_S)
 
     def _obey(self, message: Message) -> None:
         shelf = self._endpoint.shelf

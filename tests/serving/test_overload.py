@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
+import socket
 import threading
 import time
 from collections import Counter
@@ -153,6 +155,31 @@ def test_a_stopping_server_fails_nothing_that_it_accepted(packages: Packages, st
     assert ends == ["no connection"] * 8
     assert set(answered) == {200}
     assert len(answered) > before > 0, "they were answered while it stopped"
+
+
+def test_who_was_let_in_before_the_door_closed_is_answered(packages: Packages, start_server: Callable[..., Any],
+                                                           record: Callable[..., Any]) -> None:
+    """Connected and still silent when the server stops; the request comes after the server took its last connection."""
+    server = start_server(workers=1)
+    server.client.converge(server.route(1, packages[1]))
+    port, body = server.settings.predictions_port, json.dumps({"records": [record()]}).encode()
+    head = f"POST /v1/late/predict HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\ncontent-length: {len(body)}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as inside:
+        server.process.send_signal(signal.SIGTERM)
+        server.wait(lambda: not _lets_in(port))
+        time.sleep(0.3)  # beyond the last look at the queue: idle connections are being closed now
+        inside.sendall(head.encode() + body)
+        reply = b"".join(iter(lambda: inside.recv(65_536), b""))
+    assert reply.startswith(b"HTTP/1.1 200")
+    assert b"connection: close" in reply.lower()
+
+
+def _lets_in(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=0.05).close()
+    except OSError:
+        return False
+    return True
 
 
 def test_without_its_supervisor_a_worker_gives_no_notice(packages: Packages, start_server: Callable[..., Any]) -> None:
