@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import shutil
@@ -42,6 +43,13 @@ def no_pings_after_the_test() -> Iterator[None]:
     worker = sys.modules.get("prefect.events.worker")
     if worker is not None and worker.EventsWorker._instances:
         worker.EventsWorker.drain_all(timeout=30)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def nothing_left_open() -> Iterator[None]:
+    """What a file left unclosed is found at its end: else the collector finds it in a later file, which then fails for it, or does not."""
+    yield
+    gc.collect()
 
 
 def free_port() -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -110,23 +111,23 @@ async def live(supervisor: Supervisor) -> None:
 def retired_while_it_loads(tmp_path: Path) -> None:
     """Version 1 is loaded for a rollback; meanwhile it is retired, after which its package may be put away."""
     supervisor = supervisor_in(tmp_path)
+    with closing(supervisor.listening):
 
-    async def scenario() -> None:
-        await live(supervisor)
-        sound = supervisor._prepare
+        async def scenario() -> None:
+            await live(supervisor)
+            sound = supervisor._prepare
 
-        async def slow(route: Route) -> None:
-            await sound(route)
-            await supervisor.withdraw(NAME, 1)
+            async def slow(route: Route) -> None:
+                await sound(route)
+                await supervisor.withdraw(NAME, 1)
 
-        supervisor._prepare = slow  # type: ignore[method-assign]
-        with pytest.raises(StaleState, match="or is retired"):
-            await supervisor.rollback(NAME, actor="ana", reason="errors", override_id="incident-1", to_version=1)
+            supervisor._prepare = slow  # type: ignore[method-assign]
+            with pytest.raises(StaleState, match="or is retired"):
+                await supervisor.rollback(NAME, actor="ana", reason="errors", override_id="incident-1", to_version=1)
 
-    asyncio.run(scenario())
-    observed = supervisor.observed(NAME)
-    assert (observed.champion, observed.override, told(supervisor)[-1]) == (slot(3), False, "let_go")
-    supervisor.listening.close()
+        asyncio.run(scenario())
+        observed = supervisor.observed(NAME)
+        assert (observed.champion, observed.override, told(supervisor)[-1]) == (slot(3), False, "let_go")
 
 
 def test_a_version_retired_while_it_loads_does_not_answer(tmp_path: Path) -> None:
@@ -147,34 +148,34 @@ def test_a_rollback_that_does_not_look_again_is_caught(tmp_path: Path, monkeypat
 
 def test_a_route_that_cannot_be_written_down_is_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     supervisor = supervisor_in(tmp_path)
+    with closing(supervisor.listening):
 
-    async def full(*_: Any) -> None:
-        raise OSError(28, "No space left on device")
+        async def full(*_: Any) -> None:
+            raise OSError(28, "No space left on device")
 
-    async def scenario() -> None:
-        await live(supervisor)
-        monkeypatch.setattr(supervisor.tracks, "install", full)
-        with pytest.raises(Unavailable, match="cannot write the route down"):
-            await supervisor.converge(Route(use_case=NAME, generation=4, champion=slot(4), previous=slot(3)))
+        async def scenario() -> None:
+            await live(supervisor)
+            monkeypatch.setattr(supervisor.tracks, "install", full)
+            with pytest.raises(Unavailable, match="cannot write the route down"):
+                await supervisor.converge(Route(use_case=NAME, generation=4, champion=slot(4), previous=slot(3)))
 
-    asyncio.run(scenario())
-    assert told(supervisor)[-1] == "let_go"
-    supervisor.listening.close()
+        asyncio.run(scenario())
+        assert told(supervisor)[-1] == "let_go"
 
 
 def test_only_a_use_case_that_is_there_can_have_versions_withdrawn(tmp_path: Path) -> None:
     supervisor = supervisor_in(tmp_path)
+    with closing(supervisor.listening):
 
-    async def scenario() -> None:
-        await live(supervisor)
-        with pytest.raises(StaleState, match="no route for 'lates'") as refused:
-            await supervisor.withdraw("lates", 1)
-        assert refused.value.allowed == NAME
-        assert await supervisor.withdraw(NAME, 1) == ["2", "3"]
+        async def scenario() -> None:
+            await live(supervisor)
+            with pytest.raises(StaleState, match="no route for 'lates'") as refused:
+                await supervisor.withdraw("lates", 1)
+            assert refused.value.allowed == NAME
+            assert await supervisor.withdraw(NAME, 1) == ["2", "3"]
 
-    asyncio.run(scenario())
-    assert sorted(path.name for path in (tmp_path / "run" / "served").iterdir()) == [f"{NAME}.json"]
-    supervisor.listening.close()
+        asyncio.run(scenario())
+        assert sorted(path.name for path in (tmp_path / "run" / "served").iterdir()) == [f"{NAME}.json"]
 
 
 def a_slow_worker_delays_no_other(tmp_path: Path) -> None:
