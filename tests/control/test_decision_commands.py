@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
+import threading
 from typing import Any
 
 import pytest
@@ -136,10 +136,12 @@ def test_status_says_what_the_endpoint_itself_answers(typed: World) -> None:
 
 def test_an_endpoint_that_hangs_does_not_hold_the_status(typed: World, monkeypatch: pytest.MonkeyPatch) -> None:
     typed.make_live(1)
-    monkeypatch.setattr(typed.endpoint, "observed", lambda use_case: time.sleep(2))
-    began = time.monotonic()
-    found = reading.status(typed.settings, typed.store, endpoint=typed.endpoint)
-    assert time.monotonic() - began < 1.5
+    hanging = threading.Event()
+    monkeypatch.setattr(typed.endpoint, "observed", lambda use_case: hanging.wait(60))
+    try:
+        found = reading.status(typed.settings, typed.store, endpoint=typed.endpoint)
+    finally:
+        hanging.set()
     assert "no answer within" in found.use_cases[0].says
 
 

@@ -221,7 +221,7 @@ def test_a_column_that_is_not_there_is_named() -> None:
 
 
 def test_fifty_thousand_rows_take_less_than_a_second() -> None:
-    """Measured 0.04 s per feature, 50,000 levels included; the bound leaves a busy machine room."""
+    """Measured 0.04 s per feature, 50,000 levels included; processor time, as the machine may be busy."""
     draw = np.random.default_rng(2013)
     minutes = np.sort(draw.integers(0, 180 * 24 * 60, 50_000))
     moments = pl.Series([START]).dt.epoch("us")[0] + minutes * 60_000_000
@@ -232,6 +232,6 @@ def test_fifty_thousand_rows_take_less_than_a_second() -> None:
     made = features([{"kind": "lag", "of": "_label", "rows": 1, "by": ["carrier"]}, {"kind": "lag", "of": "x", "hours": 24},
                      {"kind": "rolling", "of": "_label", "statistic": "mean", "hours": 168},
                      {"kind": "rolling", "of": "x", "statistic": "std", "hours": 24}])
-    began = time.perf_counter()
+    began = time.process_time()
     with_derived(use_case([], 12.0), frame, made)
-    assert time.perf_counter() - began < 4
+    assert time.process_time() - began < 4

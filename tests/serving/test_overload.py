@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import httpx
@@ -69,7 +70,7 @@ def test_a_flooded_use_case_does_not_starve_another(crowded: Any, record: Callab
     assert set(statuses) == {200, 503}
     assert statuses[503] > 0, "the flood was more than there are places"
     assert [status for status, _ in mine] == [200] * 10
-    assert max(seconds for _, seconds in mine) < max(seconds for status, seconds in flood if status == 200)
+    assert median(seconds for _, seconds in mine) < median(seconds for status, seconds in flood if status == 200)
     assert {status for status, _ in health} == {200}
 
 
