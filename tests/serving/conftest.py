@@ -95,7 +95,7 @@ class Running:
         self.start_s = time.monotonic() - began
         return self
 
-    def wait(self, condition: Callable[[], Any], timeout_s: float = 10) -> None:
+    def wait(self, condition: Callable[[], Any], timeout_s: float = 30) -> None:
         """Until the condition holds; the server not answering counts as not yet."""
         until = time.monotonic() + timeout_s
         while time.monotonic() < until:
@@ -114,7 +114,7 @@ class Running:
         """End the supervisor and wait for it."""
         if self.process is not None:
             self.process.send_signal(number)
-            self.process.wait(10)
+            self.process.wait(30)
             self.process = None
 
     def route(self, generation: int, champion: str | None, previous: str | None = None, candidate: str | None = None,
@@ -202,5 +202,5 @@ def free_ports() -> Callable[[int], list[int]]:
 @pytest.fixture
 def http(server: Any) -> Iterator[httpx.Client]:
     """A client of the predictions port of the file's own `server`."""
-    with httpx.Client(base_url=server.settings.predictions_url, timeout=10, trust_env=False) as client:
+    with httpx.Client(base_url=server.settings.predictions_url, timeout=30, trust_env=False) as client:
         yield client

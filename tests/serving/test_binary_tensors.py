@@ -55,7 +55,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, running: type, free_ports: 
 
 @pytest.fixture
 def infer(server: Any) -> Iterator[Callable[..., httpx.Response]]:
-    with httpx.Client(base_url=server.settings.predictions_url, timeout=10, trust_env=False) as client:
+    with httpx.Client(base_url=server.settings.predictions_url, timeout=30, trust_env=False) as client:
         yield lambda content, headers, model="late": client.post(f"/v2/models/{model}/infer", content=content, headers=headers)
 
 

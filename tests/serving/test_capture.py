@@ -33,7 +33,7 @@ class Disk:
 
     def fdatasync(self, handle: int) -> None:
         if self.gate is not None:
-            self.gate.wait(5)
+            self.gate.wait(60)
         if self.broken:
             raise OSError(5, "Input/output error")
         self.syncs += 1

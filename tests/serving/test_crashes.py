@@ -48,7 +48,7 @@ def test_a_killed_worker_comes_back_and_every_promised_record_is_on_disk(package
 
     def ask(client: int) -> None:
         url = f"{server.settings.predictions_url}/v1/late/predict"
-        with httpx.Client(timeout=5, trust_env=False) as http:
+        with httpx.Client(timeout=30, trust_env=False) as http:
             turn = 0
             while not stop.is_set():
                 turn += 1
@@ -68,7 +68,7 @@ def test_a_killed_worker_comes_back_and_every_promised_record_is_on_disk(package
         server.wait(lambda gone=before[0]: gone not in server.worker_pids() and len(server.worker_pids()) == 2)
     stop.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(40)
     observed = server.client.observed("late")
     assert (observed.champion.digest, observed.workers_ready) == (two, 2)
     assert server.client.health()["restarts"] >= 3
@@ -162,7 +162,7 @@ def test_a_stop_lets_requests_end(packages: Packages, start_server: Callable[...
     thread.start()
     server.wait(lambda: "inflight 1" in server.client.metrics())
     server.kill(signal.SIGTERM)
-    thread.join(10)
+    thread.join(40)
     assert statuses == [200]
 
 

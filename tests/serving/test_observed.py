@@ -45,7 +45,7 @@ class Collector:
     def close(self) -> None:
         self.server.shutdown()
         self.server.server_close()
-        self.thread.join(5)
+        self.thread.join(30)
 
 
 @pytest.fixture(scope="module")

@@ -71,7 +71,7 @@ def test_a_real_server_answers_head_continue_and_pipelined_requests(start_server
     server.client.converge(server.route(1, packages[1]))
     body = b'{"records": [{"distance": 700, "carrier": "AA", "night": false}]}'
     ask = b"POST /v1/late/predict HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: %d\r\n" % len(body)
-    with socket.create_connection(("127.0.0.1", server.settings.predictions_port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", server.settings.predictions_port), timeout=30) as connection:
         connection.sendall(b"HEAD /v2/health/live HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n")
         assert connection.recv(65_536).startswith(b"HTTP/1.1 200")
         connection.sendall(ask + b"expect: 100-continue\r\n\r\n")

@@ -11,7 +11,6 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import httpx
@@ -70,7 +69,8 @@ def test_a_flooded_use_case_does_not_starve_another(crowded: Any, record: Callab
     assert set(statuses) == {200, 503}
     assert statuses[503] > 0, "the flood was more than there are places"
     assert [status for status, _ in mine] == [200] * 10
-    assert median(seconds for _, seconds in mine) < median(seconds for status, seconds in flood if status == 200)
+    typical = {name: crowded.client.stats(name)["generations"][0]["arms"]["champion"]["latency_ms"]["p50"] for name in ("kind", "late")}
+    assert typical["kind"] < typical["late"]  # by the server's clock: the client is one process and busy with the flood itself
     assert {status for status, _ in health} == {200}
 
 
@@ -136,7 +136,7 @@ def test_a_stopping_server_fails_nothing_that_it_accepted(packages: Packages, st
     answered: list[int] = []
 
     def client() -> None:
-        with httpx.Client(timeout=10, trust_env=False) as http:
+        with httpx.Client(timeout=30, trust_env=False) as http:
             while True:
                 try:
                     answered.append(http.post(url, json={"records": [record()]}).status_code)
@@ -152,7 +152,7 @@ def test_a_stopping_server_fails_nothing_that_it_accepted(packages: Packages, st
     before = len(answered)
     server.kill(signal.SIGTERM)
     for thread in threads:
-        thread.join(10)
+        thread.join(40)
     assert ends == ["no connection"] * 8
     assert set(answered) == {200}
     assert len(answered) > before > 0, "they were answered while it stopped"

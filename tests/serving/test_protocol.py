@@ -180,7 +180,7 @@ def test_hostile_bodies_are_refused_and_the_worker_lives(server: Any, post: Call
 
 
 def test_a_body_that_never_comes_is_given_up(server: Any) -> None:
-    with socket.create_connection((server.settings.host, server.settings.predictions_port), timeout=5) as client:
+    with socket.create_connection((server.settings.host, server.settings.predictions_port), timeout=30) as client:
         client.sendall(b"POST /v1/late/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
         assert client.recv(1_000).startswith(b"HTTP/1.1 408")
 
@@ -238,7 +238,7 @@ def test_a_full_server_asks_to_come_back(start_server: Callable[..., Any], packa
     server = start_server(inflight_max=1)
     server.client.converge(server.route(1, packages[1]))
     url = f"{server.settings.predictions_url}/v1/late/predict"
-    with socket.create_connection((server.settings.host, server.settings.predictions_port), timeout=5) as slow:
+    with socket.create_connection((server.settings.host, server.settings.predictions_port), timeout=30) as slow:
         slow.sendall(b"POST /v1/late/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
         server.wait(lambda: "inflight 1" in server.client.metrics())
         reply = httpx.post(url, json={"records": [record()]}, trust_env=False)

@@ -28,7 +28,7 @@ class Load:
             thread.start()
 
     def _run(self, number: int) -> None:
-        with httpx.Client(timeout=10, trust_env=False) as http:
+        with httpx.Client(timeout=30, trust_env=False) as http:
             turn = 0
             while not self._stop.is_set():
                 turn += 1
@@ -47,7 +47,7 @@ class Load:
     def stop(self) -> None:
         self._stop.set()
         for thread in self._threads:
-            thread.join(10)
+            thread.join(40)
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, running: type, free_ports: 
 
 @pytest.fixture
 def ask(server: Any) -> Iterator[Callable[..., httpx.Response]]:
-    with httpx.Client(base_url=server.settings.predictions_url, timeout=10, trust_env=False) as client:
+    with httpx.Client(base_url=server.settings.predictions_url, timeout=30, trust_env=False) as client:
         yield lambda use_case, *records: client.post(f"/v1/{use_case}/predict", json={"records": list(records)})
 
 
