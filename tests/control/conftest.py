@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +14,7 @@ import pytest
 from interlock.control.decisions import actions
 from interlock.control.decisions.receipts import Receipt
 from interlock.control.endpoint import EndpointStats
+from interlock.control.keeping.keeper import Keeper
 from interlock.control.releases import deploying, rollout
 from interlock.errors import StaleState, Unavailable
 from interlock.records import releases
@@ -264,6 +265,22 @@ class World:
 
 def slot(number: int) -> Slot:
     return Slot(version=number, digest=digest_bytes(f"package {number}".encode()))
+
+
+@pytest.fixture(autouse=True)
+def keepers_end_with_their_test(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a keeper still does beside its passes would reach into the next test."""
+    made: list[Keeper] = []
+    begin = Keeper.__init__
+
+    def noted(self: Keeper, *given: Any, **named: Any) -> None:
+        begin(self, *given, **named)
+        made.append(self)
+
+    monkeypatch.setattr(Keeper, "__init__", noted)
+    yield
+    for keeper in made:
+        keeper.close()
 
 
 @pytest.fixture(scope="session")

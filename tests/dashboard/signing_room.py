@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from browser_room import PATIENCE_MS, ROOT, VIEWERS, Room, until_healthy
+from browser_room import PATIENCE_MS, ROOT, VIEWERS, Room, settled, until_healthy
 from control_room_world import endpoint, observed
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from streamlit.web.server.starlette.starlette_app_utils import create_signed_value
@@ -98,6 +98,7 @@ def sign_in(context: BrowserContext, room: Room, role: str) -> Page:
     page.get_by_role("button", name="Sign in").click(timeout=PATIENCE_MS)
     page.get_by_role("button", name=role, exact=True).click(timeout=PATIENCE_MS)
     expect(page.get_by_role("button", name="Sign out")).to_be_visible(timeout=PATIENCE_MS)
+    settled(page)  # what is pressed between two drawings is lost
     return page
 
 

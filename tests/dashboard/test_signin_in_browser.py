@@ -102,6 +102,7 @@ def test_signing_out_in_one_tab_ends_the_other(signing: Room, chromium: Browser)
     form = second.locator('[data-testid="stForm"]').filter(has=second.get_by_role("button", name="Roll back to version"))
     form.get_by_label("Reason").fill("the tab is still open")
     form.get_by_label(FORM).fill(FLIGHTS)
+    first.bring_to_front()
     first.get_by_role("button", name="Sign out").click()
     first.get_by_role("button", name="End session").click(timeout=PATIENCE_MS)  # the provider's own page
     only_the_entrance(first)
