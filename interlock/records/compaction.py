@@ -34,22 +34,23 @@ if TYPE_CHECKING:
 SEGMENT_KEPT_S = 86_400.0  # a compacted segment that nobody writes any more is removed after this
 FILES_PER_DAY_MAX = 16     # more files of one day are merged into one
 GAPS_KEPT = 1_000
+LOCK_POLL_S = 0.05
 PASS_BYTES = 32 * 1024 * 1024  # of segments; after days without a keeper, what waits must not be held in memory all at once
 TIME_COLUMN = {"predictions": "_event_time", "shadow": "_event_time", "labels": "_received_at"}  # shadow: mirrored, nobody saw them
 _decode = msgspec.msgpack.Decoder().decode
 _time = datetime.fromisoformat
 
 
-def compact(settings: Settings, lake: Lake) -> dict[str, dict[str, int]]:
+def compact(settings: Settings, lake: Lake, patience_s: float = 0.0) -> dict[str, dict[str, int]]:
     """Bring what was captured since the last run into the lake; rows per kind, gaps and damage by use case.
 
-    A use case that another process is compacting right now is left out.
+    A use case that another process is compacting right now is left out, or waited for: `patience_s` at most.
     """
     done: dict[str, dict[str, int]] = {}
     for folder in sorted(path for path in settings.folder("capture").iterdir() if path.is_dir()):
         more = True
         while more:
-            with alone(folder) as mine:
+            with alone(folder, patience_s) as mine:
                 if not mine:
                     break
                 counts, more = _compact_one(folder, lake)
@@ -266,15 +267,22 @@ def _overlapping(manifest: Manifest, start: datetime, end: datetime) -> list[dic
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[bool]:
-    """Whether this process is the only one that compacts the folder, for the length of the block."""
+def alone(folder: Path, patience_s: float = 0.0) -> Iterator[bool]:
+    """Whether this process is the only one that compacts the folder, for the length of the block; asked for `patience_s`."""
     handle = os.open(folder / "compaction.lock", os.O_CREAT | os.O_RDWR, 0o600)
     try:
+        yield _locked(handle, time.monotonic() + patience_s)
+    finally:
+        os.close(handle)
+
+
+def _locked(handle: int, until: float) -> bool:
+    while True:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            yield False
+            if time.monotonic() >= until:
+                return False
+            time.sleep(LOCK_POLL_S)
         else:
-            yield True
-    finally:
-        os.close(handle)
+            return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,16 @@ def test_only_one_process_compacts(settings: Settings, segment: SegmentWriter) -
         fcntl.flock(other, fcntl.LOCK_EX)
         assert compact(settings, lake_from(settings)) == {}
     assert compact(settings, lake_from(settings))["late"]["predictions"] == 1
+
+
+def test_who_needs_every_row_waits_for_the_other_process(settings: Settings, segment: SegmentWriter) -> None:
+    segment.append([predictions(prediction("a"))])
+    with (settings.folder("capture") / "late" / "compaction.lock").open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        soon = threading.Timer(0.3, lambda: fcntl.flock(other, fcntl.LOCK_UN))
+        soon.start()
+        assert compact(settings, lake_from(settings), patience_s=30)["late"]["predictions"] == 1
+        soon.join()
 
 
 def test_many_small_files_become_one(settings: Settings, segment: SegmentWriter) -> None:

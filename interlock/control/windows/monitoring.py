@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 SETTLED_AFTER = 60  # windows; older ones are not read again
 CATCH_UP_MAX = 400  # windows judged at most in one run; the next run goes on
+COMPACTION_PATIENCE_S = 60.0
 
 Bounds = tuple[datetime, datetime]
 
@@ -65,7 +66,7 @@ class MonitorResult:
 def monitor_use_case(settings: Settings, store: Store, use_case: UseCase, *, as_of: datetime | None = None) -> MonitorResult:
     """Judge every complete window at `as_of` (real now where None) that is new or has grown, per version of the model."""
     moment = as_of or utc_now()
-    compact(settings, lake_from(settings))
+    compact(settings, lake_from(settings), COMPACTION_PATIENCE_S)  # a window judged on half of its rows would be judged wrongly
     inputs = Inputs(settings, use_case, moment, lambda start: _recorded_before(store, use_case.name, start))
     known = _known_windows(store, use_case.name, inputs.horizon)
     windows = _with_events(inputs, use_case, moment, known)
