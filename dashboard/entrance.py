@@ -71,11 +71,11 @@ def leave(settings: Settings, store: Store | None, person: Person) -> None:
     """A button that signs the person out of every tab, here and at the provider."""
     if not st.button("Sign out", key="sign out", width="stretch") or person.signed_in is None:
         return
+    st.logout()  # first: a redraw that comes while the list below is written would keep the way to the provider from being sent
     try:
         sign_out(settings, store, person.signed_in, person.name)
     except InterlockError as error:  # the cookie goes all the same
         trouble(error)
-    st.logout()
 
 
 def _this_machine_alone() -> bool:
