@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,7 @@ class Journal:
     say: Callable[[str], object] = print
     steps: list[dict[str, Any]] = field(default_factory=list)
     last_seq: int = 0
+    started: float = field(default_factory=time.monotonic)
 
     def step(self, title: str, kind: str, **facts: Any) -> dict[str, Any]:
         """Write down a step that the ledger proves; `kind` is the kind of its entry."""
@@ -39,7 +41,7 @@ class Journal:
         row = {"step": len(self.steps) + 1, "title": title, "at": iso(utc_now()), "ledger_seq": entry.seq, "ledger_kind": kind,
                "ledger_hash": entry.hash, **facts}
         self.steps.append(row)
-        self.say(f"{row['step']:>3}  {title}")
+        self.say(f"{row['step']:>3}  {time.monotonic() - self.started:4.0f} s  {title}")
         return row
 
     def find(self, kind: str) -> LedgerEntry | None:

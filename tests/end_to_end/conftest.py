@@ -33,13 +33,22 @@ class Machine:
     demo: subprocess.CompletedProcess[str]
 
 
+def told(settings: Settings) -> subprocess.CompletedProcess[str]:
+    """The demo, run once; where it fails, every test of this folder says what it printed and what its programs logged."""
+    demo = subprocess.run([sys.executable, "-m", "demo"], cwd=ROOT, env={**os.environ, **settings_environment(settings)},
+                          capture_output=True, text=True, timeout=DEMO_TIMEOUT_S, check=False)
+    if demo.returncode != 0:
+        logs = "\n".join(f"--- {path.name}\n{path.read_text(errors='replace')[-2000:]}" for path in sorted(settings.folder("log").glob("*.log")))
+        pytest.fail(f"{demo.stdout[-4000:]}{demo.stderr[-4000:]}{logs}", pytrace=False)
+    return demo
+
+
 @pytest.fixture(scope="session")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     home = tmp_path_factory.mktemp("machine") / "var"
     ports = {f"{part}_port": free_port() for part in ("dashboard", "prefect", "mlflow", "predictions", "control")}
     settings = load_settings(home=home, usecases_dir=ROOT / "usecases", **ports)
-    demo = subprocess.run([sys.executable, "-m", "demo"], cwd=ROOT, env={**os.environ, **settings_environment(settings)},
-                          capture_output=True, text=True, timeout=DEMO_TIMEOUT_S, check=False)
+    demo = told(settings)
     settings = settings.model_copy(update={"usecases_dir": home / "usecases"})
     said: list[str] = []
     try:
