@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-TIMEOUT_S = 2.0
+PAGE_TIMEOUT_S = 2.0
 COMMITS_MAX = 50
 _HASH = re.compile(r"[0-9a-f]{7,64}")
 
@@ -26,7 +26,7 @@ class Commit:
 
 def commits_of(path: Path) -> list[Commit]:
     """Newest first; empty where git does not know the file, or is not there."""
-    told = _git(path, "log", f"-{COMMITS_MAX}", "--format=%H%x00%an%x00%aI%x00%s", "--", path.name)
+    told = said_by_git(path, "log", f"-{COMMITS_MAX}", "--format=%H%x00%an%x00%aI%x00%s", "--", path.name)
     found = []
     for line in told.splitlines():
         parts = line.split("\0")
@@ -39,20 +39,16 @@ def text_at(path: Path, commit: str) -> str | None:
     """The file's text in that commit; None where git does not give it."""
     if not _HASH.fullmatch(commit):
         return None
-    return _git(path, "show", f"{commit}:./{path.name}") or None
+    return said_by_git(path, "show", f"{commit}:./{path.name}") or None
 
 
-def uncommitted(path: Path) -> bool:
-    """Whether the file has changes that no commit holds; False outside a repository."""
-    return bool(_git(path, "status", "--porcelain", "--", path.name).strip())
-
-
-def _git(path: Path, *arguments: str) -> str:
+def said_by_git(path: Path, *arguments: str, timeout_s: float = PAGE_TIMEOUT_S) -> str:
+    """What git prints in the file's folder; empty where it fails, is not there, or takes longer."""
     git = shutil.which("git")
     if git is None:
         return ""
     try:
-        done = subprocess.run([git, *arguments], cwd=path.resolve().parent, capture_output=True, timeout=TIMEOUT_S,  # noqa: S603 - fixed words
+        done = subprocess.run([git, *arguments], cwd=path.resolve().parent, capture_output=True, timeout=timeout_s,  # noqa: S603 - fixed words
                               check=False)
     except (subprocess.TimeoutExpired, OSError):
         return ""

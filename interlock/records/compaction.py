@@ -41,13 +41,13 @@ _decode = msgspec.msgpack.Decoder().decode
 _time = datetime.fromisoformat
 
 
-def compact(settings: Settings, lake: Lake, patience_s: float = 0.0) -> dict[str, dict[str, int]]:
-    """Bring what was captured since the last run into the lake; rows per kind, gaps and damage by use case.
+def compact(settings: Settings, lake: Lake, only: str = "", patience_s: float = 0.0) -> dict[str, dict[str, int]]:
+    """Bring what was captured since the last run, of all use cases or `only` one, into the lake: rows per kind, gaps, damage.
 
     A use case that another process is compacting right now is left out, or waited for: `patience_s` at most.
     """
     done: dict[str, dict[str, int]] = {}
-    for folder in sorted(path for path in settings.folder("capture").iterdir() if path.is_dir()):
+    for folder in sorted(path for path in settings.folder("capture").iterdir() if path.is_dir() and path.name in {only or path.name}):
         more = True
         while more:
             with alone(folder, patience_s) as mine:

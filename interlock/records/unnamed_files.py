@@ -12,16 +12,20 @@ from pathlib import Path
 
 from interlock.records.compaction_manifest import Manifest
 from interlock.records.lake import Lake
+from interlock.records.segments import sync_folder
 
 NOTE = "compaction.unnamed"
 
 
 def note(folder: Path, keys: Iterable[str]) -> None:
     """Add the keys to the note, durably. Called by the one process that compacts the folder."""
+    new = not (folder / NOTE).exists()
     with (folder / NOTE).open("a") as file:
         file.writelines(f"{key}\n" for key in keys)
         file.flush()
         os.fsync(file.fileno())
+    if new:
+        sync_folder(folder)
 
 
 def remove_unnamed(folder: Path, lake: Lake, manifest: Manifest) -> list[str]:

@@ -38,8 +38,8 @@ def told(settings: Settings) -> subprocess.CompletedProcess[str]:
     demo = subprocess.run([sys.executable, "-m", "demo"], cwd=ROOT, env={**os.environ, **settings_environment(settings)},
                           capture_output=True, text=True, timeout=DEMO_TIMEOUT_S, check=False)
     if demo.returncode != 0:
-        logs = "\n".join(f"--- {path.name}\n{path.read_text(errors='replace')[-2000:]}" for path in sorted(settings.folder("log").glob("*.log")))
-        pytest.fail(f"{demo.stdout[-4000:]}{demo.stderr[-4000:]}{logs}", pytrace=False)
+        logs = [f"--- {path.name}\n{path.read_text(errors='replace')[-2000:]}" for path in sorted(settings.folder("log").glob("*.log"))]
+        pytest.fail("\n".join([demo.stdout[-4000:], demo.stderr[-4000:], *logs]), pytrace=False)
     return demo
 
 

@@ -143,6 +143,15 @@ def test_only_one_process_compacts(settings: Settings, segment: SegmentWriter) -
     assert compact(settings, lake_from(settings))["late"]["predictions"] == 1
 
 
+def test_who_needs_one_use_case_neither_compacts_nor_waits_for_another(settings: Settings, segment: SegmentWriter) -> None:
+    segment.append([predictions(prediction("a"))])
+    other = settings.folder("capture") / "other"
+    other.mkdir()
+    with (other / "compaction.lock").open("w") as busy:
+        fcntl.flock(busy, fcntl.LOCK_EX)
+        assert compact(settings, lake_from(settings), "late", patience_s=600) == {"late": {"predictions": 1, "labels": 0, "gaps": 0}}
+
+
 def test_who_needs_every_row_waits_for_the_other_process(settings: Settings, segment: SegmentWriter) -> None:
     segment.append([predictions(prediction("a"))])
     with (settings.folder("capture") / "late" / "compaction.lock").open("w") as other:

@@ -13,7 +13,7 @@ from interlock.records.captured_files import captured_files
 from interlock.records.compaction import compact, count_predictions
 from interlock.records.lake import lake_from
 from interlock.records.segments import SegmentWriter
-from interlock.records.unnamed_files import NOTE, remove_unnamed
+from interlock.records.unnamed_files import NOTE, note, remove_unnamed
 from interlock.settings import Settings
 from tests.records.test_compaction import prediction, predictions
 
@@ -40,6 +40,15 @@ def test_files_that_were_merged_go_though_the_run_died_before_it_removed_them(se
     compact(settings, lake)
     assert lake.keys("late", "predictions") == [file.key for file in captured_files(settings, "late")]
     assert count_predictions(settings, "late") == 17
+
+
+def test_a_new_note_survives_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[str] = []
+    really = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda handle: (synced.append(Path(os.readlink(f"/proc/self/fd/{handle}")).name), really(handle)))
+    note(tmp_path, ["a"])
+    note(tmp_path, ["b"])
+    assert synced == [NOTE, tmp_path.name, NOTE]  # a name without its folder's fsync may be gone; it is needed once
 
 
 def test_a_file_that_a_kill_left_unfinished_goes_with_its_key(settings: Settings, segment: SegmentWriter,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from pathlib import Path
 
-GIT_TIMEOUT_S = 10
+from interlock.control.file_commits import said_by_git
+
+GIT_TIMEOUT_S = 10.0  # nobody waits at a page for it, and without an answer the author would be the starter
 
 
 def author_of(path: Path, declared: str | None, started_by: str) -> str:
@@ -31,12 +31,4 @@ def code_revision(folder: Path) -> str:
 
 
 def _git(path: Path, *arguments: str) -> str:
-    git = shutil.which("git")
-    if git is None:
-        return ""
-    try:
-        done = subprocess.run([git, *arguments], cwd=path.resolve().parent, capture_output=True, text=True,  # noqa: S603 - fixed words
-                              timeout=GIT_TIMEOUT_S, check=False)
-    except (subprocess.TimeoutExpired, OSError):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+    return said_by_git(path, *arguments, timeout_s=GIT_TIMEOUT_S).strip()

@@ -5,9 +5,7 @@ A key counts once it is in the ledger; a revocation counts at once, also while t
 
 from __future__ import annotations
 
-import fcntl
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,6 +15,7 @@ from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
 from interlock.control.access.people import Person, name_of, require
+from interlock.control.access.run_lock import one_change_at_a_time
 from interlock.errors import DecisionRefused, SettingsError, StoreError, Unavailable
 from interlock.records import ledger
 from interlock.records.store import Store, utc_now
@@ -38,7 +37,7 @@ def add_key(settings: Settings, store: Store, *, actor: str | Person, reason: st
             days: float | None = None, requests_per_s: float | None = None, clock: Callable[[], datetime] = utc_now) -> Issued:
     """Make a key for a client. Raises `DecisionRefused` (role, reason), `SettingsError` (too many keys, wrong values)."""
     standing, actor, now = require(settings, actor, "change keys", reason), name_of(actor), clock()
-    with _locked(settings) as run:
+    with one_change_at_a_time(settings, "keys") as run:
         keys = _read(run)
         issued = _issue(client=client, use_cases=sorted(set(use_cases)), created_at=now, requests_per_s=requests_per_s,
                         expires_at=None if days is None else now + timedelta(days=days))
@@ -51,7 +50,7 @@ def rotate_key(settings: Settings, store: Store, *, actor: str | Person, reason:
                clock: Callable[[], datetime] = utc_now) -> Issued:
     """Make a key like this one; the old one goes on for `overlap_s` seconds, so that its client has time to change over."""
     standing, actor, now = require(settings, actor, "change keys", reason), name_of(actor), clock()
-    with _locked(settings) as run:
+    with one_change_at_a_time(settings, "keys") as run:
         keys = _read(run)
         old = _find(keys, key_id)
         if old.state(now) != "valid":
@@ -69,7 +68,7 @@ def revoke_key(settings: Settings, store: Store, *, actor: str | Person, reason:
                clock: Callable[[], datetime] = utc_now) -> tuple[Key, list[str]]:
     """End a key now; the key, and warnings where the store could not write it down. Safe to repeat: then the ledger gets it."""
     standing, actor, now = require(settings, actor, "change keys", reason), name_of(actor), clock()
-    with _locked(settings) as run:
+    with one_change_at_a_time(settings, "keys") as run:
         keys = _read(run)
         old = _find(keys, key_id)
         gone = old.model_copy(update={"revoked_at": old.revoked_at or now})
@@ -130,12 +129,3 @@ def _write(run: Path, keys: list[Key], now: datetime) -> None:
         write_keys(run, kept)
     except OSError as error:
         raise Unavailable("the keys cannot be written, nothing was changed in the server", value=error) from error
-
-
-@contextmanager
-def _locked(settings: Settings) -> Iterator[Path]:
-    """One change at a time, also among processes."""
-    run = settings.folder("run")
-    with (run / "keys.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield run

@@ -6,9 +6,7 @@ is down; the ledger gets `person.signed_in`, `person.signed_out` and `person.ses
 
 from __future__ import annotations
 
-import fcntl
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -17,6 +15,7 @@ from pathlib import Path
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
+from interlock.control.access.run_lock import one_change_at_a_time
 from interlock.errors import DecisionRefused, InterlockError, StoreError, Unavailable
 from interlock.records import ledger
 from interlock.records.pointer import write_durably
@@ -86,7 +85,7 @@ def arrive(settings: Settings, store: Store | None, one: SignedIn, name: str, ro
     try:
         if any(seen.is_of(one) and seen.at == one.at for seen in _read(settings)):
             return ""
-        with _locked(settings) as run:
+        with one_change_at_a_time(settings, "sign_ins") as run:
             known = _read(settings)
             if any(seen.is_of(one) and seen.at == one.at for seen in known):
                 return ""
@@ -103,7 +102,7 @@ def sign_out(settings: Settings, store: Store | None, one: SignedIn, name: str, 
     Raises `Unavailable` where the list cannot be written, `StoreError` where it is damaged; the answer is a warning about the ledger.
     """
     now = clock()
-    with _locked(settings) as run:
+    with one_change_at_a_time(settings, "sign_ins") as run:
         known = _read(settings)
         line = Seen(issuer=one.issuer, subject=one.subject, name=name, at=one.at, until=one.until, ended_at=now)
         already = any(seen.is_of(one) and seen.at == one.at and seen.ended_at is not None for seen in known)
@@ -123,7 +122,7 @@ def end_everywhere(settings: Settings, store: Store | None, person: Seen, by: st
     One line says so: it stands for the newest of them and for one that is on its way, whose tab was not seen yet. Raises as `sign_out`
     does; the answer is a warning about the ledger.
     """
-    with _locked(settings) as run:
+    with one_change_at_a_time(settings, "sign_ins") as run:
         known = _read(settings)
         newest = max(now, *(seen.at for seen in known if seen.is_of(person)))
         line = person.model_copy(update={"at": newest, "until": now + SESSION_MAX, "ended_at": now, "ended_by": by})
@@ -185,12 +184,3 @@ def _write(run: Path, seen: list[Seen], now: datetime) -> None:
         write_durably(run / NAME, _File(sign_ins=kept).model_dump_json().encode(), mode=0o600)
     except OSError as error:
         raise Unavailable("the list of sign-ins cannot be written", value=error.strerror) from error
-
-
-@contextmanager
-def _locked(settings: Settings) -> Iterator[Path]:
-    """One change at a time, also among processes."""
-    run = settings.folder("run")
-    with (run / "sign_ins.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield run

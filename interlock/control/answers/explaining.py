@@ -99,7 +99,7 @@ def find_prediction(settings: Settings, use_case: str, request_id: str) -> pl.Da
     import polars as pl
 
     lake = lake_from(settings)
-    compact(settings, lake)
+    compact(settings, lake, use_case)
     files = captured_files(settings, use_case)[-FILES_MAX:]
     for file in _likely_first(files, request_id):
         if (read_columns(lake, file.key, ["_request_id"])["_request_id"] == request_id).any():

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from interlock.errors import Unavailable
+from interlock.records.compaction import alone
 from interlock.records.lake import Lake, LocalLake
 from interlock.records.store import utc_now
 from interlock.records.tables import Batch, Candidate, Snapshot, Window
@@ -86,24 +84,10 @@ def compaction_held(folder: Path) -> Iterator[None]:
 
     `Unavailable` where a compaction at work does not end within `COMPACTION_WAIT_S`.
     """
-    handle = os.open(folder / "compaction.lock", os.O_CREAT | os.O_RDWR, 0o600)
-    try:
-        until = time.monotonic() + COMPACTION_WAIT_S
-        while not _locked(handle):
-            if time.monotonic() > until:
-                raise Unavailable("the compaction of captured predictions does not end", value=folder, next_step="try again later")
-            time.sleep(0.05)
+    with alone(folder, COMPACTION_WAIT_S) as mine:
+        if not mine:
+            raise Unavailable("the compaction of captured predictions does not end", value=folder, next_step="try again later")
         yield
-    finally:
-        os.close(handle)
-
-
-def _locked(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def made_anew_of(run: Path) -> dict[str, Any]:

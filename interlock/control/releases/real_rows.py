@@ -100,7 +100,7 @@ def _captured(settings: Settings, use_case: str, package: Package, rows: int) ->
     lake = lake_from(settings)
     files = captured_files(settings, use_case)
     if not files:  # the newest may still be in segments
-        compact(settings, lake)
+        compact(settings, lake, use_case)
         files = captured_files(settings, use_case)
     records: list[Record] = []
     for file in reversed(files[-FILES_MAX:]):

@@ -66,7 +66,7 @@ class MonitorResult:
 def monitor_use_case(settings: Settings, store: Store, use_case: UseCase, *, as_of: datetime | None = None) -> MonitorResult:
     """Judge every complete window at `as_of` (real now where None) that is new or has grown, per version of the model."""
     moment = as_of or utc_now()
-    compact(settings, lake_from(settings), COMPACTION_PATIENCE_S)  # a window judged on half of its rows would be judged wrongly
+    compact(settings, lake_from(settings), use_case.name, COMPACTION_PATIENCE_S)  # a window judged on half its rows is judged wrongly
     inputs = Inputs(settings, use_case, moment, lambda start: _recorded_before(store, use_case.name, start))
     known = _known_windows(store, use_case.name, inputs.horizon)
     windows = _with_events(inputs, use_case, moment, known)
