@@ -89,12 +89,13 @@ class Stage:
 
 
 def copy_use_cases(source: Path, target: Path) -> None:
-    """The demo's copies: no schedules (the demo is the clock) and bake times of seconds instead of minutes."""
+    """The demo's copies: no schedules (the demo is the clock), bake times of seconds instead of minutes, half of the trials."""
     target.mkdir(parents=True, exist_ok=True)
     for name in USE_CASES:
         text = (source / f"{name}.toml").read_text(encoding="utf-8")
         text = re.sub(r"\n\[schedules\][^\[]*", "\n", text)
         text = re.sub(r"bake_s = \d+", "bake_s = 2", text)
+        text = re.sub(r"(?m)^trials = \d+", "trials = 4", text)
         (target / f"{name}.toml").write_text(text, encoding="utf-8")
 
 

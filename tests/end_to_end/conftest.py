@@ -21,6 +21,7 @@ from tests.conftest import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO_TIMEOUT_S = 900
+TOLD_TIMEOUT_S = DEMO_TIMEOUT_S + 600  # whichever test comes first waits for the demo and the start of everything
 
 
 @dataclass

@@ -18,8 +18,9 @@ from interlock.control.stack import lifecycle, supervision
 from interlock.control.stack.programs import programs
 from interlock.records.tables import Outbox, Release
 from interlock.rules.routes import Observed
+from tests.end_to_end.conftest import TOLD_TIMEOUT_S
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.browser]
+pytestmark = [pytest.mark.end_to_end, pytest.mark.browser, pytest.mark.timeout(TOLD_TIMEOUT_S)]
 USE_CASE = "flight_delays"
 PAGES = ("", "approvals", "releases", "time_machine", "performance", "drift", "fairness", "explainability", "data", "costs", "runs",
          "ledger")

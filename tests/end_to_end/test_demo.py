@@ -13,8 +13,9 @@ import pytest
 
 from demo import verify
 from interlock.rules.canonical import digest_bytes
+from tests.end_to_end.conftest import TOLD_TIMEOUT_S
 
-pytestmark = pytest.mark.end_to_end
+pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(TOLD_TIMEOUT_S)]
 
 
 def told(machine: Any) -> dict[str, Any]:

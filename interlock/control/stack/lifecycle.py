@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -41,12 +42,17 @@ def up(settings: Settings, say: Say, *, dashboard: bool = True) -> None:
         check_ports(settings, PORTS if dashboard else tuple(port for port in PORTS if port != "dashboard_port"))
         say(f"store at revision {migrate(settings)}")
         supervision.start(settings, wanted)
-    for program in wanted:
-        if program.health_url:
-            wait_ready(settings, program)
-            say(f"{program.title} answers")
-    deploy_flows(settings)
-    say("flows deployed")
+    with ThreadPoolExecutor(1) as beside:
+        flows: Future[None] | None = None
+        for program in wanted:
+            if program.health_url:
+                wait_ready(settings, program)
+                say(f"{program.title} answers")
+            if program.name == "prefect":  # it is all that the flows need
+                flows = beside.submit(deploy_flows, settings)
+        if flows is not None:
+            flows.result()
+            say("flows deployed")
 
 
 def wait_ready(settings: Settings, program: Program, *, timeout_s: float = READY_TIMEOUT_S) -> None:
