@@ -111,9 +111,9 @@ def label_history(settings: Settings, use_case: str, since: datetime | None = No
     return frame.sort("_label_seen_time", "_received_at", maintain_order=True)
 
 
-def label_files(settings: Settings, use_case: str) -> list[str]:
-    """Keys of the files of compacted labels."""
-    return [file["key"] for file in read_manifest(settings.folder("capture") / use_case)["files"] if file["kind"] == "labels"]
+def label_files(settings: Settings, use_case: str) -> list[dict[str, Any]]:
+    """The files of compacted labels: `key`, and when the `first` and `last` of their labels were received."""
+    return [file for file in read_manifest(settings.folder("capture") / use_case)["files"] if file["kind"] == "labels"]
 
 
 def captured_span(settings: Settings, use_case: str) -> tuple[datetime, datetime] | None:

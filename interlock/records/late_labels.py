@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,15 +52,34 @@ def without_request(settings: Settings, files: Sequence[CapturedFile], ids: pl.S
 
     `files` oldest first. Reads nothing but the ids, newest file first, and stops where none is left.
     """
+    strange, oldest = ids.n_unique(), None
+    for file, _, left in _searched(settings, files, ids.unique()):
+        strange, oldest = left.len(), file.first
+    return strange, oldest
+
+
+def files_labelled_since(settings: Settings, use_case: str, files: Sequence[CapturedFile], since: datetime) -> set[str]:
+    """Keys of those of the newest `FILES_READ_MAX` files that hold a request for which a label was received at or after `since`.
+
+    `files` oldest first. Reads nothing but their ids, newest file first, and stops where every such label has its request.
+    """
     import polars as pl
 
-    lake, left, oldest = lake_from(settings), ids.unique(), None
+    ids = label_history(settings, use_case, since).filter(pl.col("_received_at") >= since)["_request_id"].unique()
+    return {file.key for file, found, _ in _searched(settings, files, ids) if found}
+
+
+def _searched(settings: Settings, files: Sequence[CapturedFile], left: pl.Series) -> Iterator[tuple[CapturedFile, bool, pl.Series]]:
+    """Newest file first: whether it holds any of the ids, and those that are left."""
+    import polars as pl
+
+    lake = lake_from(settings)
     for file in list(reversed(files))[:FILES_READ_MAX]:
         if left.is_empty():
-            break
-        there = pl.read_parquet(io.BytesIO(lake.get(file.key)), columns=["_request_id"])["_request_id"]
-        left, oldest = left.filter(~left.is_in(there.implode())), file.first
-    return left.len(), oldest
+            return
+        there = left.is_in(pl.read_parquet(io.BytesIO(lake.get(file.key)), columns=["_request_id"])["_request_id"].implode())
+        left = left.filter(~there)
+        yield file, bool(there.any()), left
 
 
 def _from_file(settings: Settings, use_case: UseCase) -> pl.DataFrame:

@@ -20,6 +20,7 @@ from interlock.control.windows.window_estimates import with_trust
 from interlock.control.windows.window_findings import Judged, judge_versions
 from interlock.control.windows.window_inputs import Inputs
 from interlock.control.windows.window_labels import told_differently, unmatched_labels, with_unmatched
+from interlock.control.windows.window_outcomes import Outcomes
 from interlock.control.windows.window_profiles import compared_with, keep_profile
 from interlock.records.compaction import compact, load_predictions
 from interlock.records.lake import lake_from
@@ -64,7 +65,7 @@ class MonitorResult:
 
 
 def monitor_use_case(settings: Settings, store: Store, use_case: UseCase, *, as_of: datetime | None = None) -> MonitorResult:
-    """Judge every complete window at `as_of` (real now where None) that is new or has grown, per version of the model."""
+    """Judge every complete window at `as_of` (real now where None) that is new, has grown or was corrected, per version of the model."""
     moment = as_of or utc_now()
     compact(settings, lake_from(settings), use_case.name, COMPACTION_PATIENCE_S)  # a window judged on half its rows is judged wrongly
     inputs = Inputs(settings, use_case, moment, lambda start: _recorded_before(store, use_case.name, start))
@@ -80,7 +81,9 @@ def monitor_use_case(settings: Settings, store: Store, use_case: UseCase, *, as_
         strange = unmatched_labels(settings, inputs.newest, labels, bounds) if bounds == windows[-1] else None
         recorded += _judge_and_record(settings, store, use_case, bounds, frame, labels, strange)
         rows = _known(store, use_case.name, bounds).values()
-        if not any(row.reports.get("failed") for row in rows):  # a report that failed is tried again in the next run
+        if any(row.reports.get("failed") for row in rows):
+            inputs.forget(bounds)  # a report that failed is tried again in the next run
+        else:
             inputs.remember(bounds, settled=all(row.labelled >= row.rows for row in rows))
     inputs.save(windows, caught_up=len(due) <= CATCH_UP_MAX)
     with store.writing() as session:
@@ -133,7 +136,7 @@ def _judge_and_record(settings: Settings, store: Store, use_case: UseCase, bound
     known = _known(store, use_case.name, bounds)
     judged = judge_versions(
         settings, use_case, bounds, frame, labels, known=lambda digest: compared_with(settings, store, use_case.name, digest, bounds[0]),
-        skip=lambda digest, rows, labelled: not _grew(known.get(digest), rows, labelled) and not told_differently(known, digest, strange))
+        skip=lambda digest, rows, outcomes: not _grew(known.get(digest), rows, outcomes) and not told_differently(known, digest, strange))
     judged = with_unmatched(with_trust(store, use_case.name, judged), strange)
     lake = lake_from(settings)
     keys = {one.digest: keep_profile(lake, use_case.name, bounds, one.digest, one.profile) for one in judged if one.profile is not None}
@@ -152,9 +155,10 @@ def _known(store: Store, use_case: str, bounds: Bounds) -> dict[str, Window]:
         return {row.package_digest: row for row in rows}
 
 
-def _grew(known: Window | None, rows: int, labelled: int) -> bool:
-    """Whether there is something to judge: a new window, more rows or labels, or a report that failed the last time."""
-    return known is None or rows > known.rows or labelled > known.labelled or bool(known.reports.get("failed"))
+def _grew(known: Window | None, rows: int, outcomes: Outcomes) -> bool:
+    """Whether there is something to judge: a new window, more rows or labels, corrected labels, or a report that failed the last time."""
+    return known is None or rows > known.rows or outcomes.known > known.labelled or bool(known.reports.get("failed")) or \
+        (rows == known.rows and outcomes.correct(known.reports))
 
 
 def _record(session: Session, use_case: UseCase, one: Judged, profile: str | None) -> bool:

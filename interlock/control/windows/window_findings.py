@@ -17,6 +17,8 @@ from interlock.control.windows.window_abstentions import METRIC, abstentions_of
 from interlock.control.windows.window_attribution import attribution_of
 from interlock.control.windows.window_drift import WindowDrift
 from interlock.control.windows.window_estimates import estimates_of
+from interlock.control.windows.window_outcomes import KEY as TOLD
+from interlock.control.windows.window_outcomes import Outcomes, outcomes_of
 from interlock.control.windows.window_performance import performance_of
 from interlock.control.windows.window_profiles import Known
 from interlock.control.windows.window_series import KEY, series_of
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from reports.profiles import Profile
 
 ESTIMATE_ERROR = "performance.estimate_error"  # kept apart, because later windows read it without the other findings
-Skip = Callable[[str, int, int], bool]
+Skip = Callable[[str, int, Outcomes], bool]
 Report = Callable[[], list[Finding]]
 LABELLED_METRICS = frozenset({"performance.drop", "performance.bias"})  # wait for outcomes
 
@@ -48,11 +50,16 @@ class Judged:
     digest: str
     version: int
     rows: int
-    labelled: int
+    outcomes: Outcomes
     findings: list[Finding]
     judgement: Judgement
     generation: int = 0
     profile: Profile | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def labelled(self) -> int:
+        """Rows whose outcome is known."""
+        return self.outcomes.known
 
     @property
     def failed(self) -> dict[str, str]:
@@ -65,12 +72,12 @@ class Judged:
         return {"judgement": self.judgement.model_dump(mode="json"), "generation": self.generation, "failed": self.failed,
                 "outcomes": bool(measured - set(self.judgement.unknown)),
                 "estimate_errors": [finding.model_dump(mode="json") for finding in self.findings if finding.metric == ESTIMATE_ERROR],
-                KEY: series_of(self.findings)}
+                KEY: series_of(self.findings), TOLD: self.outcomes.model_dump()}
 
 
 def judge_versions(settings: Settings, use_case: UseCase, bounds: tuple[datetime, datetime], frame: pl.DataFrame, labels: pl.DataFrame,
                    *, skip: Skip, known: Callable[[str], Known] = lambda digest: Known()) -> list[Judged]:
-    """Judge each version that answered as champion in `frame` (predictions of the window); `skip(digest, rows, labelled)` spares work,
+    """Judge each version that answered as champion in `frame` (predictions of the window); `skip(digest, rows, outcomes)` spares work,
     `known(digest)` gives what the window is compared with beside its package."""
     import polars as pl
 
@@ -79,17 +86,17 @@ def judge_versions(settings: Settings, use_case: UseCase, bounds: tuple[datetime
     joined = frame.filter(pl.col("_arm") == "champion").join(labels, on="_request_id", how="left")
     judged = []
     for (digest,), rows in joined.sort("_generation", "_event_time").group_by(["_digest"], maintain_order=True):
-        labelled = rows.height - rows["_label"].null_count()
-        if not skip(str(digest), rows.height, labelled):
-            judged.append(_judge_one(settings, use_case, bounds, str(digest), rows, labelled, known(str(digest))))
+        outcomes = outcomes_of(rows)
+        if not skip(str(digest), rows.height, outcomes):
+            judged.append(_judge_one(settings, use_case, bounds, str(digest), rows, outcomes, known(str(digest))))
     return judged
 
 
-def _judge_one(settings: Settings, use_case: UseCase, bounds: tuple[datetime, datetime], digest: str, rows: pl.DataFrame, labelled: int,
-               known: Known) -> Judged:
+def _judge_one(settings: Settings, use_case: UseCase, bounds: tuple[datetime, datetime], digest: str, rows: pl.DataFrame,
+               outcomes: Outcomes, known: Known) -> Judged:
     findings, profile = window_findings(settings, use_case, digest, rows, bounds, known)
     return Judged(
-        start=bounds[0], end=bounds[1], digest=digest, version=int(rows["_version"][-1]), rows=rows.height, labelled=labelled,
+        start=bounds[0], end=bounds[1], digest=digest, version=int(rows["_version"][-1]), rows=rows.height, outcomes=outcomes,
         findings=findings, judgement=judge_window(findings, signals_for(use_case)), generation=int(rows["_generation"][-1]),
         profile=profile)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from interlock.records.captured_files import CapturedFile, captured_entries, captured_file, event_times
 from interlock.records.compaction import label_files
-from interlock.records.late_labels import FILES_READ_MAX, labels_seen
+from interlock.records.late_labels import FILES_READ_MAX, files_labelled_since, labels_seen
 from interlock.records.pointer import write_durably
 from interlock.rules.canonical import digest_bytes, iso
 from interlock.rules.monitoring import window_of
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 KEPT = 80  # windows remembered, the newest
 RECEIVED_EARLY = timedelta(days=1)  # a label may be received this long before its prediction was answered, by another clock
+RECEIVED_WITHIN = timedelta(minutes=1)  # of two workers' labels the earlier may come to the lake one run later
 EARLIEST, LATEST = datetime.min.replace(tzinfo=UTC) + RECEIVED_EARLY, datetime.max.replace(tzinfo=UTC)
 Bounds = tuple[datetime, datetime]
 
@@ -41,8 +42,10 @@ class Inputs:
         self._before = json.dumps(self._known, sort_keys=True)
         self._entries = captured_entries(settings, use_case.name)  # texts: with a long history most are never needed as times
         self.newest = [captured_file(entry) for entry in self._entries[-FILES_READ_MAX:]]
-        posted = use_case.labels.source == "post"
-        self._labels = _digest(label_files(settings, use_case.name)) if posted else ""  # other sources can change unseen
+        labels = label_files(settings, use_case.name) if use_case.labels.source == "post" else []  # other sources can change unseen
+        self._labels = _digest(file["key"] for file in labels) if use_case.labels.source == "post" else ""
+        self._received = max((file["last"] for file in labels), default=None)
+        self._labelled_now: set[str] | None = None
         self._read_labels: tuple[datetime, pl.DataFrame] | None = None
         self._next_label: str | None = None
         self._recorded_before = recorded_before
@@ -66,7 +69,7 @@ class Inputs:
         if seen is None or seen["files"] != self._files_of(bounds):
             return True
         if seen["settled"]:
-            return False
+            return any(file.key in self._labelled_since() for file in self._files(bounds))
         waiting = seen["next_label"]
         due = waiting is not None and datetime.fromisoformat(waiting) <= self._as_of
         return not self._labels or seen["labels"] != self._labels or due
@@ -84,15 +87,21 @@ class Inputs:
         return self._read_labels[1]
 
     def remember(self, bounds: Bounds, *, settled: bool) -> None:
-        """The window was judged from what is there now. `settled`: every outcome is known, so further labels change nothing."""
+        """The window was judged from what is there now. `settled`: every outcome is known, so only corrected labels change it."""
         self._known["windows"][_name(bounds)] = {"files": self._files_of(bounds), "labels": self._labels, "settled": settled,
                                                  "next_label": self._next_label}
+
+    def forget(self, bounds: Bounds) -> None:
+        """The window is to be looked at in the next run, whatever changes."""
+        self._known["windows"].pop(_name(bounds), None)
 
     def save(self, newest: Sequence[Bounds], *, caught_up: bool) -> None:
         """Write it down where it changed; of windows and files only those that are still there. `caught_up`: no window was left over."""
         names, keys = {_name(bounds) for bounds in newest[-KEPT:]}, {file.key for file in self.recent}
         if caught_up and len(newest) > KEPT:
             self._known["horizon"] = self._before_horizon(newest[-KEPT][0])
+        if caught_up:
+            self._known |= {"labels": self._labels, "received": self._received}
         self._known["windows"] = {name: seen for name, seen in self._known["windows"].items() if name in names}
         self._known["starts"] = {key: starts for key, starts in self._known["starts"].items() if key in keys}
         self._known["window_hours"] = self._use_case.monitoring.window_hours
@@ -113,10 +122,21 @@ class Inputs:
         return {"start": edge, "files": _digest(entry["key"] for entry in self._entries if entry["first"] < edge),
                 "recorded": self._recorded_before(start)}
 
+    def _labelled_since(self) -> set[str]:
+        """Keys of files of predictions for which a label was posted since the last run."""
+        if self._labelled_now is None:
+            since, same = self._known.get("received"), self._known.get("labels") == self._labels
+            self._labelled_now = set() if since is None or same else files_labelled_since(
+                self._settings, self._use_case.name, self.recent, datetime.fromisoformat(since) - RECEIVED_WITHIN)
+        return self._labelled_now
+
     def _files_of(self, bounds: Bounds) -> str:
+        return _digest(file.key for file in self._files(bounds))
+
+    def _files(self, bounds: Bounds) -> list[CapturedFile]:
         """Of a window that does not end before the horizon: a file holds one day, so it begins at most that long before the window."""
         begin, end = bisect_left(self._firsts, max(bounds[0], EARLIEST) - timedelta(days=1)), bisect_left(self._firsts, bounds[1])
-        return _digest(file.key for file in self.recent[begin:end] if file.last >= bounds[0])
+        return [file for file in self.recent[begin:end] if file.last >= bounds[0]]
 
 
 def _read(path: Any) -> dict[str, Any]:
