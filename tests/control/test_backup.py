@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -335,6 +336,20 @@ def test_only_an_empty_home_is_restored_into(installed: Installed, kept: Path, t
         restore(installed.settings, tmp_path / "full", tmp_path / "new")
     with pytest.raises(SettingsError, match="outside the home"):
         back_up(installed, installed.settings.home / "backups")
+
+
+def test_two_restores_into_one_home_at_once_are_refused(installed: Installed, kept: Path, tmp_path: Path) -> None:
+    staging = tmp_path / ".again.restoring"
+    (staging / "lake").mkdir(parents=True)
+    (staging / "lake" / "half").write_bytes(b"of the other restore")
+    other = os.open(staging, os.O_RDONLY)
+    fcntl.flock(other, fcntl.LOCK_EX)
+    with pytest.raises(SettingsError, match="another restore into this home"):
+        restore(installed.settings, kept, tmp_path / "again")
+    assert (staging / "lake" / "half").read_bytes() == b"of the other restore"
+    os.close(other)  # killed: its lock is gone, and what it left goes with the next restore
+    assert not (restore(installed.settings, kept, tmp_path / "again").home / "lake" / "half").exists()
+    assert not staging.exists()
 
 
 def test_manifests_only_needs_the_lake_from_elsewhere(installed: Installed, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ class Prefect:
 
     down: bool = False
     deployed: bool = True
+    chokes_on: tuple[str, ...] = ()  # causes
     known: str = DEPLOY
     runs: dict[str, dict[str, Any]] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
@@ -37,6 +38,8 @@ class Prefect:
             return httpx.Response(200, json={"id": "d1"}) if self.deployed else httpx.Response(404)
         if path == "/deployments/d1/create_flow_run":
             body = json.loads(request.content)
+            if body["idempotency_key"].partition(":")[0] in self.chokes_on:
+                return httpx.Response(500)
             run = self.runs.setdefault(body["idempotency_key"], {"id": f"run{len(self.runs) + 1}", "state_type": "SCHEDULED", **body})
             return httpx.Response(201, json=run)
         found = [run for run in self.runs.values() if path == f"/flow_runs/{run['id']}"]
@@ -173,3 +176,30 @@ def test_a_deployment_that_prefect_does_not_know_waits_and_says_what_to_run(worl
     prefect.deployed = True
     forward(world, dispatcher, 16)
     assert row(world).state == "dispatched"
+
+
+def test_an_intent_that_prefect_chokes_on_holds_up_no_other(world: World, prefect: Prefect, dispatcher: Dispatcher) -> None:
+    prefect.chokes_on = ("cause",)
+    with world.store.writing() as session:
+        outbox.enqueue(session, "later", DEPLOY, {"use_case": "small_loans", "release_id": "q"}, at=world.clock())
+    dispatcher.run_once()
+    with world.store.reading() as session:
+        first, second = session.query(Outbox).order_by(Outbox.id)
+    assert (first.state, first.attempt, second.state) == ("pending", 1, "dispatched")
+    assert first.last_error == "Prefect answers 500 to this intent, but not to others"
+    prefect.chokes_on = ()
+    forward(world, dispatcher, 16)
+    assert sorted(prefect.runs) == ["cause:1", "later:1"]
+
+
+def test_with_prefect_choking_on_everything_a_pass_asks_only_a_few_times(world: World, prefect: Prefect, dispatcher: Dispatcher) -> None:
+    causes = [f"cause{number}" for number in range(20)]
+    prefect.chokes_on = ("cause", *causes)
+    with world.store.writing() as session:
+        for cause in causes:
+            outbox.enqueue(session, cause, DEPLOY, {"use_case": "small_loans", "release_id": cause}, at=world.clock())
+    with pytest.raises(Unavailable):
+        dispatcher.run_once()
+    assert sum(request.endswith("create_flow_run") for request in prefect.requests) == 5
+    with world.store.reading() as session:
+        assert {(row.state, row.attempt) for row in session.query(Outbox)} == {("pending", 1)}

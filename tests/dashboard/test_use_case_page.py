@@ -55,7 +55,7 @@ def test_words_have_units_and_tell_what_is_a_default(settings: Settings) -> None
     assert (own["latency_p99_ms_max"].value, own["latency_p99_ms_max"].given) == ("100 ms", False)
     assert own["rows_min"].meaning == "Predictions below which a window says UNKNOWN."
     steps = next(one for one in parts["rollout"].settings if one.key == "steps")
-    assert steps.value == "1. percent 10; 2. percent 50"  # bake_s 300 and requests_min 200 are the defaults
+    assert steps.value == "1. percent 10; 2. percent 50, requests_min 1,000"  # bake_s 300 and requests_min 200 are the defaults
     assert not parts["fairness"].given
     assert file.problems == ()
     assert next(row for row in file.columns if row["column"] == "month")["limits"] == "from 1, to 12, never missing"

@@ -9,12 +9,13 @@ installation that runs twice would decide, retrain and alert twice.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -87,19 +88,45 @@ def restore(settings: Settings, source: Path, home: Path, *, head: Path | None =
     if not body["lake"]["included"] and not without_lake:
         raise SettingsError("this backup names the lake's files and does not hold them", value=path.name,
                             next_step="restore with --without-lake and bring the lake yourself, or restore a whole backup")
-    staging = home.with_name(f".{home.name}.restoring")
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
-    try:
+    with _staging(home) as staging:
         found = _restored(settings.model_copy(update={"home": staging}), path, body, head, progress)
         write_durably(staging / "run" / MARKER, json.dumps({"backup": str(path), "at": iso(utc_now()), "seq": found.head.seq}).encode())
         if home.exists():
             home.rmdir()
         staging.rename(home)
         sync_folder(home.parent)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
     return Restored(home, path, body["at"], found.head, len(body["files"]) + len(body["lake"]["files"]), found.routes, _notes(body))
+
+
+@contextmanager
+def _staging(home: Path) -> Iterator[Path]:
+    """An empty folder beside the home, for one restore alone; what is left of it afterwards is removed, as is what a killed one left.
+
+    The lock is on the folder itself and moves with it, so a second restore that opened it just before it became the home is refused too.
+    """
+    staging = home.with_name(f".{home.name}.restoring")
+    staging.mkdir(parents=True, exist_ok=True)
+    handle = os.open(staging, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            mine = os.path.samestat(os.fstat(handle), staging.stat())
+        except (BlockingIOError, FileNotFoundError):
+            mine = False
+        if not mine:
+            raise SettingsError("another restore into this home is at work: nothing was changed", value=home, next_step="wait for its end")
+        _emptied(staging)
+        try:
+            yield staging
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+    finally:
+        os.close(handle)
+
+
+def _emptied(folder: Path) -> None:
+    for left in folder.iterdir():
+        shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
 
 
 @dataclass(frozen=True)

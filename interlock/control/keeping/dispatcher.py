@@ -27,6 +27,7 @@ TIMEOUT_S = 5.0
 ATTEMPTS_MAX = 4
 WAIT_MAX_S = 30.0           # longest pause between two tries to reach Prefect
 MISSING_WAIT_S = 15.0       # a deployment that Prefect does not know: `prefect deploy --all` was not run yet
+REFUSED_MAX = 5
 BAD_ENDS = frozenset({"FAILED", "CRASHED", "CANCELLED"})
 NOT_BEGUN = frozenset({"SCHEDULED", "PENDING", "PAUSED"})
 REPEATABLE = frozenset({DEPLOY, ROLLBACK, RETIRE})  # started twice they do their work once
@@ -58,7 +59,7 @@ class Dispatcher:
             return []
         try:
             with httpx.Client(base_url=self.settings.prefect_url, timeout=TIMEOUT_S, transport=self.transport, trust_env=False) as client:
-                said = [self._start(client, row) for row in due] + [self._follow(client, row) for row in running]
+                said = self._each(client, due, running)
         except (httpx.TransportError, httpx.HTTPStatusError) as error:
             self._wait_s = min(WAIT_MAX_S, max(1.0, self._wait_s * 2))
             self._not_before = now + timedelta(seconds=self._wait_s)
@@ -66,6 +67,27 @@ class Dispatcher:
                               next_step=f"intents wait; next try in {self._wait_s:g} s") from error
         self._wait_s, self._not_before = 0.0, None
         return [sentence for sentence in said if sentence]
+
+    def _each(self, client: httpx.Client, due: list[Outbox], running: list[Outbox]) -> list[str]:
+        """Start the due ones, follow the others. An intent that Prefect answers with an error of its own waits, and holds up no other;
+        where every answer is one (the first `REFUSED_MAX` are enough to tell) that error is raised."""
+        said: list[str] = []
+        refused: list[tuple[Outbox, httpx.HTTPStatusError]] = []
+        for row in [*due, *running]:
+            try:
+                said.append((self._start if row.state == "pending" else self._follow)(client, row))
+            except httpx.HTTPStatusError as error:
+                refused.append((row, error))
+                if len(refused) == REFUSED_MAX and not said:
+                    raise
+        if refused and not said:
+            raise refused[0][1]
+        for row, answered in refused:
+            if row.state == "pending":
+                now = self.clock()
+                self._move(row, now, lease_until=now + timedelta(seconds=MISSING_WAIT_S),
+                           last_error=f"Prefect answers {answered.response.status_code} to this intent, but not to others")
+        return said
 
     def _look_due(self, row: Outbox, now: datetime) -> bool:
         """Look at a run every 2 seconds in its first minute, then every 15."""
