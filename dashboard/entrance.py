@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +22,7 @@ FAILS = (
     "If it does not work: allow cookies for this address, sign out at your provider, and try once more. "
     "If it still fails, tell whoever runs Interlock here what time it was: the log of the control room has the reason."
 )
+LEAVING, AGAIN_S = "leaving", 10.0
 
 
 def claims() -> dict[str, Any]:
@@ -51,6 +53,9 @@ def admitted(settings: Settings, store: Store | None) -> bool:
     """Whether pages may be shown; where not, the one page that may be is drawn."""
     if settings.sign_in is None:
         return _this_machine_alone()
+    if LEAVING in st.session_state:
+        _on_the_way_out()
+        return False
     if not claims():
         _sign_in_page(settings, "")
         return False
@@ -71,11 +76,23 @@ def leave(settings: Settings, store: Store | None, person: Person) -> None:
     """A button that signs the person out of every tab, here and at the provider."""
     if not st.button("Sign out", key="sign out", width="stretch") or person.signed_in is None:
         return
-    st.logout()  # first: a redraw that comes while the list below is written would keep the way to the provider from being sent
+    st.session_state[LEAVING] = time.monotonic()
     try:
         sign_out(settings, store, person.signed_in, person.name)
     except InterlockError as error:  # the cookie goes all the same
         trouble(error)
+    st.logout()
+
+
+@st.fragment(run_every=AGAIN_S)
+def _on_the_way_out() -> None:
+    """Until the browser is gone. A redraw may have dropped the message that sends it away; sent twice, the second journey, which has no
+    cookie any more, would break off the first, to the provider. So it is sent again, but not soon.
+    """
+    st.markdown("Signing out. If this page stays, reload it.")
+    if time.monotonic() - st.session_state[LEAVING] >= AGAIN_S:
+        st.session_state[LEAVING] = time.monotonic()
+        st.logout()
 
 
 def _this_machine_alone() -> bool:
