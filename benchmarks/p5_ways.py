@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.drift_data import peak_mb
 from benchmarks.p5_data import FLOATS, LEVELS, WHOLES, WORDS, use_case
 
 
@@ -32,7 +32,7 @@ def ours(csv: Path, folder: Path) -> dict[str, Any]:
     began, worked = time.perf_counter(), time.process_time()
     result = ingest(settings, store, case)
     seconds, cpu_s = time.perf_counter() - began, time.process_time() - worked
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = peak_mb()
     snapshot, lake = latest_snapshot(store, case.name), lake_from(settings)
     keys = [entry["key"] for entry in snapshot.manifest["files"]] if snapshot is not None else []
     checked = sum(int(read_columns(lake, key, ["id"])["id"].sum()) for key in keys)
@@ -75,7 +75,7 @@ def pandas_pandera(csv: Path, folder: Path) -> dict[str, Any]:
     profile |= {name: good[name].value_counts(dropna=False).to_dict() for name in [*WORDS, "y"]}  # type: ignore[misc]
     (folder / "profile.json").write_text(json.dumps(profile, default=str), encoding="utf-8")
     seconds, cpu_s = time.perf_counter() - began, time.process_time() - worked
-    return {"seconds": seconds, "cpu_s": cpu_s, "mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "accepted": len(good),
+    return {"seconds": seconds, "cpu_s": cpu_s, "mb": peak_mb(), "accepted": len(good),
             "refused": int(wrong.sum()), "sum_of_ids": int(good["id"].sum()), "refused_rows": int((raw.index[wrong].to_numpy() + 1).sum())}
 
 
@@ -88,7 +88,7 @@ def bare_copy(csv: Path, folder: Path) -> dict[str, Any]:
     read = pl.scan_csv(csv, schema_overrides=kinds, ignore_errors=True)
     read.sink_parquet(folder / "copy.parquet", compression="zstd", compression_level=1)
     seconds, cpu_s = time.perf_counter() - began, time.process_time() - worked
-    return {"seconds": seconds, "cpu_s": cpu_s, "mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    return {"seconds": seconds, "cpu_s": cpu_s, "mb": peak_mb()}
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from reports.profile_sketch import Runner, summarised
 from reports.profiles import THREADS, Profile, base_of
 
 BATCH_ROWS = 131_072
+COLUMNS_AT_ONCE = 2 * THREADS  # of a file: half of them wait for it while the others are counted
 Batches = pl.LazyFrame | Callable[[], Iterable[pl.DataFrame]]
 
 
@@ -73,7 +74,7 @@ def profile_stream(source: Source, columns: Mapping[str, Kind], *, like: Profile
 
 
 def _feed(source: Source, columns: Mapping[str, Kind], batch_rows: int, take: Callable[[str, pl.Series], None]) -> int:
-    """Give every column's batches to `take`, two columns at once, those of one column in order and one at a time; how many rows."""
+    """Give every column's batches to `take`, some columns at once, those of one column in order and one at a time; how many rows."""
     if isinstance(source, ParquetSource):
         known = source
         for name, kind in columns.items():
@@ -83,7 +84,7 @@ def _feed(source: Source, columns: Mapping[str, Kind], batch_rows: int, take: Ca
             for part in known.column(name):
                 take(name, part)
 
-        with ThreadPoolExecutor(THREADS) as pool:
+        with ThreadPoolExecutor(COLUMNS_AT_ONCE) as pool:
             list(pool.map(whole, columns))
         return known.rows
     rows = 0
