@@ -261,12 +261,7 @@ def test_a_release_in_canary_is_paused_and_then_aborted(signing: Room, own: Stor
                 expect(page.get_by_text(re.compile("^Resume: "))).to_be_visible(timeout=PATIENCE_MS)
                 settled(page)
             page.get_by_text(re.compile(f"^{lever}: ")).click()
-            button = filled(page, lever, reason=f"{lever}: errors at one airline")
-            button.click()
-            with suppress(AssertionError):
-                expect(main(page)).to_contain_text(f"Recorded: {said}", timeout=8_000)
-            if f"Recorded: {said}" not in main(page).inner_text():
-                button.click()  # a press between two drawings may be lost; the form keeps its text, and a person presses again
+            filled(page, lever, reason=f"{lever}: errors at one airline").click()
             expect(main(page)).to_contain_text(f"Recorded: {said}", timeout=PATIENCE_MS)
             with own.reading() as session:
                 assert session.get_one(Release, "release-3").state == state
