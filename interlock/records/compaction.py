@@ -47,7 +47,7 @@ def compact(settings: Settings, lake: Lake, only: str = "", patience_s: float = 
     A use case that another process is compacting right now is left out, or waited for: `patience_s` at most.
     """
     done: dict[str, dict[str, int]] = {}
-    for folder in sorted(path for path in settings.folder("capture").iterdir() if path.is_dir() and path.name in {only or path.name}):
+    for folder in sorted(path for path in settings.folder("capture").iterdir() if path.is_dir() and only in {"", path.name}):
         more = True
         while more:
             with alone(folder, patience_s) as mine:

@@ -15,7 +15,7 @@ from interlock.control.windows.window_inputs import Inputs
 from interlock.control.windows.window_outcomes import Outcomes, outcomes_of
 from interlock.records.store import Store
 from interlock.settings import Settings
-from tests.control.traffic import DAY0, Traffic, copy_package
+from tests.control.traffic import DAY0, Traffic, captured_here
 
 # Optuna marks multi-threaded samplers as experimental.
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
@@ -23,10 +23,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalW
 
 @pytest.fixture
 def traffic(settings: Settings, store: Store, package: tuple[Path, str]) -> Iterator[Traffic]:
-    copy_package(*package, settings)
-    traffic = Traffic(settings, store, package[1])
-    yield traffic
-    traffic.segment.close()
+    with captured_here(settings, store, package) as made:
+        yield made
 
 
 def other_way_round(frame: pl.DataFrame) -> pl.DataFrame:

@@ -12,7 +12,7 @@ import pytest
 from interlock.records import late_labels
 from interlock.records.store import Store
 from interlock.settings import Settings
-from tests.control.traffic import Traffic, copy_package
+from tests.control.traffic import Traffic, captured_here
 
 # Optuna marks multi-threaded samplers as experimental.
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
@@ -20,10 +20,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalW
 
 @pytest.fixture
 def traffic(settings: Settings, store: Store, package: tuple[Path, str]) -> Iterator[Traffic]:
-    copy_package(*package, settings)
-    made = Traffic(settings, store, package[1])
-    yield made
-    made.segment.close()
+    with captured_here(settings, store, package) as made:
+        yield made
 
 
 def strangers(rows: int, name: str = "nobody") -> pl.DataFrame:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -121,6 +123,15 @@ class Traffic:
 
     def _capture(self, body: dict[str, Any]) -> None:
         self.segment.append([msgspec.msgpack.encode(body)])
+
+
+@contextmanager
+def captured_here(settings: Settings, store: Store, package: tuple[Path, str]) -> Iterator[Traffic]:
+    """An installation that holds the package, with its traffic."""
+    copy_package(*package, settings)
+    made = Traffic(settings, store, package[1])
+    yield made
+    made.segment.close()
 
 
 def copy_package(root: Path, digest: str, settings: Settings) -> None:

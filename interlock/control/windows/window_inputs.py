@@ -42,8 +42,9 @@ class Inputs:
         self._before = json.dumps(self._known, sort_keys=True)
         self._entries = captured_entries(settings, use_case.name)  # texts: with a long history most are never needed as times
         self.newest = [captured_file(entry) for entry in self._entries[-FILES_READ_MAX:]]
-        labels = label_files(settings, use_case.name) if use_case.labels.source == "post" else []  # other sources can change unseen
-        self._labels = _digest(file["key"] for file in labels) if use_case.labels.source == "post" else ""
+        posted = use_case.labels.source == "post"  # other sources can change unseen
+        labels = label_files(settings, use_case.name) if posted else []
+        self._labels = _digest(file["key"] for file in labels) if posted else ""
         self._received = max((file["last"] for file in labels), default=None)
         self._labelled_now: set[str] | None = None
         self._read_labels: tuple[datetime, pl.DataFrame] | None = None
