@@ -141,7 +141,7 @@ def test_a_sign_in_that_is_not_for_us_or_over_lets_nobody_in(signing: Room, chro
         expect(main(page)).to_contain_text(says)
 
 
-def test_headers_addresses_and_cookies_that_anybody_can_make_up_give_nothing(signing: Room, chromium: Browser, signing_run: Path) -> None:
+def test_headers_addresses_and_cookies_that_anybody_can_make_up_give_nothing(signing: Room, chromium: Browser) -> None:
     true = cookie(signing, "viewer")["value"]
     body, stamp, seal = true.rsplit(".", 2)
     other = cookie(signing, "admin")["value"].rsplit(".", 2)[0]
@@ -156,6 +156,12 @@ def test_headers_addresses_and_cookies_that_anybody_can_make_up_give_nothing(sig
         page.goto(f"{signing.address}/ledger?actor=admin&role=admin&embed=true")
         only_the_entrance(page)
         context.close()
+
+
+def test_what_signing_in_keeps_on_disk_is_for_the_owner_alone(signing: Room, chromium: Browser, signing_run: Path) -> None:
+    with person(chromium, signing, "viewer") as page:
+        page.goto(f"{signing.address}/ledger")
+        settled(page, "Ledger")
     for name in ("streamlit-secrets.toml", "cookie_secret", "sign_ins.json"):
         assert stat.S_IMODE((signing_run / name).stat().st_mode) == 0o600
 

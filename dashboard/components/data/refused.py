@@ -9,6 +9,7 @@ import streamlit as st
 
 from dashboard.components.address import chosen
 from dashboard.components.chart import draw
+from dashboard.components.deciding.press import submitted
 from dashboard.components.plots import bars
 from dashboard.components.states import trouble
 from dashboard.components.words import plain
@@ -84,10 +85,11 @@ def _again(desk: Desk, entry: Entry, taken: Intake) -> None:
             "snapshot is made. Nothing that was taken in before is lost."
         )
         nonces = st.session_state.setdefault("nonces", {})
-        nonce = nonces.setdefault(f"again {entry.name} {taken.last_batch}", str(uuid4()))
+        key = f"again {entry.name} {taken.last_batch}"
+        nonce = nonces.setdefault(key, str(uuid4()))
         with st.form(f"again {entry.name}", enter_to_submit=False):
             reason = st.text_input("Reason", max_chars=2000, placeholder="for example: the supplier corrected the file")
-            pressed = st.form_submit_button("Ask for it")
+            pressed = submitted("Ask for it", key=f"press {key}", main=False)
         if pressed:
             _ask(desk, entry, reason, nonce)
 

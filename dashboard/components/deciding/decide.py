@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import streamlit as st
 
+from dashboard.components.deciding.press import submitted
 from dashboard.components.deciding.rights import offered
 from dashboard.components.states import trouble
 from dashboard.components.words import plain
@@ -53,7 +54,7 @@ def signed(
         reason = st.text_area("Reason", key=f"reason {key}", max_chars=2000, height=68, placeholder=hint)
         typed = st.text_input(f"Type {word} to confirm", key=f"typed {key}", autocomplete="off")
         st.caption(plain(f"Signed as {desk.actor}; checked again at the click; the ledger keeps it."))
-        pressed = st.form_submit_button(button, type="primary" if main else "secondary", key=f"press {key}")
+        pressed = submitted(button, key=f"press {key}", main=main)
     if not pressed:
         return
     if typed.strip().casefold() != word.casefold():

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from dashboard.components.deciding.press import submitted
 from dashboard.components.states import trouble
 from dashboard.components.words import plain, short, size
 from dashboard.desk import Desk
@@ -32,7 +33,7 @@ def bundle_form(desk: Desk, titles: dict[str, str]) -> None:
             until = last.date_input("To and with (UTC)", value=today, format="YYYY-MM-DD")
             use_case = which.selectbox("Use case", [None, *titles], format_func=lambda name: titles.get(name, "all use cases"))
             reason = st.text_input("Reason", max_chars=2000, placeholder="for example: yearly audit")
-            pressed = st.form_submit_button("Make the bundle")
+            pressed = submitted("Make the bundle", key="press bundle", main=False)
         if pressed and isinstance(since, date) and isinstance(until, date):
             _make(desk, since, until, use_case, reason.strip())
         _download()
