@@ -40,7 +40,7 @@ reliability: $(READY)  ## Kills, power cuts, races, hostile input, overload, fau
 	INTERLOCK_KILLS=25 $(BIN)/pytest tests/control/test_scoring_kills.py tests/records/test_ingest_kills.py --timeout 3600
 	$(BIN)/python -m tests.reliability.page
 
-demo: $(READY)  ## Half a year of real flights through the real loop (at most 5 minutes)
+demo: $(READY)  ## Half a year of real flights through the real loop (about 5 minutes)
 	$(BIN)/python -m demo
 
 up: $(READY)  ## Start everything; with the demo's state where there is one
