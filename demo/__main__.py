@@ -86,11 +86,16 @@ def _table(steps: list[dict[str, Any]], settings: Settings) -> Table:
     for heading in ("step", "what", "ledger", "version", "digest", "gates"):
         table.add_column(heading, justify="right" if heading in {"step", "ledger", "version"} else "left")
     for step in steps:
-        verdicts = list(step.get("gates", {}).values())
-        gates = " ".join(f"{verdicts.count(v)} {v}" for v in ("pass", "fail", "unknown") if v in verdicts)
         table.add_row(str(step["step"]), step["title"], str(step["ledger_seq"]), str(step.get("version", "")),
-                      str(step.get("digest", ""))[7:19], gates)
+                      str(step.get("digest", ""))[7:19], _gates(step))
     return table
+
+
+def _gates(step: dict[str, Any]) -> str:
+    """How many passed, and the others by name: where the verdict is a pass all the same, they only observe."""
+    verdicts: dict[str, str] = step.get("gates", {})
+    others = [f"{name}: {verdict}{' (observed)' if step['verdict'] == 'pass' else ''}" for name, verdict in verdicts.items() if verdict != "pass"]
+    return ", ".join([f"{len(verdicts) - len(others)} pass", *others]) if verdicts else ""
 
 
 if __name__ == "__main__":

@@ -71,7 +71,7 @@ def _over(attribute: Attribute, metric: str, measure: str, judged: list[int], sm
     size = int(counts.counted["rows"][judged].sum())
     what = "rows" if parts[0] in {"selection_rate", "calibration_gap"} else "rows per rate"
     if len(judged) < 2:
-        note = f"not enough evidence: {len(judged)} group(s) with at least {policy.group_rows_min:,} {what}, 2 needed to compare"
+        note = f"not enough evidence: 2 groups with at least {policy.group_rows_min:,} {what} are needed to compare, found {len(judged)}"
         return Finding(metric=metric, segment=attribute.segment, sample_size=size, needed=policy.group_rows_min, state=State.TOO_FEW,
                        note=note, detail={"too_small": small, "missing": counts.missing})
     is_ratio = measure.endswith("_ratio")

@@ -122,7 +122,7 @@ def _nothing_to_compare(counts: Values, judged: int, needed: int) -> str:
     if len(counts.names) == 1:
         return f"all {int(counts.rows[0]):,} rows are in one group ({counts.names[0]}): nothing to compare"
     if judged < 2:
-        return f"not enough evidence: {judged} group(s) with at least {needed:,} rows, 2 needed to compare"
+        return f"not enough evidence: 2 groups with at least {needed:,} rows are needed to compare, found {judged}"
     return ""
 
 

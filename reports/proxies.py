@@ -94,7 +94,7 @@ def _kept(groups: NDArray[np.str_], rows_min: int) -> tuple[NDArray[np.str_], st
         return names, f"{names.size:,} different values are no groups of people: at most {GROUPS_MAX}"
     kept = names[counts >= rows_min]
     if kept.size < 2:
-        return kept, f"not enough evidence: {kept.size} group(s) with at least {rows_min:,} rows, 2 needed to be told apart"
+        return kept, f"not enough evidence: 2 groups with at least {rows_min:,} rows are needed to be told apart, found {kept.size}"
     return kept, ""
 
 

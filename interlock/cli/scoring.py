@@ -50,4 +50,4 @@ def score_stream(name: Name, folder: Annotated[Path, typer.Argument(help="Spool:
 
     with opened(name) as here:
         done = run(here.settings, here.store, name, folder, once=once, capture=capture, say=typer.echo)
-        typer.echo(f"{done.answered:,} answered, {done.refused:,} in quarantine, {done.files} file(s) finished")
+        typer.echo(f"{done.answered:,} answered, {done.refused:,} in quarantine, files finished: {done.files}")

@@ -35,7 +35,7 @@ def group_thresholds(use_case: UseCase, rows: pl.DataFrame, labels: Floats, scor
                         allowed=f"at most {GROUPS_MAX}", next_step="declare bands in a column of their own")
     chosen = [name for name in names if _enough(labels[keys == name], policy.group_rows_min)]
     if len(chosen) < 2:
-        raise DataError("too few rows per group to choose thresholds", value=f"{len(chosen)} group(s)",
+        raise DataError("too few rows per group to choose thresholds", value=f"{len(chosen)} with enough",
                         allowed=f"2 with at least {policy.group_rows_min:,} rows and both outcomes", next_step="take in more rows")
     known = np.isin(keys, chosen)
     found = optimised(labels[known], scores[known], keys[known], asked.constraint, favourable=policy.favourable)

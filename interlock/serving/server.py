@@ -71,5 +71,5 @@ async def serve(settings: Settings, limits: Limits | None = None) -> None:
 def run_server(settings: Settings) -> None:
     """Blocking: what `interlock serve` does."""
     set_up("supervisor", settings.serving_log, logging.INFO)
-    log.info("predictions on %s, control on %s, %d worker(s)", settings.predictions_url, settings.control_url, settings.serving_workers)
+    log.info("predictions on %s, control on %s, workers: %d", settings.predictions_url, settings.control_url, settings.serving_workers)
     asyncio.run(serve(settings))

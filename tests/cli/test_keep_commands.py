@@ -66,5 +66,5 @@ def test_score_a_file_twice_and_a_spool(command: Command, tmp_path: Path) -> Non
     assert "no such file" in command("score", NAME, tmp_path / "none.csv", "--to", tmp_path / "three")
     drop(tmp_path / "spool", "a.jsonl", ['{"income": 50, "debt": 3, "region": "north", "owner": true, "id": "x"}', "{"])
     said = command("score-stream", NAME, tmp_path / "spool", "--once")
-    assert said.endswith("1 answered, 1 in quarantine, 1 file(s) finished\n")
+    assert said.endswith("1 answered, 1 in quarantine, files finished: 1\n")
     assert [row["id"] for row in take(tmp_path / "spool")] == ["x"]

@@ -431,11 +431,11 @@ def test_what_the_server_kept_beside_the_store_is_told_and_not_copied(settings: 
     body = {"left_out": {}, "overrides": [], "lake": {"included": True}}
     notes = restoring._notes(body | {"made_anew": made_anew_of(run)})
     assert [note.partition(":")[0] for note in notes] == ["not in the backup", "late"]
-    assert "2 API key(s)" in notes[0]
+    assert "2 API keys" in notes[0]
     assert "versions 2, 3 answered here" in notes[1]
     (run / "keys.json").write_text("{")
     assert made_anew_of(run)["api_keys"] is None
-    assert "an unknown number of API key(s)" in restoring._notes(body | {"made_anew": made_anew_of(run)})[0]
+    assert "an unknown number of API keys" in restoring._notes(body | {"made_anew": made_anew_of(run)})[0]
     assert restoring._notes(body) == []  # a backup from before this was told
 
 

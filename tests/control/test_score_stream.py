@@ -132,7 +132,7 @@ def test_sigterm_ends_it_after_the_step_at_work(lender: Lender, tmp_path: Path) 
     said = process.stdout.read()
     assert process.wait(20) == 0
     process.stdout.close()
-    assert said.splitlines()[-1] == "100 answered, 0 in quarantine, 2 file(s) finished"
+    assert said.splitlines()[-1] == "100 answered, 0 in quarantine, files finished: 2"
     assert len(take(tmp_path)) == 100
 
 
