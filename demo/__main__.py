@@ -94,8 +94,10 @@ def _table(steps: list[dict[str, Any]], settings: Settings) -> Table:
 def _gates(step: dict[str, Any]) -> str:
     """How many passed, and the others by name: where the verdict is a pass all the same, they only observe."""
     verdicts: dict[str, str] = step.get("gates", {})
-    others = [f"{name}: {verdict}{' (observed)' if step['verdict'] == 'pass' else ''}" for name, verdict in verdicts.items() if verdict != "pass"]
-    return ", ".join([f"{len(verdicts) - len(others)} pass", *others]) if verdicts else ""
+    passed = list(verdicts.values()).count("pass")
+    mode = " (observed)" if step.get("verdict") == "pass" else ""
+    others = [f"{name}: {verdict}{mode}" for name, verdict in verdicts.items() if verdict != "pass"]
+    return ", ".join([f"{passed} pass", *others]) if verdicts else ""
 
 
 if __name__ == "__main__":
