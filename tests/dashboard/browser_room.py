@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 from control_room_world import endpoint, observed
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect
 
 from interlock.rules.routes import Observed
 from interlock.settings import Settings
@@ -111,6 +111,22 @@ def settled(page: Page, title: str = "") -> None:
     """The headline stands, the script has ended, nothing is stale, no skeleton is left, every chart is drawn; or the page broke."""
     page.wait_for_function(SETTLED, arg=title, timeout=PATIENCE_MS)
     expect(page.get_by_test_id("stStatusWidget")).to_have_count(0, timeout=PATIENCE_MS)
+
+
+def at_rest(element: Locator) -> Locator:
+    """The same element once it has stood still for 200 ms: what an opening expander still moves slides away between press and release.
+
+    Seen so: the button went down under the pointer and the release fell on the page beside it, 10 ms later.
+    """
+    element.evaluate("""async one => {
+      for (let last = '', same = 0; same < 12;) {
+        await new Promise(requestAnimationFrame);
+        const place = JSON.stringify(one.getBoundingClientRect());
+        same = place === last ? same + 1 : 0;
+        last = place;
+      }
+    }""")
+    return element
 
 
 def watch(page: Page) -> list[str]:

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from browser_room import PATIENCE_MS, Room, settled
+from browser_room import PATIENCE_MS, Room, at_rest, settled
 from control_room_world import FLIGHTS, LOANS, NOW, USECASES, observed, sha, slot, validated_again
 from playwright.sync_api import Browser, Locator, Page, expect
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
@@ -50,12 +50,12 @@ def main(page: Page) -> Locator:
 
 
 def filled(page: Page, button: str, use_case: str = FLIGHTS, reason: str = "seen and meant") -> Locator:
-    """The form of this button with reason and name typed in; the button, to be pressed."""
+    """The form of this button with reason and name typed in; the button, to be pressed once."""
     found = page.get_by_role("button", name=button, exact=True)
     form = page.locator('[data-testid="stForm"]').filter(has=found)
     form.get_by_label("Reason").fill(reason)
     form.get_by_label(f"Type {use_case} to confirm").fill(use_case)
-    return found
+    return at_rest(found)
 
 
 def decided(store: Store, kind: str) -> list[Decision]:

@@ -6,7 +6,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from browser_room import PATIENCE_MS, Room
+from browser_room import PATIENCE_MS, Room, at_rest
 from playwright.sync_api import Browser, expect
 from signing_room import person
 from typer.testing import CliRunner
@@ -26,7 +26,7 @@ def test_the_bundle_that_the_browser_downloads_holds_and_a_changed_one_does_not(
         page.goto(f"{signing.address}/ledger")
         page.get_by_text("Compliance bundle").click(timeout=PATIENCE_MS)
         page.get_by_label("Reason").fill("yearly audit")
-        page.get_by_role("button", name="Make the bundle").click()
+        at_rest(page.get_by_role("button", name="Make the bundle")).click()
         button = page.get_by_role("button", name="Download", exact=True)
         expect(button).to_be_visible(timeout=PATIENCE_MS)
         with page.expect_download(timeout=PATIENCE_MS) as started:
