@@ -31,7 +31,7 @@ def backup(dest: Annotated[Path | None, typer.Argument(help="Folder to write to;
         made = make_backup(settings, store, target, manifest_only=manifest_only, keep=keep or settings.backup_keep,
                            actor=actor_name(settings), progress=typer.echo)
     typer.echo(f"{made.path}: {made.files:,} files, {made.bytes:,} bytes, of which {made.new_bytes:,} are new; "
-               f"{made.removed} older backups removed")
+               f"{made.removed} older backup{'' if made.removed == 1 else 's'} removed")
     typer.echo("not in it: home/keys (secrets) and whatever the settings take from the environment")
 
 

@@ -119,7 +119,8 @@ def at_rest(element: Locator) -> Locator:
     Seen so: the button went down under the pointer and the release fell on the page beside it, 10 ms later.
     """
     element.evaluate("""async one => {
-      for (let last = '', same = 0; same < 12;) {
+      for (let last = '', same = 0, frames = 0; same < 12; frames++) {
+        if (frames > 1800) throw new Error('it never stands still');
         await new Promise(requestAnimationFrame);
         const place = JSON.stringify(one.getBoundingClientRect());
         same = place === last ? same + 1 : 0;

@@ -7,21 +7,21 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard.components.deciding import press
+from dashboard.components import press
 
 
-def page(redraws: int, key: str = "press abort") -> None:
+def page(redraws: int) -> None:
     """A form below something that draws the whole page anew, as live progress does when the release moved."""
     import streamlit as st
 
-    from dashboard.components.deciding.press import submitted
+    from dashboard.components.press import submitted
 
     if st.session_state.get("redraws left", redraws) and st.session_state.get("typed"):
         st.session_state["redraws left"] = st.session_state.get("redraws left", redraws) - 1
         st.rerun()
     with st.form("abort"):
         reason = st.text_input("Reason", key="typed")
-        pressed = submitted("Abort", key=key, main=True)
+        pressed = submitted("Abort", key="press abort", main=True)
     if pressed:
         st.session_state["done"] = [*st.session_state.get("done", []), reason]
 
@@ -47,7 +47,7 @@ def test_a_press_survives_redraws_and_counts_once(redraws: int) -> None:
     assert done(app) == ["errors at one airline"] * 2
 
 
-def test_a_press_counts_for_no_other_form_and_not_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_press_counts_for_no_other_form_and_not_for_long() -> None:
     app = opened(redraws=0)
     app.session_state[press.NOTED] = ("press approve", press.time.monotonic())
     app.run()

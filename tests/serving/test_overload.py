@@ -63,14 +63,16 @@ def test_a_flooded_use_case_does_not_starve_another(crowded: Any, record: Callab
     clients = [threading.Thread(target=flooded, args=(port, batch, flood, stop)) for _ in range(40)]
     for client in clients:
         client.start()
-    with httpx.Client(base_url=crowded.settings.predictions_url, timeout=60, trust_env=False) as own:
-        crowded.wait(lambda: 503 in flood)
-        for _ in range(10):
-            mine += [own.post("/v1/kind/predict", json={"records": [record()] * rows}).status_code for rows in (100, 100, 100, 1)]
-            health.append(own.get("/v2/health/ready").status_code)
-    stop.set()
-    for client in clients:
-        client.join()
+    try:
+        with httpx.Client(base_url=crowded.settings.predictions_url, timeout=60, trust_env=False) as own:
+            crowded.wait(lambda: 503 in flood)
+            for _ in range(10):
+                mine += [own.post("/v1/kind/predict", json={"records": [record()] * rows}).status_code for rows in (100, 100, 100, 1)]
+                health.append(own.get("/v2/health/ready").status_code)
+    finally:
+        stop.set()
+        for client in clients:
+            client.join()
     statuses = Counter(flood)
     assert set(statuses) == {200, 503}, "the flood was more than there are places"
     assert (mine, health) == ([200] * 40, [200] * 10)

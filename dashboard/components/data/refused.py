@@ -9,8 +9,8 @@ import streamlit as st
 
 from dashboard.components.address import chosen
 from dashboard.components.chart import draw
-from dashboard.components.deciding.press import submitted
 from dashboard.components.plots import bars
+from dashboard.components.press import submitted
 from dashboard.components.states import trouble
 from dashboard.components.words import plain
 from dashboard.desk import Desk, forget

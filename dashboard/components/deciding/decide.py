@@ -13,8 +13,8 @@ from uuid import uuid4
 
 import streamlit as st
 
-from dashboard.components.deciding.press import submitted
 from dashboard.components.deciding.rights import offered
+from dashboard.components.press import submitted
 from dashboard.components.states import trouble
 from dashboard.components.words import plain
 from dashboard.desk import Desk, forget

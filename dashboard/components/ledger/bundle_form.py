@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard.components.deciding.press import submitted
+from dashboard.components.press import submitted
 from dashboard.components.states import trouble
 from dashboard.components.words import plain, short, size
 from dashboard.desk import Desk

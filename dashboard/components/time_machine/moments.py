@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, time
 
 import streamlit as st
 
+from dashboard.components.press import submitted
 from dashboard.components.states import trouble
 from dashboard.components.words import moment
 from interlock.control.past.timeline import moment_of
@@ -40,7 +41,7 @@ def by_hand(name: str, present: datetime) -> None:
     with st.popover("Another moment", type="tertiary"), st.form(f"by hand {name}", border=False):
         day = st.date_input("Day (UTC)", value=present.date(), format="YYYY-MM-DD", min_value=date(2000, 1, 1))
         hour = st.time_input("Time (UTC)", value=time(present.hour, present.minute), step=60)
-        pressed = st.form_submit_button("Go there", type="primary", key=f"go {name}")
+        pressed = submitted("Go there", key=f"go {name}", main=True)
     if pressed and isinstance(day, date) and hour is not None:
         st.query_params[name] = datetime.combine(day, hour, UTC).isoformat()
         st.rerun()

@@ -242,7 +242,8 @@ def _notes(body: Body) -> list[str]:
     keys = made_anew.get("api_keys", 0)
     if keys != 0:
         keys = "an unknown number of" if keys is None else keys
-        told.append(f"not in the backup: {keys} API keys of clients that were in force: give them new ones (interlock keys add)")
+        named = f"{keys} API key{'' if keys == 1 else 's'}"
+        told.append(f"not in the backup: {named} of clients that were in force: give them new ones (interlock keys add)")
     told += [f"{name}: the new server does not know yet that versions {', '.join(map(str, versions))} answered here: by number they can be "
              "asked for once they have been live again; `interlock rollback --to-version` works from the ledger"
              for name, versions in made_anew.get("served", {}).items() if versions]
